@@ -1,0 +1,1 @@
+"""Examples that need no key and no network: a local model, a retriever and a calculator."""

@@ -1,0 +1,107 @@
+"""Three chains behind one Quart app: `hypercorn examples.chat:app`, or `make demo`.
+
+The app needs no key and no network. To talk to a real model instead of the small local one,
+install the provider's package and name the model as LangChain's ``init_chat_model`` does:
+``LANARKY_MODEL=openai:gpt-4.1-mini``.
+"""
+
+import os
+from functools import cache
+
+from langchain.chat_models import init_chat_model
+from langchain_classic.agents import AgentExecutor, create_react_agent
+from langchain_classic.chains import RetrievalQA
+from langchain_core.language_models import BaseChatModel
+from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+from langchain_core.runnables import Runnable
+from quart import Quart, Response, request
+
+from examples.local_model import LocalChatModel
+from examples.retrieval import LIBRARY, MarkdownRetriever
+from examples.tools import calculator
+from quart_lanarky import LanarkyExtension, stream_chain
+
+app = Quart(__name__)
+lanarky = LanarkyExtension(app)
+
+NOTES = (LIBRARY / "server-sent-events.md").read_text(encoding="utf-8")
+
+CHAT_PROMPT = ChatPromptTemplate.from_messages(
+    [
+        ("system", "You are a friendly assistant. These notes may help you:\n\n{notes}"),
+        ("human", "{question}"),
+    ]
+).partial(notes=NOTES)
+
+AGENT_PROMPT = PromptTemplate.from_template(
+    """Answer the question. You have these tools:
+
+{tools}
+
+Write in this format:
+
+Question: the question that you must answer
+Thought: what you think should be done next
+Action: the tool to use, one of [{tool_names}]
+Action Input: what the tool gets
+Observation: what the tool gave back
+... (Thought, Action, Action Input and Observation can repeat)
+Thought: I now know the final answer
+Final Answer: the answer to the question
+
+Question: {input}
+Thought:{agent_scratchpad}"""
+)
+
+
+@cache
+def model() -> BaseChatModel:
+    """Return the chat model: the one that `LANARKY_MODEL` names, or the local one."""
+    name = os.environ.get("LANARKY_MODEL")
+    return init_chat_model(name) if name else LocalChatModel()
+
+
+@cache
+def retriever() -> MarkdownRetriever:
+    """Return the search over the Markdown files; they are read once."""
+    return MarkdownRetriever.from_folder()
+
+
+@app.post("/chat")
+@app.websocket("/chat/ws")
+@stream_chain
+def chat() -> Runnable:
+    """Chat: a prompt and a model."""
+    return CHAT_PROMPT | model()
+
+
+def answer_from_library(k: int = 3) -> Runnable:
+    """Answer from the `k` sections of the library that fit the question best."""
+    search = retriever().model_copy(update={"k": k})
+    return RetrievalQA.from_chain_type(model(), retriever=search, return_source_documents=True)
+
+
+def calculate() -> Runnable:
+    """Answer by reasoning aloud and using a calculator; only the final answer is streamed."""
+    tools = [calculator]
+    return AgentExecutor(agent=create_react_agent(model(), tools, AGENT_PROMPT), tools=tools)
+
+
+lanarky.add_chain("/qa", answer_from_library)
+lanarky.add_chain("/agent", calculate)
+
+
+@app.get("/")
+async def index() -> Response:
+    """Say what can be asked here."""
+    lines = [
+        _curl("chat", '{"question": "How does an EventSource reconnect?"}'),
+        _curl("qa", '{"query": "Why does nginx hold back my events?"}'),
+        _curl("agent", '{"input": "What is 17 * 23?"}'),
+    ]
+    return Response("\n".join(lines) + "\n", content_type="text/plain")
+
+
+def _curl(route: str, inputs: str) -> str:
+    url = f"{request.host_url}{route}"
+    return f"curl -N {url} -H 'Content-Type: application/json' -d '{inputs}'"

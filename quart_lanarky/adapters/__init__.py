@@ -1,0 +1,1 @@
+"""One folder for each LLM framework; the core imports none of them."""

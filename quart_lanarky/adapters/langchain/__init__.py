@@ -1,0 +1,1 @@
+"""LangChain: from a chain to a run whose handlers fill an event stream."""

@@ -1,0 +1,60 @@
+"""Every error that this package raises.
+
+::
+
+    LanarkyError
+    ├── ConfigurationError     what the developer of the app did wrong (also a ValueError)
+    │   └── ChainTypeError     no chain where one was expected (also a TypeError)
+    └── InputError             what the client sent wrong (also werkzeug's BadRequest: status 400)
+
+The two branches never mix: a ``ConfigurationError`` is for the log and reaches the client as
+status 500 without its text; an ``InputError`` is for the client and names what to send instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.exceptions import BadRequest
+
+__all__ = ["ChainTypeError", "ConfigurationError", "InputError", "LanarkyError"]
+
+
+class LanarkyError(Exception):
+    """The root of the tree: catch it to catch everything that this package raises."""
+
+
+class ConfigurationError(LanarkyError, ValueError):
+    """The app is set up wrongly: a setting, a factory's signature, a handler's argument."""
+
+
+class ChainTypeError(ConfigurationError, TypeError):
+    """A factory returned, or ``add_chain`` was given, something that is not a chain."""
+
+
+class InputError(LanarkyError, BadRequest):
+    """The client's inputs do not fit the chain; answered with status 400 and a JSON body.
+
+    It is an HTTP exception, so an app's own ``errorhandler(400)`` sees it as any other.
+
+    Args:
+        detail: What is wrong with the request as a whole.
+        fields: For each wrong field its name and what is wrong with it.
+    """
+
+    def __init__(self, detail: str, fields: Mapping[str, str] | None = None) -> None:
+        self.fields = dict(fields or {})
+        named = "; ".join(f"{name}: {message}" for name, message in self.fields.items())
+        self.detail = f"{detail}: {named}" if named else detail
+        super().__init__(self.detail)
+
+    def get_body(self, *_args: Any, **_kwargs: Any) -> str:
+        """Return the JSON body of the answer."""
+        errors = [{"field": name, "message": text} for name, text in self.fields.items()]
+        return json.dumps({"status_code": self.code, "detail": self.detail, "errors": errors})
+
+    def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
+        """Return the headers of the answer: JSON, where werkzeug would say HTML."""
+        return [("Content-Type", "application/json")]

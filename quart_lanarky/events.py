@@ -1,0 +1,172 @@
+"""What goes to the client: the event, the names of the five events, and their payloads.
+
+The payload models are the source of truth for the wire format and for the documents made from
+it. An :class:`Event` carries its payload as finished text, so that a payload that cannot be
+serialised fails where it was made, in the handler, and never in the middle of a response.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from .errors import ConfigurationError
+
+__all__ = [
+    "COMPLETION",
+    "END",
+    "ERROR",
+    "RETRACT",
+    "SOURCE_DOCUMENTS",
+    "CompletionData",
+    "EndData",
+    "ErrorData",
+    "Event",
+    "Mode",
+    "RetractData",
+    "SourceDocument",
+    "SourceDocumentsData",
+    "check_mode",
+    "completion",
+    "end",
+    "error",
+    "json_event",
+    "source_documents",
+]
+
+COMPLETION = "completion"
+SOURCE_DOCUMENTS = "source_documents"
+RETRACT = "retract"
+ERROR = "error"
+END = "end"
+
+Mode = Literal["text", "json"]
+"""How tokens travel: as bare text, or as a JSON object."""
+
+
+def check_mode(mode: str) -> Mode:
+    """Return `mode`, or raise ConfigurationError (a ValueError) if there is no such mode."""
+    for known in get_args(Mode):
+        if mode == known:
+            return known  # type: ignore[no-any-return]  # get_args is untyped
+    raise ConfigurationError(f"mode must be 'text' or 'json', not {mode!r}")
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class CompletionData(_Payload):
+    """One token of the answer."""
+
+    token: str
+
+
+class SourceDocument(_Payload):
+    """One document that the answer rests on."""
+
+    page_content: str
+    metadata: dict[str, JsonValue]
+    id: str | None
+    type: str
+
+
+class SourceDocumentsData(_Payload):
+    """The documents that the answer rests on, best first; empty when nothing was found."""
+
+    source_documents: list[SourceDocument]
+
+
+class RetractData(_Payload):
+    """The last `tokens` tokens turned out not to belong to the answer."""
+
+    tokens: int
+
+
+class ErrorData(_Payload):
+    """Why there is no (complete) answer, in HTTP's terms."""
+
+    status_code: int
+    detail: str
+
+
+class EndData(_Payload):
+    """The last event of a stream: the id under which the server logs the run, and its cost."""
+
+    run_id: str
+    usage: dict[str, JsonValue] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event on its way to the client, or as the client's decoder gave it.
+
+    Args:
+        name: The event's name, without line breaks and not empty.
+        data: The payload as text: the token itself, or a JSON document.
+        id: The event's id in the sense of server-sent events, if it has one.
+        is_json: Whether `data` is a JSON document. It only matters for a WebSocket, where
+            JSON goes into the frame as it is and text as a JSON string; no decoder can know
+            it, so it does not count when events are compared.
+    """
+
+    name: str
+    data: str
+    id: str | None = None
+    is_json: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what would end the line of an `event:` or `id:` field early."""
+        if not self.name or "\n" in self.name or "\r" in self.name:
+            raise ConfigurationError(f"an event's name is one line of text, not {self.name!r}")
+        if self.id is not None and not {"\n", "\r", "\0"}.isdisjoint(self.id):
+            raise ConfigurationError(f"an event's id has no line break and no NUL: {self.id!r}")
+
+    def json(self) -> Any:
+        """Return the payload parsed as JSON.
+
+        Raises:
+            ValueError: `data` is bare text.
+        """
+        return json.loads(self.data)
+
+
+def json_event(name: str, payload: BaseModel | JsonValue) -> Event:
+    r"""Make an event that carries `payload` as JSON.
+
+    The JSON is pure ASCII, so that clients that split lines at U+2028 or U+0085 survive, and
+    so that half a surrogate pair, as some models emit, is still valid UTF-8 on the wire.
+
+    Raises:
+        TypeError, ValueError: JSON cannot express `payload` (NaN included).
+    """
+    data = payload.model_dump(mode="json") if isinstance(payload, BaseModel) else payload
+    return Event(name, json.dumps(data, allow_nan=False), is_json=True)
+
+
+def completion(token: str, mode: Mode) -> Event:
+    """Make the event for one token of the answer."""
+    if mode == "text":
+        return Event(COMPLETION, token)
+    return json_event(COMPLETION, {"token": token})
+
+
+def source_documents(documents: list[SourceDocument]) -> Event:
+    """Make the event for the documents behind the answer: JSON in both modes."""
+    return json_event(SOURCE_DOCUMENTS, SourceDocumentsData(source_documents=documents))
+
+
+def error(status_code: int, detail: str) -> Event:
+    """Make the event that says why there is no (complete) answer: JSON in both modes."""
+    return json_event(ERROR, ErrorData(status_code=status_code, detail=detail))
+
+
+def end(run_id: UUID, usage: dict[str, JsonValue] | None, mode: Mode) -> Event:
+    """Make the last event of a stream; its data is empty in text mode."""
+    if mode == "text":
+        return Event(END, "")
+    return json_event(END, EndData(run_id=str(run_id), usage=usage))

@@ -1,0 +1,87 @@
+"""The HTTP side: a response that owns its run, and the same answer as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+
+from pydantic import JsonValue
+from quart import Response
+from quart.wrappers.response import ResponseBody
+
+from . import sse
+from .events import SOURCE_DOCUMENTS
+from .runs import Run
+
+__all__ = ["EventStreamResponse", "json_answer"]
+
+
+class _RunBody(ResponseBody):
+    """The body starts the run when Quart enters it, and ends the run when Quart leaves it.
+
+    Quart leaves it on every path, the client's disconnect included. A run started any earlier
+    would leak if the client went away before the body was entered.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        await self._run.__aenter__()
+        return self._chunks()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._run.__aexit__(exc_type, exc_value, tb)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        async for batch in self._run.stream.batches():
+            yield b"".join(map(sse.encode, batch))
+
+
+class EventStreamResponse(Response):
+    """A response that runs `run` and sends its stream as server-sent events.
+
+    Args:
+        run: The run. It starts when the response begins, and is cancelled when the client
+            goes away.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(_RunBody(run), content_type=sse.CONTENT_TYPE)
+        self.headers["Cache-Control"] = "no-cache"
+        self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
+        # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.
+        self.timeout = None
+
+
+async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
+    """Run `run` to its end and answer with one JSON document instead of a stream.
+
+    Args:
+        run: The run. It is cancelled when the client goes away.
+        output: Called after the run; returns the chain's answer.
+
+    Returns:
+        `{"output": …}`, with `source_documents` where the run sent some; or the payload of
+        the `error` event, under its status code, when the run failed.
+    """
+    answer: dict[str, JsonValue] = {}
+    async with run:
+        async for batch in run.stream.batches():
+            for event in batch:
+                if event.name == SOURCE_DOCUMENTS:
+                    answer |= event.json()
+    if run.failure is not None:
+        problem = run.failure.json()
+        return _json_response(problem, problem["status_code"])
+    return _json_response({"output": output()} | answer, 200)
+
+
+def _json_response(document: JsonValue, status: int) -> Response:
+    return Response(json.dumps(document), status, content_type="application/json")

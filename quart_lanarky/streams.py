@@ -1,0 +1,220 @@
+"""The stream of one run: events in from anywhere, events out to one reader.
+
+::
+
+    a handler, on any thread or loop ──send()──▶ EventStream ──batches()──▶ the transport
+
+Everything that decides how a stream lives and ends is in this file:
+
+========== ============================= =============================================
+state      entered by                    `send` then
+========== ============================= =============================================
+OPEN       creation                      waits while the buffer is full
+FINISHED   ``finish(*last)``, the run    discards; the reader still gets all, and `last`
+ABANDONED  ``abandon()``, the reader     discards; nobody reads any more
+========== ============================= =============================================
+
+The end is a state and not an item in the buffer (rule 2): a full buffer can always be closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from enum import Enum
+from typing import Protocol
+
+from .events import Event
+
+__all__ = ["DEFAULT_BUFFER_EVENTS", "DEFAULT_FLUSH_INTERVAL", "EventSink", "EventStream"]
+
+DEFAULT_BUFFER_EVENTS = 256
+DEFAULT_FLUSH_INTERVAL = 0.01
+
+LOOP_BLOCKED_AFTER = 1.0
+"""Seconds without an answer after which another thread takes the reader's loop for blocked."""
+
+_POLL = 0.005
+
+
+class EventSink(Protocol):
+    """Where a handler sends its events: an `EventStream`, or straight to a WebSocket."""
+
+    async def send(self, event: Event, /) -> None:
+        """Take `event`, waiting while there is no room for it."""
+
+
+class _State(Enum):
+    OPEN = "open"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+
+
+class EventStream:
+    """A bounded stream of events with one producing and one reading side.
+
+    `send` works from any thread and any event loop, because LangChain calls handlers from
+    both (rule 5). All other methods belong to the loop of the reader.
+
+    Args:
+        max_events: How many events may wait for the reader before `send` waits (rule 3).
+        flush_interval: The flush window in seconds: the first event of a burst leaves at
+            once, those that follow within the window leave together (rule 9).
+    """
+
+    def __init__(
+        self,
+        *,
+        max_events: int = DEFAULT_BUFFER_EVENTS,
+        flush_interval: float = DEFAULT_FLUSH_INTERVAL,
+    ) -> None:
+        self._max_events = max_events
+        self._flush_interval = flush_interval
+        self._events: deque[Event] = deque()
+        self._last: tuple[Event, ...] = ()
+        self._state = _State.OPEN
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived = asyncio.Event()  # there is an event, or an end, to read
+        self._room = asyncio.Event()  # the buffer was emptied, or nobody reads any more
+        self._pressing = asyncio.Event()  # waiting for the window would gain nothing
+        self._answered = threading.Event()  # the loop ran since another thread last asked
+        self._answered.set()
+        self._asked_at = 0.0
+
+    # -- both sides ------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Bind the stream to the running loop, on which it will be read.
+
+        Called by the run before its producer starts; a stream may be created anywhere.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self._events:
+            self._arrived.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether events sent now still reach the reader."""
+        return self._state is _State.OPEN
+
+    def _is_full(self) -> bool:
+        return self.is_open and len(self._events) >= self._max_events
+
+    # -- the producing side ----------------------------------------------------------------
+
+    async def send(self, event: Event, /) -> None:
+        """Put `event` into the stream; wait while it is full.
+
+        Once the stream has ended the event is discarded: it comes from a thread that could
+        not be killed (rule 4).
+        """
+        if asyncio.get_running_loop() is self._loop:
+            await self._wait_for_room()
+        else:
+            await self._wait_for_room_from_afar()
+        if self.is_open:
+            self._events.append(event)
+            self._wake_reader()
+
+    async def _wait_for_room(self) -> None:
+        while self._is_full():
+            self._room.clear()
+            await self._room.wait()
+        if not self.is_open:
+            # A producer that never suspends would never notice that it was cancelled.
+            await asyncio.sleep(0)
+
+    async def _wait_for_room_from_afar(self) -> None:
+        """Wait on another thread's loop, where the reader's asyncio objects must not be used.
+
+        The reader's loop may be blocked by the very call that we are part of (a synchronous
+        ``invoke`` in a coroutine). Waiting for it would then hang the process, so the bound
+        is given up for as long as that loop does not answer.
+        """
+        while self._is_full() and not self._loop_is_blocked():  # noqa: ASYNC110  # two loops
+            await asyncio.sleep(_POLL)
+
+    def _loop_is_blocked(self) -> bool:
+        now = asyncio.get_running_loop().time()  # the same monotonic clock on every loop
+        if self._answered.is_set():
+            self._asked_at = now
+            self._answered.clear()
+            self._call_on_loop(self._answered)
+        return now - self._asked_at > LOOP_BLOCKED_AFTER
+
+    def _wake_reader(self) -> None:
+        if asyncio.get_running_loop() is self._loop:
+            self._arrived.set()
+            if self._is_full():
+                self._pressing.set()
+        else:
+            self._call_on_loop(self._arrived)
+
+    def _call_on_loop(self, flag: asyncio.Event | threading.Event) -> None:
+        with suppress(RuntimeError):  # the loop is closed: so is the app, and nobody reads
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(flag.set)
+
+    def finish(self, *last: Event) -> None:
+        """End the stream: the reader gets what is buffered, then `last`; the first call counts."""
+        if self.is_open:
+            self._last = last
+            self._end(_State.FINISHED)
+
+    # -- the reading side ------------------------------------------------------------------
+
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        """Yield the events, those that are ready together as one list, until the end.
+
+        When the iteration is left, for whatever reason, the stream is abandoned.
+        """
+        try:
+            opens_at = 0.0  # the first batch leaves at once
+            while True:
+                await self._arrived.wait()
+                await self._wait_for_window(opens_at)
+                finished = self._state is _State.FINISHED  # asked before the buffer is emptied
+                batch = self._take()
+                if finished:
+                    batch += self._last
+                opens_at = asyncio.get_running_loop().time() + self._flush_interval
+                if batch:
+                    yield batch
+                if finished or self._state is _State.ABANDONED:
+                    return
+        finally:
+            self.abandon()
+
+    def _take(self) -> list[Event]:
+        """Empty the buffer, one by one: another thread may append meanwhile."""
+        if self.is_open:  # the flags of a stream that has ended stay up
+            self._arrived.clear()
+            self._pressing.clear()
+        batch = [self._events.popleft() for _ in range(len(self._events))]
+        self._room.set()
+        return batch
+
+    async def _wait_for_window(self, opens_at: float) -> None:
+        delay = opens_at - asyncio.get_running_loop().time()
+        if delay <= 0 or self._pressing.is_set():
+            # A reader that never suspends could not be cancelled, and would starve the loop.
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._pressing.wait()
+
+    def abandon(self) -> None:
+        """Stop reading: what is buffered is dropped, and producers that wait go on."""
+        if self._state is not _State.ABANDONED:
+            self._end(_State.ABANDONED)
+            self._events.clear()
+
+    def _end(self, state: _State) -> None:
+        self._state = state
+        self._arrived.set()
+        self._room.set()
+        self._pressing.set()

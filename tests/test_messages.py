@@ -1,0 +1,67 @@
+"""What clients send: objects, bare texts, the wish to stop, and garbage."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quart_lanarky.errors import InputError
+from quart_lanarky.messages import STOP, parse_message, parse_object
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_an_object_comes_back_as_it_was(content: dict[str, object]) -> None:
+    assert parse_object(json.dumps(content)) == content
+    assert parse_message(json.dumps(content)) == content
+
+
+@given(st.text() | st.binary() | st.none())
+def test_garbage_is_text_or_an_input_error_and_nothing_else(frame: str | bytes | None) -> None:
+    try:
+        message = parse_message(frame)
+    except InputError as error:
+        assert error.code == 400
+    else:
+        assert isinstance(message, str | dict)
+
+
+def test_a_bare_text_is_kept_as_it_is() -> None:
+    assert parse_message("  [1] \n") == "  [1] \n"
+
+
+def test_the_message_that_stops_a_turn() -> None:
+    assert parse_message('{"event": "stop"}') == STOP
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{not json", "not valid JSON"),
+        ("", "not valid JSON"),
+        ('{"a": NaN}', "JSON has no NaN"),
+        ('{"a": -Infinity}', "JSON has no -Infinity"),
+        ("[1]", "must be a JSON object"),
+        ('{"a":' * 100_000, "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+    ],
+)
+def test_what_is_no_object_is_refused_with_its_reason(text: str | bytes, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        parse_object(text)
+
+
+@pytest.mark.parametrize("frame", [b"{}", b"", None])
+def test_binary_frames_are_refused(frame: bytes | None) -> None:
+    with pytest.raises(InputError, match="text frames"):
+        parse_message(frame)
+
+
+def test_a_broken_object_is_not_taken_for_a_bare_text() -> None:
+    with pytest.raises(InputError, match="not valid JSON"):
+        parse_message(' {"question": ')

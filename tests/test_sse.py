@@ -1,0 +1,137 @@
+"""The codec of server-sent events, held against the HTML standard and against itself."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quart_lanarky import sse
+from quart_lanarky.events import Event, completion, end
+from quart_lanarky.sse import Decoder, encode
+
+LINE = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
+NAMES = LINE.filter(bool)
+TEXTS = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]))
+EVENTS = st.builds(Event, NAMES, TEXTS, st.none() | LINE)
+
+
+def decode(stream: bytes, *cuts: int) -> list[Event]:
+    """Decode `stream`, fed in the pieces that `cuts` makes of it."""
+    decoder = Decoder()
+    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    pieces = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [event for piece in pieces for event in decoder.feed(piece)]
+
+
+@given(st.lists(EVENTS), st.lists(st.integers(min_value=0)))
+def test_decode_undoes_encode_under_any_split(events: list[Event], cuts: list[int]) -> None:
+    assert decode(b"".join(map(encode, events)), *cuts) == events
+
+
+@given(st.lists(EVENTS, max_size=3))
+def test_decode_undoes_encode_byte_by_byte(events: list[Event]) -> None:
+    stream = b"".join(map(encode, events))
+    assert decode(stream, *range(len(stream))) == events
+
+
+@given(st.text())
+def test_a_text_arrives_exact_up_to_its_kind_of_line_break(text: str) -> None:
+    [event] = decode(encode(Event("completion", text)))
+    assert event.data == text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@given(st.text(st.characters(exclude_categories=[])), st.sampled_from(["text", "json"]))
+def test_no_token_ever_becomes_another_event(token: str, mode: str) -> None:
+    decoded = decode(encode(completion(token, mode)))  # type: ignore[arg-type]
+    assert [event.name for event in decoded] == ["completion"]
+    if mode == "json":
+        assert decoded[0].json() == {"token": token}
+
+
+def test_the_bytes_of_an_event() -> None:
+    assert encode(Event("completion", "a\n b", "7")) == (
+        b"event: completion\nid: 7\ndata: a\ndata:  b\n\n"
+    )
+
+
+def test_an_event_without_data_still_has_a_data_line() -> None:
+    assert encode(Event("end", "")) == b"event: end\ndata: \n\n"
+
+
+def test_half_a_surrogate_pair_leaves_the_stream_valid() -> None:
+    assert encode(Event("completion", "\ud83d")).decode("utf-8")
+
+
+# The standard's own examples (HTML, section 9.2.6).
+
+
+def test_standard_data_of_several_lines_is_joined() -> None:
+    stream = b"data: YHOO\ndata: +2\ndata: 10\n\n"
+    assert decode(stream) == [Event("message", "YHOO\n+2\n10")]
+
+
+def test_standard_comments_ids_and_a_block_that_never_ends() -> None:
+    decoder = Decoder()
+    stream = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third\n"
+    assert decoder.feed(stream) == [
+        Event("message", "first event", "1"),
+        Event("message", "second event", ""),
+    ]
+    assert decoder.comments == 1
+    assert decoder.last_event_id == ""
+
+
+def test_standard_empty_data_lines() -> None:
+    assert decode(b"data\n\ndata\ndata\n\ndata:") == [Event("message", ""), Event("message", "\n")]
+
+
+def test_standard_a_space_after_the_colon_is_ignored() -> None:
+    assert decode(b"data:test\n\ndata: test\n\n") == [Event("message", "test")] * 2
+
+
+# What the parsing rules say beside the examples.
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
+def test_all_three_line_ends_count_wherever_the_stream_is_cut(line_end: bytes) -> None:
+    stream = line_end.join([b"event: a", b"data: 1", b"", b"data: 2", b"", b""])
+    expected = [Event("a", "1"), Event("message", "2")]
+    for cut in range(len(stream)):
+        assert decode(stream, cut) == expected
+    assert decode(stream, *range(len(stream))) == expected
+
+
+def test_a_leading_byte_order_mark_is_ignored_once() -> None:
+    bom = "\ufeff".encode()
+    assert decode(bom + b"data: 1\n\n" + bom + b"data: 2\n\n", 1) == [Event("message", "1")]
+
+
+def test_a_block_without_data_is_no_event_and_leaves_nothing_behind() -> None:
+    assert decode(b"event: a\nid: 3\n\ndata: 1\n\n") == [Event("message", "1")]
+
+
+def test_an_unknown_field_and_a_bad_id_are_ignored() -> None:
+    assert decode(b"colour: red\nid: a\0b\ndata: 1\n\n") == [Event("message", "1")]
+
+
+@pytest.mark.parametrize(("value", "retry"), [(b"250", 250), (b"soon", None), ("²".encode(), None)])
+def test_retry_takes_ascii_digits_only(value: bytes, retry: int | None) -> None:
+    decoder = Decoder()
+    decoder.feed(b"retry: " + value + b"\n\n")
+    assert decoder.retry == retry
+
+
+def test_feeding_nothing_changes_nothing() -> None:
+    decoder = Decoder()
+    decoder.feed(b"data: 1\r")
+    assert decoder.feed(b"") == []
+    assert decoder.feed(b"\n\r\n") == [Event("message", "1")]
+
+
+def test_the_content_type_names_the_charset() -> None:
+    assert sse.CONTENT_TYPE == "text/event-stream; charset=utf-8"
+
+
+def test_the_end_of_a_text_stream_survives_the_wire() -> None:
+    from uuid import uuid4
+
+    assert decode(encode(end(uuid4(), None, "text"))) == [Event("end", "")]

@@ -1,0 +1,245 @@
+"""EventStream: bounded, orderly, usable from any thread, and always able to end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quart_lanarky import streams
+from quart_lanarky.events import Event
+from quart_lanarky.streams import EventStream
+
+END = Event("end", "")
+
+
+def token(number: int) -> Event:
+    return Event("completion", str(number))
+
+
+def tokens(count: int) -> list[Event]:
+    return [token(number) for number in range(count)]
+
+
+def open_stream(max_events: int = 4, flush_interval: float = 0.0) -> EventStream:
+    stream = EventStream(max_events=max_events, flush_interval=flush_interval)
+    stream.open()
+    return stream
+
+
+async def produce(stream: EventStream, count: int) -> None:
+    for event in tokens(count):
+        await stream.send(event)
+    stream.finish(END)
+
+
+async def read(stream: EventStream) -> list[Event]:
+    return [event async for batch in stream.batches() for event in batch]
+
+
+async def stalled_producer(stream: EventStream) -> "asyncio.Task[None]":
+    """Start a producer that has more to send than fits, and wait until it waits."""
+    task = asyncio.create_task(produce(stream, 100))
+    while len(stream._events) < stream._max_events:
+        await asyncio.sleep(0)
+    return task
+
+
+@given(count=st.integers(0, 60), max_events=st.integers(1, 9), window=st.sampled_from([0, 0.001]))
+@settings(deadline=None, max_examples=50)
+def test_everything_arrives_once_in_order_and_the_end_last(
+    count: int, max_events: int, window: float
+) -> None:
+    async def scenario() -> list[Event]:
+        stream = open_stream(max_events, window)
+        reading = asyncio.create_task(read(stream))
+        await produce(stream, count)
+        return await reading
+
+    assert asyncio.run(asyncio.wait_for(scenario(), 5)) == [*tokens(count), END]
+
+
+async def test_the_producer_waits_while_the_reader_does_not_read() -> None:
+    stream = open_stream(max_events=4)
+    task = await stalled_producer(stream)
+    await asyncio.sleep(0.02)
+    assert len(stream._events) == 4
+    assert not task.done()
+    assert await read(stream) == [*tokens(100), END]
+    await task
+
+
+@pytest.mark.parametrize("ending", ["finish", "abandon", "cancel", "reader gone"])
+@pytest.mark.timeout(5)
+async def test_a_full_stream_always_ends(ending: str) -> None:
+    stream = open_stream(max_events=3)
+    task = await stalled_producer(stream)
+    if ending == "finish":
+        stream.finish(END)
+        assert await read(stream) == [*tokens(3), END]
+    elif ending == "abandon":
+        stream.abandon()
+        assert await read(stream) == []
+    elif ending == "cancel":
+        task.cancel()
+        stream.finish(END)
+        assert await read(stream) == [*tokens(3), END]
+    else:
+        batches = stream.batches()
+        await anext(batches)
+        await batches.aclose()  # type: ignore[attr-defined]
+        assert not stream.is_open
+    await asyncio.wait({task})
+
+
+async def test_the_first_end_counts() -> None:
+    stream = open_stream()
+    stream.finish(END)
+    stream.finish(Event("error", ""), Event("end", "again"))
+    assert await read(stream) == [END]
+
+
+async def test_what_is_sent_after_the_end_is_discarded() -> None:
+    stream = open_stream()
+    stream.finish(END)
+    await stream.send(token(1))
+    assert await read(stream) == [END]
+    await stream.send(token(2))
+    assert await read(stream) == []
+
+
+async def test_a_producer_that_never_suspends_can_be_cancelled_once_the_reader_left() -> None:
+    stream = open_stream()
+
+    async def spin() -> None:
+        while True:
+            await stream.send(token(0))
+
+    task = asyncio.create_task(spin())
+    await asyncio.sleep(0)
+    stream.abandon()
+    await asyncio.sleep(0.01)  # only runs at all if the spinning task lets the loop go
+    task.cancel()
+    await asyncio.wait({task}, timeout=1)
+    assert task.cancelled()
+
+
+async def test_a_reader_of_an_endless_burst_lets_the_loop_go() -> None:
+    stream = open_stream(max_events=4)
+
+    async def burst() -> None:
+        while stream.is_open:
+            await stream.send(token(0))
+
+    task = asyncio.create_task(burst())
+    with pytest.raises(TimeoutError):  # and so can be cancelled
+        await asyncio.wait_for(read(stream), 0.05)
+    await task
+
+
+async def timed_batches(stream: EventStream) -> AsyncIterator[tuple[float, int]]:
+    started = time.monotonic()
+    async for batch in stream.batches():
+        yield time.monotonic() - started, len(batch)
+
+
+async def test_the_first_event_leaves_at_once_and_those_in_its_window_together() -> None:
+    stream = open_stream(max_events=100, flush_interval=0.2)
+    batches = timed_batches(stream)
+    await stream.send(token(0))
+    at, size = await anext(batches)
+    assert (at < 0.1, size) == (True, 1)
+    for number in (1, 2, 3):
+        await stream.send(token(number))
+    at, size = await anext(batches)
+    assert (at >= 0.15, size) == (True, 3)
+
+
+async def test_an_event_after_a_pause_longer_than_the_window_leaves_at_once() -> None:
+    stream = open_stream(flush_interval=0.1)
+    batches = timed_batches(stream)
+    await stream.send(token(0))
+    await anext(batches)
+    await asyncio.sleep(0.15)
+    await stream.send(token(1))
+    sent_at = time.monotonic()
+    await anext(batches)
+    assert time.monotonic() - sent_at < 0.05
+
+
+@pytest.mark.parametrize("reason", ["the end", "a full buffer"])
+async def test_neither_the_end_nor_a_full_buffer_waits_for_the_window(reason: str) -> None:
+    stream = open_stream(max_events=3, flush_interval=30)
+    batches = stream.batches()
+    await stream.send(token(0))
+    await anext(batches)
+    reading = asyncio.ensure_future(anext(batches))
+    await stream.send(token(1))
+    await asyncio.sleep(0.01)
+    if reason == "the end":
+        stream.finish(END)
+    else:
+        await stream.send(token(2))
+        await stream.send(token(3))
+    assert len(await asyncio.wait_for(reading, 1)) >= 2
+
+
+async def test_events_from_a_thread_arrive_in_order_and_its_loop_waits_for_the_reader() -> None:
+    stream = open_stream(max_events=4)
+    reading = asyncio.create_task(read(stream))
+
+    def in_thread() -> None:
+        for event in tokens(50):
+            asyncio.run(stream.send(event))  # a new loop for each event, as LangChain does it
+
+    await asyncio.to_thread(in_thread)
+    stream.finish(END)
+    assert await reading == [*tokens(50), END]
+
+
+async def test_a_thread_waits_while_the_stream_is_full() -> None:
+    stream = open_stream(max_events=2)
+    sending = asyncio.create_task(asyncio.to_thread(asyncio.run, produce(stream, 9)))
+    await asyncio.sleep(0.1)
+    assert len(stream._events) == 2
+    assert await read(stream) == [*tokens(9), END]
+    await sending
+
+
+@pytest.mark.timeout(20)
+async def test_a_blocked_loop_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOP_BLOCKED_AFTER", 0.1)
+    stream = open_stream(max_events=2)
+    reading = asyncio.create_task(read(stream))
+    await asyncio.sleep(0)
+    # Synchronous code in a coroutine: LangChain runs the handlers in a thread and waits here.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(asyncio.run, produce(stream, 20)).result(10)
+    assert await reading == [*tokens(20), END]
+
+
+def test_a_thread_that_outlives_the_loop_discards_its_events() -> None:
+    stream = EventStream()
+
+    async def scenario() -> None:
+        stream.open()
+
+    asyncio.run(scenario())
+    asyncio.run(stream.send(token(0)))  # another loop; the first one is closed
+    assert stream.is_open
+
+
+async def test_events_sent_before_the_stream_is_opened_are_kept() -> None:
+    stream = EventStream()
+    await stream.send(token(0))
+    stream.open()
+    stream.finish(END)
+    assert await read(stream) == [token(0), END]
+    stream = EventStream()
+    await stream.send(token(1))
+    stream.open()
+    assert await anext(stream.batches()) == [token(1)]
