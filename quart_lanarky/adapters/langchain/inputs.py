@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from types import SimpleNamespace
+from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, NotRequired, Union, cast, get_args, get_origin, get_type_hints
 
 from langchain_core.runnables import Runnable
@@ -150,13 +150,15 @@ def _name(factory: Callable[..., Any]) -> str:
     return getattr(factory, "__qualname__", repr(factory))
 
 
+_WRAPPERS = (Annotated, NotRequired, Union, UnionType)
+
+
 def _takes_list(hint: Any) -> bool:
     """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
     origin = get_origin(hint) or hint
     if origin in (list, tuple, set, frozenset):
         return True
-    wrappers = origin in (Annotated, NotRequired, Union) or str(origin) == "types.UnionType"
-    return wrappers and any(_takes_list(inner) for inner in get_args(hint))
+    return origin in _WRAPPERS and any(_takes_list(inner) for inner in get_args(hint))
 
 
 def _messages(error: ValidationError) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, overload
@@ -119,7 +120,7 @@ def chain_blueprint(
     """
     decorate = stream_chain(mode=mode, output_key=output_key, handlers=handlers)
     view = decorate(_factory_of(chain))
-    words = "_".join(filter(str.isidentifier, rule.replace("/", " ").split())) or "root"
+    words = re.sub(r"\W+", "_", rule).strip("_") or "root"
     blueprint = Blueprint(name or f"chain_{words}", __name__)
     blueprint.add_url_rule(rule, "stream", view, methods=["GET", "POST"])
     blueprint.add_websocket(rule.rstrip("/") + "/ws", "websocket", view)

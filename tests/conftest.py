@@ -1,0 +1,19 @@
+"""What tests of every folder share."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Server, hypercorn
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Serve the app of the live tests, once for all of them."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        hypercorn("tests.live.app:app", Path(folder)) as running,
+    ):
+        yield running

@@ -1,0 +1,90 @@
+"""Where a chain can be put: methods, parameters, blueprints, under other decorators, by hand."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.live.clients import post_sse, read_turn, socket, text, turn
+from tests.servers import Server
+
+ADA = {"Authorization": "Bearer ada"}
+
+
+async def test_parameters_come_converted_from_path_and_query_string(server: Server) -> None:
+    query = "?temperature=0.5&colour=blue&names=a&names=b&flag=true"
+    expected = {
+        "number": 3,
+        "temperature": 0.5,
+        "colour": "blue",
+        "names": ["a", "b"],
+        "flag": True,
+    }
+    events = await post_sse(server, "/parameters/3" + query, {"question": "?"})
+    assert events[0].data == repr(expected)
+    async with socket(server, "/parameters/3/ws" + query) as connection:
+        frames = await turn(connection, {"question": "?"})
+    assert frames[0] == {"event": "completion", "data": repr(expected)}
+
+
+async def test_parameters_that_are_not_given_have_their_defaults(server: Server) -> None:
+    events = await post_sse(server, "/parameters/3?temperature=1", {"question": "?"})
+    assert events[0].data == repr(
+        {"number": 3, "temperature": 1.0, "colour": "red", "names": None, "flag": False}
+    )
+
+
+def test_under_a_login_check_on_a_blueprint_the_request_reaches_the_chain(server: Server) -> None:
+    url = f"{server.url}/members/chat?question=q"
+    assert httpx.get(url).status_code == 401
+    assert '{"token": "ada from /members/chat"}' in httpx.get(url, headers=ADA).text
+
+
+async def test_under_a_login_check_a_websocket_is_refused_or_served(server: Server) -> None:
+    with pytest.raises(InvalidStatus, match="401"):
+        async with socket(server, "/members/chat/ws"):
+            pass
+    async with socket(server, "/members/chat/ws", additional_headers=ADA) as connection:
+        assert text(await turn(connection, "q")) == "ada from a socket"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_stream_says_what_it_is_and_that_it_must_not_be_held_back(
+    server: Server, method: str
+) -> None:
+    inputs: dict[str, Any] = (
+        {"params": {"question": "q"}} if method == "GET" else {"json": {"question": "q"}}
+    )
+    response = httpx.request(method, server.url + "/silent", **inputs)
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["x-accel-buffering"] == "no"
+    assert "connection" not in response.headers
+
+
+async def test_a_streaming_handler_works_by_hand(server: Server) -> None:
+    events = await post_sse(server, "/by-hand", {"question": "q"})
+    assert "".join(e.json()["token"] for e in events[:-1]) == "".join(f"q:{n} " for n in range(20))
+    assert events[-1].name == "end"
+
+
+async def test_a_websocket_handler_works_by_hand(server: Server) -> None:
+    async with socket(server, "/by-hand/direct") as connection:
+        frames = await turn(connection, {"question": "q"})
+    assert "".join(f["data"] for f in frames) == "".join(f"q:{n} " for n in range(20))
+
+
+async def test_a_websocket_handler_works_by_hand_in_a_run(server: Server) -> None:
+    async with socket(server, "/by-hand/run") as connection:
+        frames = await turn(connection, {"question": "q"})
+    assert text(frames) == "".join(f"q:{number} " for number in range(300))
+    assert set(frames[-1]["data"]) == {"run_id", "usage"}
+
+
+async def test_a_websocket_handler_works_by_hand_from_another_thread(server: Server) -> None:
+    async with socket(server, "/by-hand/thread") as connection:
+        await connection.send(json.dumps({"question": "q"}))
+        frames = await read_turn(connection)
+    assert text(frames) == "".join(f"q:{number} " for number in range(300))
