@@ -95,7 +95,7 @@ lanarky.add_chain("/agent", calculate)
 async def index() -> Response:
     """Say what can be asked here."""
     lines = [
-        _curl("chat", '{"question": "How does an EventSource reconnect?"}'),
+        _curl("chat", '{"question": "How does a browser resume a stream?"}'),
         _curl("qa", '{"query": "Why does nginx hold back my events?"}'),
         _curl("agent", '{"input": "What is 17 * 23?"}'),
     ]

@@ -41,7 +41,8 @@ async def test_a_run_that_returns_ends_with_end_and_keeps_its_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError(SECRET), asyncio.CancelledError(SECRET), ExceptionGroup(SECRET, [OSError()])]
+    "error",
+    [ValueError(SECRET), asyncio.CancelledError(SECRET), ExceptionGroup(SECRET, [OSError()])],
 )
 async def test_a_run_that_raises_ends_with_error_and_end_and_tells_only_the_log(
     error: BaseException, caplog: pytest.LogCaptureFixture

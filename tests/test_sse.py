@@ -1,5 +1,8 @@
 """The codec of server-sent events, held against the HTML standard and against itself."""
 
+from itertools import pairwise
+from uuid import uuid4
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +21,7 @@ def decode(stream: bytes, *cuts: int) -> list[Event]:
     """Decode `stream`, fed in the pieces that `cuts` makes of it."""
     decoder = Decoder()
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    pieces = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in pairwise(edges)]
     return [event for piece in pieces for event in decoder.feed(piece)]
 
 
@@ -132,6 +135,4 @@ def test_the_content_type_names_the_charset() -> None:
 
 
 def test_the_end_of_a_text_stream_survives_the_wire() -> None:
-    from uuid import uuid4
-
     assert decode(encode(end(uuid4(), None, "text"))) == [Event("end", "")]

@@ -10,7 +10,7 @@ from langchain_classic.chains import RetrievalQA
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import tool
-from quart import Blueprint, Quart, abort, g, jsonify, request, websocket
+from quart import Blueprint, Quart, abort, g, has_websocket_context, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
 
 from quart_lanarky import EventStream, EventStreamResponse, LanarkyExtension, Run, stream_chain
@@ -38,7 +38,9 @@ lanarky.add_chain("/silent", lambda: PROMPT | models.SilentModel())
 lanarky.add_chain("/gated", lambda: PROMPT | models.GatedModel())
 lanarky.add_chain("/eager", PROMPT | models.EagerModel())
 lanarky.add_chain("/sync-model", lambda: PROMPT | models.SyncModel())
-lanarky.add_chain("/sync-llm", lambda: PromptTemplate.from_template("{question}") | models.SyncLLM())
+lanarky.add_chain(
+    "/sync-llm", lambda: PromptTemplate.from_template("{question}") | models.SyncLLM()
+)
 lanarky.add_chain("/sync-chain", lambda: models.SyncChain(model=models.SyncModel()))
 lanarky.add_chain("/function", RunnableLambda(lambda text: f"you said {text}"))
 
@@ -120,19 +122,13 @@ async def parameters(
 def login_required(view: Any) -> Any:
     @wraps(view)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        asking = websocket if request_is_websocket() else request
+        asking = websocket if has_websocket_context() else request
         if asking.headers.get("Authorization") != "Bearer ada":
             abort(401)
         g.user = "ada"
         return await view(*args, **kwargs)
 
     return guarded
-
-
-def request_is_websocket() -> bool:
-    from quart import has_websocket_context
-
-    return has_websocket_context()
 
 
 members = Blueprint("members", __name__, url_prefix="/members")
@@ -144,7 +140,7 @@ members = Blueprint("members", __name__, url_prefix="/members")
 @stream_chain
 def members_only() -> Runnable[Any, Any]:
     async def greet(_: object) -> str:
-        return f"{g.user} from {'a socket' if request_is_websocket() else request.path}"
+        return f"{g.user} from {'a socket' if has_websocket_context() else request.path}"
 
     return PROMPT | RunnableLambda(greet)
 
@@ -232,8 +228,3 @@ async def open_gate(key: str) -> ResponseReturnValue:
 @app.get("/seen/<key>")
 async def seen(key: str) -> ResponseReturnValue:
     return jsonify(asked=models.asked[key], stopped_at=models.stopped_at.get(key))
-
-
-@app.get("/tasks")
-async def tasks() -> ResponseReturnValue:
-    return jsonify([str(task.get_coro()) for task in asyncio.all_tasks() if "_main" in str(task)])

@@ -9,7 +9,9 @@ import pytest
 from tests.live.clients import ask, names, socket, text, turn
 from tests.servers import Server
 
-THOUGHT = "I should shout the Final thing: Finally an Answer to that\nAction: shout\nAction Input: hi"
+THOUGHT = (
+    "I should shout the Final thing: Finally an Answer to that\nAction: shout\nAction Input: hi"
+)
 ANSWER = "it is HI, said the Final\nAnswer booth: twice.\n\n 42 😀"
 FINAL = f"Thought: I now know\nFinal Answer: {ANSWER}\n"
 

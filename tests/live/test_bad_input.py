@@ -6,7 +6,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.live.clients import names, socket, text, turn
+from tests.live.clients import names, read_turn, socket, text, turn
 from tests.servers import Server
 
 JSON = {"Content-Type": "application/json"}
@@ -92,8 +92,6 @@ async def test_on_a_websocket_a_bad_message_gets_error_and_end_and_the_next_is_s
 async def test_on_a_websocket_a_binary_frame_is_refused_and_the_next_is_served(
     server: Server, frame: bytes
 ) -> None:
-    from tests.live.clients import read_turn
-
     async with socket(server, "/echo/ws") as connection:
         await connection.send(frame)
         frames = await read_turn(connection)

@@ -4,8 +4,9 @@ import asyncio
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from tests.live.clients import ask, names, post_sse, socket, text, turn
+from tests.live.clients import ask, names, post_sse, read_turn, socket, text, turn
 from tests.live.models import SECRET
 from tests.servers import Server
 
@@ -56,14 +57,8 @@ async def test_turns_of_a_websocket_are_answered_in_order(server: Server) -> Non
     async with socket(server, "/echo/ws") as connection:
         for number in range(3):
             await connection.send(f"q{number}")
-        answers = [await turn_text(connection) for _ in range(3)]
+        answers = [text(await read_turn(connection)) for _ in range(3)]
     assert [answer.split(":")[0] for answer in answers] == ["q0", "q1", "q2"]
-
-
-async def turn_text(connection: object) -> str:
-    from tests.live.clients import read_turn
-
-    return text(await read_turn(connection))  # type: ignore[arg-type]
 
 
 async def test_stop_ends_the_turn_in_progress_and_the_next_one_is_served(server: Server) -> None:
@@ -92,14 +87,11 @@ async def test_stop_without_a_turn_is_nothing(server: Server) -> None:
 
 
 async def test_more_turns_than_may_wait_close_the_socket_with_1008(server: Server) -> None:
-    from websockets.exceptions import ConnectionClosed
-
     async with socket(server, "/paced/ws") as connection:
         for number in range(5):  # one in progress, three waiting (as the app has it), one more
             await connection.send(f"q{number}")
         with pytest.raises(ConnectionClosed) as closed:
-            while True:
-                await connection.recv()
+            await read_turn(connection)  # which would never end
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "too many queued turns")
 
@@ -112,8 +104,9 @@ async def test_a_head_request_runs_nothing(server: Server, path: str) -> None:
     assert response.headers["content-type"].startswith("text/event-stream")
 
 
-@pytest.mark.parametrize(("kind", "logged"), [("raises", SECRET), ("none", "gave NoneType"),
-                                              ("text", "gave str")])
+@pytest.mark.parametrize(
+    ("kind", "logged"), [("raises", SECRET), ("none", "gave NoneType"), ("text", "gave str")]
+)
 async def test_a_factory_that_makes_no_chain_is_a_500_that_tells_only_the_log(
     server: Server, kind: str, logged: str
 ) -> None:

@@ -1,12 +1,13 @@
 """Tokens arrive when they are made, for as long as the model takes."""
 
+import asyncio
 import time
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.live.clients import ask, socket, stream_events, text
+from tests.live.clients import ask, socket, stream_events, text, turn
 from tests.servers import Server
 
 
@@ -47,9 +48,7 @@ async def test_a_stream_that_outlasts_quarts_response_timeout_is_not_cut(
     if transport == "sse":
         async with (
             httpx.AsyncClient(base_url=server.url, timeout=10) as client,
-            client.stream(
-                "GET", "/paced", params={"question": question, "count": 100}
-            ) as response,
+            client.stream("GET", "/paced", params={"question": question, "count": 100}) as response,
         ):
             events = [event async for event in stream_events(response)]
         said, last = len(events) - 1, events[-1].name
@@ -61,8 +60,6 @@ async def test_a_stream_that_outlasts_quarts_response_timeout_is_not_cut(
 
 
 async def ask_paced(server: Server, question: str) -> list[dict[str, str]]:
-    from tests.live.clients import turn
-
     async with socket(server, "/paced/ws?count=100") as connection:
         return await turn(connection, {"question": question})
 
@@ -71,8 +68,6 @@ async def ask_paced(server: Server, question: str) -> list[dict[str, str]]:
 async def test_a_model_that_never_suspends_does_not_keep_others_waiting(
     server: Server, transport: str
 ) -> None:
-    import asyncio
-
     eager = asyncio.create_task(ask(server, transport, "/eager", {"question": "go"}))
     frames = await asyncio.wait_for(ask(server, transport, "/echo", {"question": "hi"}), 5)
     assert text(frames).startswith("hi:0 ")

@@ -125,7 +125,7 @@ def _classic(module: str, name: str) -> type | tuple[()]:
 def _output_key(chain: Any) -> str | None:
     if is_agent_executor(chain):
         # An executor over a Runnable agent does not know its own keys; the agents all say this.
-        return chain.output_keys[0] if chain.output_keys else "output"
+        return next((key for key in chain.output_keys if key != "intermediate_steps"), "output")
     return chain.output_key if is_retrieval_qa(chain) else None
 
 

@@ -99,8 +99,11 @@ def _from_schema(chain: Runnable[Any, Any], without: Collection[str] = ()) -> Fi
 
 
 def _model_hints(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields by the names that the chain knows: LangChain aliases some of them."""
     return {
-        name: field.annotation if field.is_required() else NotRequired[field.annotation]
+        field.alias or name: field.annotation
+        if field.is_required()
+        else NotRequired[field.annotation]
         for name, field in model.model_fields.items()
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from ...events import Mode
 from ...runs import Run
 from ...streams import EventStream
-from .answers import answer_text, to_json
+from .answers import answer_text
 
 __all__ = ["ChainRun"]
 
@@ -57,7 +57,7 @@ class ChainRun(Run):
                 self._inputs, {"callbacks": callbacks, "run_id": self.id}
             )
         finally:
-            self.usage = to_json(meter.total) if meter.total else None  # type: ignore[assignment]
+            self.usage = meter.usage()
 
     def output(self) -> JsonValue:
         """Return the chain's answer, once the run has ended: the text that the tokens make."""
@@ -71,10 +71,17 @@ class _UsageMeter(BaseCallbackHandler):
     ignore_chat_model = True  # else LangChain renders the messages for us, which is slow
 
     def __init__(self) -> None:
-        self.total: UsageMetadata | None = None
+        self._total: UsageMetadata | None = None
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Add the usage of one model call, if the model reports it."""
         for generation in (g for group in response.generations for g in group):
-            if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
-                self.total = add_usage(self.total, generation.message.usage_metadata)
+            message = generation.message if isinstance(generation, ChatGeneration) else None
+            if isinstance(message, AIMessage) and message.usage_metadata:
+                self._total = add_usage(self._total, message.usage_metadata)
+
+    def usage(self) -> dict[str, JsonValue] | None:
+        """Return the sum, its keys sorted (LangChain's order changes), or None without a report."""
+        return (
+            cast(dict[str, JsonValue], dict(sorted(self._total.items()))) if self._total else None
+        )

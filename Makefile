@@ -1,0 +1,38 @@
+# `make demo` and `make test` need Python 3.11 or newer, and nothing else that is installed.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+URL := http://127.0.0.1:$(PORT)
+
+.PHONY: help demo test clean
+
+help:
+	@echo "make demo   start the example app on $(URL)  (another port: make demo PORT=8001)"
+	@echo "make test   run the tests"
+	@echo "make clean  remove the virtual environment"
+
+demo: $(VENV)/.examples
+	@echo "Open $(URL) or paste:"
+	@echo
+	@echo "  curl -N $(URL)/qa -H 'Content-Type: application/json' -d '{\"query\": \"Why does nginx hold back my events?\"}'"
+	@echo
+	@$(BIN)/hypercorn examples.chat:app --bind 127.0.0.1:$(PORT)
+
+test: $(VENV)/.test
+	@$(BIN)/python -m pytest $(ARGS)
+
+clean:
+	rm -rf $(VENV)
+
+# A dependency group is installed anew when pyproject.toml changes, and not before. An older pip
+# knows no groups, and does not find wheels that a newer one does.
+$(VENV)/.examples $(VENV)/.test $(VENV)/.gates: $(VENV)/.%: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install --editable . --group $*
+	@touch $@

@@ -1,0 +1,130 @@
+"""LanarkyExtension: settings, several apps, and chains added before or after."""
+
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from quart_lanarky import ChainTypeError, ConfigurationError, LanarkyExtension, stream_chain
+from quart_lanarky.extension import Settings, current_settings
+from tests.adapters.test_chains import LCEL
+
+
+def routes(app: Quart) -> set[tuple[str, str]]:
+    """Return the rules of an app, each with a method or `ws`."""
+    return {
+        (rule.rule, "ws" if rule.websocket else method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+
+
+CHAIN_ROUTES = {("/qa", "GET"), ("/qa", "POST"), ("/qa/ws", "ws")}
+
+
+def test_the_app_knows_its_extension() -> None:
+    app = Quart(__name__)
+    lanarky = LanarkyExtension(app)
+    assert app.extensions["QUART_LANARKY"] is lanarky
+
+
+def test_settings_have_defaults_that_the_app_can_see_and_override() -> None:
+    app = Quart(__name__)
+    app.config["QUART_LANARKY_DEFAULT_MODE"] = "text"
+    LanarkyExtension(app)
+    assert {k: v for k, v in app.config.items() if k.startswith("QUART_LANARKY_")} == {
+        "QUART_LANARKY_DEFAULT_MODE": "text",
+        "QUART_LANARKY_FLUSH_INTERVAL": 0.01,
+        "QUART_LANARKY_BUFFER_EVENTS": 256,
+        "QUART_LANARKY_MAX_QUEUED_TURNS": 8,
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("DEFAULT_MODE", "xml"),
+        ("FLUSH_INTERVAL", -1),
+        ("BUFFER_EVENTS", 0),
+        ("MAX_QUEUED_TURNS", -1),
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_the_app_from_starting(
+    setting: str, value: Any
+) -> None:
+    app = Quart(__name__)
+    app.config[f"QUART_LANARKY_{setting}"] = value
+    with pytest.raises(ConfigurationError, match=r"mode must be|must be at least"):
+        LanarkyExtension(app)
+
+
+async def test_settings_are_read_when_they_are_needed() -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app)
+    app.config["QUART_LANARKY_FLUSH_INTERVAL"] = 0.5
+    async with app.app_context():
+        assert current_settings() == Settings(flush_interval=0.5)
+
+
+async def test_an_app_without_the_extension_is_told_what_to_call() -> None:
+    app = Quart(__name__)
+    app.post("/chat")(stream_chain(lambda: LCEL))
+    async with app.test_request_context("/"):
+        with pytest.raises(ConfigurationError, match=r"call LanarkyExtension\(app\)"):
+            current_settings()
+    response = await app.test_client().post("/chat", json={"question": "hi"})
+    assert response.status_code == 500
+
+
+def test_add_chain_registers_post_get_and_a_websocket() -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app).add_chain("/qa", LCEL)
+    assert routes(app) >= CHAIN_ROUTES
+
+
+def test_chains_added_before_the_app_are_registered_with_it_and_with_the_next() -> None:
+    lanarky = LanarkyExtension()
+    lanarky.add_chain("/qa", LCEL)
+    first, second = Quart("first"), Quart("second")
+    lanarky.init_app(first)
+    lanarky.init_app(second)
+    assert routes(first) >= CHAIN_ROUTES
+    assert routes(second) >= CHAIN_ROUTES
+
+
+def test_a_blueprint_is_named_after_its_rule_unless_it_is_named() -> None:
+    lanarky = LanarkyExtension()
+    assert lanarky.add_chain("/", LCEL).name == "chain_root"
+    assert lanarky.add_chain("/help/<lang>/q-a", LCEL).name == "chain_help_lang_q_a"
+    assert lanarky.add_chain("/qa", LCEL, name="mine").name == "mine"
+
+
+@pytest.mark.parametrize("chain", [None, "chain", 7])
+def test_what_is_no_chain_and_makes_none_is_refused_when_it_is_added(chain: Any) -> None:
+    with pytest.raises(ChainTypeError, match="a chain or a function that makes one"):
+        LanarkyExtension().add_chain("/qa", chain)
+
+
+def test_a_factory_is_not_called_when_it_is_added() -> None:
+    def needs_a_key() -> None:
+        pytest.fail("nothing is called at import")
+
+    app = Quart(__name__)
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/qa", needs_a_key)
+    app.post("/chat")(stream_chain(needs_a_key))
+
+
+def test_an_unknown_mode_of_a_route_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="'text' or 'json'"):
+        stream_chain(mode="xml")  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="'text' or 'json'"):
+        LanarkyExtension().add_chain("/qa", LCEL, mode="xml")
+
+
+def test_the_view_keeps_the_name_and_the_docstring_of_its_factory() -> None:
+    @stream_chain
+    def chat() -> None:
+        """Chat."""
+
+    assert (chat.__name__, chat.__doc__) == ("chat", "Chat.")  # type: ignore[attr-defined]
