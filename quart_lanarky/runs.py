@@ -69,6 +69,8 @@ class Run:
         """Start the run."""
         self.stream.open()
         self._task = asyncio.create_task(self._main(), context=self._context)
+        # Not at the end of the task's own code: cancelled early enough, a task runs none of it.
+        self._task.add_done_callback(self._finish)
         return self
 
     async def __aexit__(
@@ -95,23 +97,27 @@ class Run:
             self._task.cancel()
 
     async def _main(self) -> None:
-        try:
-            if not self._stopped:
-                self.result = await self._produce()
-        except asyncio.CancelledError as cancelled:
-            if not self._stopped:  # not ours: something inside the chain was cancelled
-                self._fail(cancelled)
-        except BaseException as error:
-            self._fail(error)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            last = [] if self.failure is None else [self.failure]
-            self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
+        if not self._stopped:
+            self.result = await self._produce()
 
-    def _fail(self, error: BaseException) -> None:
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """End the stream (rule 2), whatever has become of the task."""
+        error = _error_of(task)
+        stopped = self._stopped and isinstance(error, asyncio.CancelledError)
+        if error is not None and not stopped:
+            self.failure = self._failure(error)
+        last = [] if self.failure is None else [self.failure]
+        self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
+
+    def _failure(self, error: BaseException) -> Event:
         if isinstance(error, InputError):
-            self.failure = events.error(400, error.detail)
-            return
+            return events.error(400, error.detail)
         logger.error("run %s failed", self.id, exc_info=error)
-        self.failure = events.error(500, "Internal Server Error")
+        return events.error(500, "Internal Server Error")
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    try:
+        return task.exception()
+    except asyncio.CancelledError as cancelled:  # the one with the traceback
+        return cancelled

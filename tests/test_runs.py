@@ -99,6 +99,17 @@ async def test_a_run_stopped_before_its_start_only_ends() -> None:
     assert [event.name for event in await events_of(run)] == ["end"]
 
 
+async def test_a_run_stopped_between_its_start_and_its_first_step_ends_too() -> None:
+    async def work(stream: EventStream) -> None:
+        pytest.fail("it was stopped")
+
+    run = run_of(work)
+    async with asyncio.timeout(1), run:
+        run.stop()
+        events = [event async for batch in run.stream.batches() for event in batch]
+    assert [event.name for event in events] == ["end"]
+
+
 async def test_leaving_a_run_cancels_its_work() -> None:
     cancelled = asyncio.Event()
 
@@ -151,17 +162,14 @@ async def test_work_runs_in_the_context_in_which_the_run_was_made() -> None:
     assert run.result == "ada"
 
 
-async def test_what_is_no_exception_passes_on_after_the_end() -> None:
+async def test_what_is_no_exception_ends_the_stream_too() -> None:
     class Halt(BaseException):
         pass
 
     async def work(stream: EventStream) -> None:
         raise Halt
 
-    run = run_of(work)
-    events = await events_of(run)
-    assert [event.name for event in events] == ["error", "end"]
-    assert isinstance(run._task.exception(), Halt)  # type: ignore[union-attr]
+    assert [event.name for event in await events_of(run_of(work))] == ["error", "end"]
 
 
 async def test_in_text_mode_the_end_is_empty() -> None:

@@ -36,7 +36,7 @@ def test_what_a_chain_is_called_with(chain: Any, message: Any, called_with: Any)
     assert chain_inputs(chain).for_chain(message) == called_with
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 def test_a_classic_chain_takes_the_keys_that_it_names_and_not_those_of_its_memory() -> None:
     model = FakeListChatModel(responses=["hi"])
     chain = LLMChain(llm=model, prompt=PromptTemplate.from_template("{a}{b}"))

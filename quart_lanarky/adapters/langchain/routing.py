@@ -168,7 +168,7 @@ class _ChainRoute:
         """Answer the current HTTP request."""
         if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
             return Response(b"", content_type=sse.CONTENT_TYPE)
-        body = parse_object(await _json_body()) if request.method == "POST" else None
+        body = None if request.method == "GET" else parse_object(await _json_body())
         parameters, rest = self._read_query(request.args, path)
         if body is not None:
             _refuse_unknown(rest)
