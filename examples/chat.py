@@ -7,6 +7,7 @@ install the provider's package and name the model as LangChain's ``init_chat_mod
 
 import os
 from functools import cache
+from typing import Any
 
 from langchain.chat_models import init_chat_model
 from langchain_classic.agents import AgentExecutor, create_react_agent
@@ -70,18 +71,21 @@ def retriever() -> MarkdownRetriever:
 @app.post("/chat")
 @app.websocket("/chat/ws")
 @stream_chain
-def chat() -> Runnable:
+def chat() -> Runnable[Any, Any]:
     """Chat: a prompt and a model."""
     return CHAT_PROMPT | model()
 
 
-def answer_from_library(k: int = 3) -> Runnable:
+def answer_from_library(k: int = 3) -> Runnable[Any, Any]:
     """Answer from the `k` sections of the library that fit the question best."""
     search = retriever().model_copy(update={"k": k})
-    return RetrievalQA.from_chain_type(model(), retriever=search, return_source_documents=True)
+    chain: RetrievalQA = RetrievalQA.from_chain_type(
+        model(), retriever=search, return_source_documents=True
+    )
+    return chain
 
 
-def calculate() -> Runnable:
+def calculate() -> Runnable[Any, Any]:
     """Answer by reasoning aloud and using a calculator; only the final answer is streamed."""
     tools = [calculator]
     return AgentExecutor(agent=create_react_agent(model(), tools, AGENT_PROMPT), tools=tools)

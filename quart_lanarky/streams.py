@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -138,7 +139,7 @@ class EventStream:
             await asyncio.sleep(_POLL)
 
     def _loop_is_blocked(self) -> bool:
-        now = asyncio.get_running_loop().time()  # the same monotonic clock on every loop
+        now = time.monotonic()
         if self._answered.is_set():
             self._asked_at = now
             self._answered.clear()
@@ -174,6 +175,8 @@ class EventStream:
         try:
             opens_at = 0.0  # the first batch leaves at once
             while True:
+                # Suspends in every round, for only the loop can raise the flag again: a reader
+                # that never suspends could not be cancelled, and would starve all others.
                 await self._arrived.wait()
                 await self._wait_for_window(opens_at)
                 finished = self._state is _State.FINISHED  # asked before the buffer is emptied
@@ -199,13 +202,10 @@ class EventStream:
 
     async def _wait_for_window(self, opens_at: float) -> None:
         delay = opens_at - asyncio.get_running_loop().time()
-        if delay <= 0 or self._pressing.is_set():
-            # A reader that never suspends could not be cancelled, and would starve the loop.
-            await asyncio.sleep(0)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._pressing.wait()
+        if delay > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._pressing.wait()
 
     def abandon(self) -> None:
         """Stop reading: what is buffered is dropped, and producers that wait go on."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableLambda
 from quart import Quart
 
 from quart_lanarky import ChainTypeError, ConfigurationError, LanarkyExtension, stream_chain
@@ -64,6 +65,21 @@ async def test_settings_are_read_when_they_are_needed() -> None:
     app.config["QUART_LANARKY_FLUSH_INTERVAL"] = 0.5
     async with app.app_context():
         assert current_settings() == Settings(flush_interval=0.5)
+
+
+@pytest.mark.parametrize(("mode", "token"), [("text", "hi"), ("json", '{"token": "hi"}')])
+async def test_the_default_mode_is_that_of_routes_which_name_none(mode: str, token: str) -> None:
+    app = Quart(__name__)
+    app.config["QUART_LANARKY_DEFAULT_MODE"] = mode
+    lanarky = LanarkyExtension(app)
+    chain = RunnableLambda(lambda _: "hi")
+    lanarky.add_chain("/default", chain)
+    lanarky.add_chain("/named", chain, mode="json")
+    client = app.test_client()
+    default = await (await client.get("/default?input=x")).get_data(as_text=True)
+    named = await (await client.get("/named?input=x")).get_data(as_text=True)
+    assert f"\ndata: {token}\n" in default
+    assert '\ndata: {"token": "hi"}\n' in named
 
 
 async def test_an_app_without_the_extension_is_told_what_to_call() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx
@@ -12,6 +13,14 @@ from tests.servers import Server
 
 LIMIT = 0.1
 """Seconds from the client's leaving to the end of the model's stream."""
+
+
+@pytest.fixture(autouse=True)
+def quiet(server: Server) -> Iterator[None]:
+    """See that a client's leaving is nothing to log."""
+    before = server.log()
+    yield
+    assert server.log() == before
 
 
 async def check_that_the_model_stopped(server: Server, question: str, left_at: float) -> None:
