@@ -79,7 +79,7 @@ def chat() -> Runnable[Any, Any]:
 def answer_from_library(k: int = 3) -> Runnable[Any, Any]:
     """Answer from the `k` sections of the library that fit the question best."""
     search = retriever().model_copy(update={"k": k})
-    chain: RetrievalQA = RetrievalQA.from_chain_type(
+    chain: Runnable[Any, Any] = RetrievalQA.from_chain_type(
         model(), retriever=search, return_source_documents=True
     )
     return chain

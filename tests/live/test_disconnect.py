@@ -18,6 +18,7 @@ LIMIT = 0.1
 @pytest.fixture(autouse=True)
 def quiet(server: Server) -> Iterator[None]:
     """See that a client's leaving is nothing to log."""
+    httpx.get(server.url)  # it is up, and has said so
     before = server.log()
     yield
     assert server.log() == before
