@@ -7,7 +7,7 @@ install the provider's package and name the model as LangChain's ``init_chat_mod
 
 import os
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from langchain.chat_models import init_chat_model
 from langchain_classic.agents import AgentExecutor, create_react_agent
@@ -15,6 +15,7 @@ from langchain_classic.chains import RetrievalQA
 from langchain_core.language_models import BaseChatModel
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import Runnable
+from pydantic import Field
 from quart import Quart, Response, request
 
 from examples.local_model import LocalChatModel
@@ -76,7 +77,7 @@ def chat() -> Runnable[Any, Any]:
     return CHAT_PROMPT | model()
 
 
-def answer_from_library(k: int = 3) -> Runnable[Any, Any]:
+def answer_from_library(k: Annotated[int, Field(ge=1, le=10)] = 3) -> Runnable[Any, Any]:
     """Answer from the `k` sections of the library that fit the question best."""
     search = retriever().model_copy(update={"k": k})
     chain: Runnable[Any, Any] = RetrievalQA.from_chain_type(

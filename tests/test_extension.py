@@ -1,5 +1,6 @@
 """LanarkyExtension: settings, several apps, and chains added before or after."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,6 +81,18 @@ async def test_the_default_mode_is_that_of_routes_which_name_none(mode: str, tok
     named = await (await client.get("/named?input=x")).get_data(as_text=True)
     assert f"\ndata: {token}\n" in default
     assert '\ndata: {"token": "hi"}\n' in named
+
+
+async def ready() -> Any:
+    return RunnableLambda(lambda _: "hi")
+
+
+@pytest.mark.parametrize("factory", [ready, partial(ready), lambda: ready()])  # noqa: PLW0108  # the point
+async def test_an_async_factory_is_awaited_however_it_is_wrapped(factory: Any) -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app).add_chain("/chat", factory)
+    response = await app.test_client().get("/chat?input=x")
+    assert '{"token": "hi"}' in await response.get_data(as_text=True)
 
 
 async def test_an_app_without_the_extension_is_told_what_to_call() -> None:

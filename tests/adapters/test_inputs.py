@@ -1,6 +1,7 @@
 """The fields of chains and factories, and what is refused."""
 
 from enum import IntEnum
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -11,7 +12,12 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import Field
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.inputs import Fields, chain_inputs, factory_parameters
+from quart_lanarky.adapters.langchain.inputs import (
+    Fields,
+    chain_inputs,
+    factory_name,
+    factory_parameters,
+)
 from quart_lanarky.errors import ConfigurationError, InputError
 from tests.adapters.test_chains import LCEL, MODEL, agent, qa
 
@@ -141,10 +147,42 @@ def test_a_return_annotation_for_type_checkers_alone_does_not_matter() -> None:
     assert "count" in factory_parameters(factory).hints
 
 
+class Factory:
+    def method(self, k: "int") -> object: ...
+    def __call__(self, k: "int", more: int = 0) -> object: ...
+
+
+def decorated(k: "int") -> object: ...
+
+
+def logged(function: Any) -> Any:
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any: ...
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (Factory().method, "Factory.method"),
+        (Factory(), "Factory.__call__"),
+        (partial(Factory(), more=1), "Factory.__call__"),
+        (partial(partial(factory, 1), top=0.5), "factory"),
+        (logged(decorated), "decorated"),
+    ],
+)
+def test_a_factory_may_be_any_callable(made: Any, name: str) -> None:
+    fields = factory_parameters(made)
+    key = "size" if name == "factory" else "k"
+    assert fields.check(fields.pick(MultiDict({key: "2"})))[key] == 2
+    assert factory_name(made) == f"the chain factory {name}()"
+
+
 def test_an_annotation_that_cannot_be_resolved_is_the_developers_error() -> None:
     def lost(where: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(ConfigurationError, match=r"lost: name 'Nowhere' is not defined"):
+    with pytest.raises(ConfigurationError, match=r"lost\(\): name 'Nowhere' is not defined"):
         factory_parameters(lost)
 
 

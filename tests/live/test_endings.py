@@ -102,6 +102,7 @@ async def test_a_head_request_runs_nothing(server: Server, path: str) -> None:
         response = await client.head(path)
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["content-type"].startswith("text/event-stream")
+    assert "content-length" not in response.headers
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import SimpleNamespace, UnionType
 from typing import Annotated, Any, NotRequired, Union, cast, get_args, get_origin, get_type_hints
 
@@ -19,7 +20,7 @@ from werkzeug.datastructures import MultiDict
 from ...errors import ConfigurationError, InputError
 from .chains import is_agent_executor, is_retrieval_qa, unwrap
 
-__all__ = ["Fields", "chain_inputs", "factory_parameters"]
+__all__ = ["Fields", "chain_inputs", "factory_name", "factory_parameters"]
 
 WRAPPED = "input"
 """The field that holds the input of a chain which takes something else than an object."""
@@ -120,7 +121,7 @@ def factory_parameters(factory: Callable[..., Any]) -> Fields:
     for name, parameter in parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise ConfigurationError(
-                f"chain factory {_name(factory)}: parameter {parameter} cannot come from a query "
+                f"{factory_name(factory)}: the parameter {parameter} cannot come from a query "
                 "string; give each parameter a name of its own"
             )
         if parameter.default is not parameter.empty:
@@ -128,29 +129,38 @@ def factory_parameters(factory: Callable[..., Any]) -> Fields:
     return Fields(hints)
 
 
-def _parameter_hints(factory: Callable[..., Any], names: Collection[str]) -> dict[str, Any]:
+def factory_name(factory: Callable[..., Any]) -> str:
+    """Return how an error's text is to call a chain factory."""
+    return f"the chain factory {getattr(_bare(factory), '__qualname__', repr(factory))}()"
+
+
+def _parameter_hints(
+    factory: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, Any]:
     """Resolve the annotations of the parameters, and only those.
 
     A return annotation often names what is imported for type checkers alone.
     """
-    target = inspect.unwrap(factory)
-    known = {n: a for n, a in getattr(target, "__annotations__", {}).items() if n in names}
+    given = {n: Any if p.annotation is p.empty else p.annotation for n, p in parameters.items()}
     try:
-        hints = get_type_hints(
-            SimpleNamespace(__annotations__=known),
-            globalns=getattr(target, "__globals__", {}),
+        return get_type_hints(
+            SimpleNamespace(__annotations__=given),
+            globalns=getattr(_bare(factory), "__globals__", {}),
             include_extras=True,
         )
     except NameError as error:
         raise ConfigurationError(
-            f"chain factory {_name(factory)}: {error}; the annotations of its parameters must be "
+            f"{factory_name(factory)}: {error}; the annotations of its parameters must be "
             "importable at run time"
         ) from error
-    return dict.fromkeys(names, Any) | hints
 
 
-def _name(factory: Callable[..., Any]) -> str:
-    return getattr(factory, "__qualname__", repr(factory))
+def _bare(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function inside a decorated one, a partial or a callable object."""
+    while isinstance(factory, partial):
+        factory = factory.func
+    function = inspect.unwrap(factory)
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 _WRAPPERS = (Annotated, NotRequired, Union, UnionType)

@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any, Final, Literal, overload
 
 from langchain_core.runnables import Runnable
@@ -28,7 +29,7 @@ from ...responses import EventStreamResponse, json_answer
 from ...streams import EventStream
 from ...websockets import WebSocketSession
 from .chains import HandlerPair, check_chain, plan_chain
-from .inputs import Fields, chain_inputs, factory_parameters
+from .inputs import Fields, chain_inputs, factory_name, factory_parameters
 from .runs import ChainRun
 
 __all__ = ["chain_blueprint", "stream_chain"]
@@ -167,7 +168,7 @@ class _ChainRoute:
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
         if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
-            return Response(b"", content_type=sse.CONTENT_TYPE)
+            return Response(content_type=sse.CONTENT_TYPE)
         body = None if request.method == "GET" else parse_object(await _json_body())
         parameters, rest = self._read_query(request.args, path)
         if body is not None:
@@ -199,7 +200,9 @@ class _ChainRoute:
     async def _open(self, parameters: dict[str, Any], side: Side) -> _ChainService:
         settings = current_settings()
         made = await current_app.ensure_async(self._factory)(**parameters)
-        chain = check_chain(made, f"the chain factory {self._factory.__qualname__}()")
+        if isawaitable(made):  # a lambda, or an object, around an `async def`
+            made = await made
+        chain = check_chain(made, factory_name(self._factory))
         return _ChainService(chain, self._options, settings, side)
 
 
