@@ -1,4 +1,4 @@
-"""What goes to the client: the event, the names of the five events, and their payloads.
+"""What goes to the client: the event, the names of the events, and their payloads.
 
 The payload models are the source of truth for the wire format and for the documents made from
 it. An :class:`Event` carries its payload as finished text, so that a payload that cannot be
@@ -20,14 +20,12 @@ __all__ = [
     "COMPLETION",
     "END",
     "ERROR",
-    "RETRACT",
     "SOURCE_DOCUMENTS",
     "CompletionData",
     "EndData",
     "ErrorData",
     "Event",
     "Mode",
-    "RetractData",
     "SourceDocument",
     "SourceDocumentsData",
     "check_mode",
@@ -40,7 +38,6 @@ __all__ = [
 
 COMPLETION = "completion"
 SOURCE_DOCUMENTS = "source_documents"
-RETRACT = "retract"
 ERROR = "error"
 END = "end"
 
@@ -79,12 +76,6 @@ class SourceDocumentsData(_Payload):
     """The documents that the answer rests on, best first; empty when nothing was found."""
 
     source_documents: list[SourceDocument]
-
-
-class RetractData(_Payload):
-    """The last `tokens` tokens turned out not to belong to the answer."""
-
-    tokens: int
 
 
 class ErrorData(_Payload):

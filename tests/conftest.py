@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Server, hypercorn
+
+settings.register_profile("project", deadline=None)  # a busy machine is no failure
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ class Server:
     def ws_url(self) -> str:
         """Where WebSockets go."""
         return f"ws://127.0.0.1:{self.port}"
+
+    def wait_for_log(self, text: str) -> str:
+        """Return what the log has after `text`, which the process writes in its own time."""
+        deadline = time.monotonic() + 5
+        while text not in self.log():
+            assert time.monotonic() < deadline, f"not in the log: {text}"
+            time.sleep(0.01)
+        return self.log().partition(text)[2]
 
     def log(self) -> str:
         """Return what the process wrote so far."""
