@@ -1,6 +1,7 @@
 """The app behind the live tests: one route for each way in which a stream can go wrong."""
 
 import asyncio
+from datetime import timedelta
 from enum import Enum
 from functools import wraps
 from typing import Any
@@ -12,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import tool
 from quart import Blueprint, Quart, abort, g, has_websocket_context, jsonify, request, websocket
 from quart.typing import ResponseReturnValue
+from quart_rate_limiter import RateLimiter, rate_limit
 
 from quart_lanarky import EventStream, EventStreamResponse, LanarkyExtension, Run, stream_chain
 from quart_lanarky.adapters.langchain.callbacks import (
@@ -146,6 +148,16 @@ def members_only() -> Runnable[Any, Any]:
 
 
 app.register_blueprint(members)
+
+
+RateLimiter(app)
+
+
+@app.get("/limited")
+@rate_limit(1, timedelta(hours=1))
+@stream_chain
+def limited() -> Runnable[Any, Any]:
+    return PROMPT | models.SilentModel()
 
 
 @app.post("/broken/<kind>")

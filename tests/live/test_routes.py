@@ -50,6 +50,12 @@ async def test_under_a_login_check_a_websocket_is_refused_or_served(server: Serv
         assert text(await turn(connection, "q")) == "ada from a socket"
 
 
+def test_under_a_rate_limit_a_route_is_limited(server: Server) -> None:
+    answers = [httpx.get(f"{server.url}/limited?question=q") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert "event: end" in answers[0].text
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_stream_says_what_it_is_and_that_it_must_not_be_held_back(
     server: Server, method: str
