@@ -103,13 +103,15 @@ class Run:
     def _finish(self, task: asyncio.Task[None]) -> None:
         """End the stream (rule 2), whatever has become of the task."""
         error = _error_of(task)
-        stopped = self._stopped and isinstance(error, asyncio.CancelledError)
-        if error is not None and not stopped:
-            self.failure = self._failure(error)
+        if error is not None and not (self._stopped and isinstance(error, asyncio.CancelledError)):
+            event = self._explain(error)
+            # To who asked it to stop, how it stopped is no news.
+            self.failure = None if self._stopped else event
         last = [] if self.failure is None else [self.failure]
         self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
 
-    def _failure(self, error: BaseException) -> Event:
+    def _explain(self, error: BaseException) -> Event:
+        """Log `error` under the run's id; return what the client gets to know of it (rule 6)."""
         if isinstance(error, InputError):
             return events.error(400, error.detail)
         logger.error("run %s failed", self.id, exc_info=error)

@@ -90,6 +90,22 @@ async def test_stop_cancels_the_work_and_the_end_follows_what_was_sent() -> None
     assert cancelled.is_set()
 
 
+async def test_a_run_that_fails_because_it_was_stopped_tells_only_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work(stream: EventStream) -> None:
+        await stream.send(TOKEN)
+        run.stop()
+        try:
+            await asyncio.sleep(30)
+        finally:
+            raise RuntimeError(SECRET)
+
+    run = run_of(work)
+    assert [event.name for event in await events_of(run)] == ["completion", "end"]
+    assert SECRET in caplog.text
+
+
 async def test_a_run_stopped_before_its_start_only_ends() -> None:
     async def work(stream: EventStream) -> None:
         pytest.fail("it was stopped")

@@ -70,13 +70,11 @@ class Fields:
 
     def pick(self, query: MultiDict[str, str]) -> dict[str, Any]:
         """Return the fields that a query string has, those that take a list as lists."""
-        return {
-            name: query.getlist(name)
-            if name in self.hints and _takes_list(self.hints[name])
-            # `?a=1&a=2` for a single value is ambiguous; the last one counts, as in a form.
-            else query.getlist(name)[-1]
-            for name in query
-        }
+        return {name: self._value(name, query.getlist(name)) for name in query}
+
+    def _value(self, name: str, values: list[str]) -> list[str] | str:
+        """Return the last of several values for a field that takes one, as forms do."""
+        return values if _takes_list(self.hints.get(name)) else values[-1]
 
 
 def chain_inputs(chain: Runnable[Any, Any]) -> Fields:
