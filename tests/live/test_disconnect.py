@@ -102,7 +102,7 @@ async def test_a_client_that_stops_reading_slows_its_own_chain(
     async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
         asked, before = 0, -1
         deadline = time.monotonic() + 30
-        while asked != before and time.monotonic() < deadline:  # until it asks for no more
+        while not 0 < asked == before and time.monotonic() < deadline:  # until it asks no more
             await asyncio.sleep(0.5)
             before, asked = asked, (await client.get(f"/seen/{question}")).json()["asked"]
         assert 0 < asked == before
