@@ -45,15 +45,16 @@ class Settings:
         for name, least in (("flush_interval", 0), ("buffer_events", 1), ("max_queued_turns", 0)):
             if getattr(self, name) < least:
                 raise ConfigurationError(
-                    f"{EXTENSION_KEY}_{name.upper()} must be at least {least}, "
-                    f"not {getattr(self, name)}"
+                    f"{_KEYS[name]} must be at least {least}, not {getattr(self, name)}"
                 )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Read the settings; those that `config` lacks have their defaults."""
-        keys = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in fields(cls)}
-        return cls(**{name: config[key] for name, key in keys.items() if key in config})
+        return cls(**{name: config[key] for name, key in _KEYS.items() if key in config})
+
+
+_KEYS = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in fields(Settings)}
 
 
 class LanarkyExtension:
@@ -82,9 +83,8 @@ class LanarkyExtension:
             ConfigurationError: A setting has a value that makes no sense.
         """
         settings = Settings.from_config(app.config)
-        for field in fields(settings):
-            key = f"{EXTENSION_KEY}_{field.name.upper()}"
-            app.config.setdefault(key, getattr(settings, field.name))
+        for name, key in _KEYS.items():
+            app.config.setdefault(key, getattr(settings, name))
         app.extensions[EXTENSION_KEY] = self
         self._apps.add(app)
         for blueprint in self._blueprints:

@@ -113,23 +113,25 @@ class EventStream:
         not be killed (rule 4).
         """
         if asyncio.get_running_loop() is self._loop:
-            await self._wait_for_room()
+            await self._send_at_home(event)
         else:
-            await self._wait_for_room_from_afar()
-        if self.is_open:
-            self._events.append(event)
-            self._wake_reader()
+            await self._send_from_afar(event)
 
-    async def _wait_for_room(self) -> None:
+    async def _send_at_home(self, event: Event) -> None:
         while self._is_full():
             self._room.clear()
             await self._room.wait()
         if not self.is_open:
             # A producer that never suspends would never notice that it was cancelled.
             await asyncio.sleep(0)
+            return
+        self._events.append(event)
+        self._arrived.set()
+        if self._is_full():
+            self._pressing.set()
 
-    async def _wait_for_room_from_afar(self) -> None:
-        """Wait on another thread's loop, where the reader's asyncio objects must not be used.
+    async def _send_from_afar(self, event: Event) -> None:
+        """Send from another thread's loop, where the reader's asyncio objects must not be used.
 
         The reader's loop may be blocked by the very call that we are part of (a synchronous
         ``invoke`` in a coroutine). Waiting for it would then hang the process, so the bound
@@ -137,6 +139,9 @@ class EventStream:
         """
         while self._is_full() and not self._loop_is_blocked():  # noqa: ASYNC110  # two loops
             await asyncio.sleep(_POLL)
+        if self.is_open:
+            self._events.append(event)
+            self._call_on_loop(self._arrived)
 
     def _loop_is_blocked(self) -> bool:
         now = time.monotonic()
@@ -145,14 +150,6 @@ class EventStream:
             self._answered.clear()
             self._call_on_loop(self._answered)
         return now - self._asked_at > LOOP_BLOCKED_AFTER
-
-    def _wake_reader(self) -> None:
-        if asyncio.get_running_loop() is self._loop:
-            self._arrived.set()
-            if self._is_full():
-                self._pressing.set()
-        else:
-            self._call_on_loop(self._arrived)
 
     def _call_on_loop(self, flag: asyncio.Event | threading.Event) -> None:
         with suppress(RuntimeError):  # the loop is closed: so is the app, and nobody reads

@@ -12,19 +12,14 @@ from langchain_core.runnables import Runnable, RunnableLambda
 
 from quart_lanarky.adapters.langchain.callbacks import TokenStreamingCallbackHandler
 from quart_lanarky.adapters.langchain.runs import ChainRun
-from quart_lanarky.events import Event
 from quart_lanarky.streams import EventStream
+from tests.test_runs import events_of
 
 
 def run_of(chain: Runnable[Any, Any], *extra: BaseCallbackHandler, **options: Any) -> ChainRun:
     stream = EventStream()
     handlers = [TokenStreamingCallbackHandler(stream), *extra]
     return ChainRun(chain, "?", handlers, stream, **{"mode": "json", "output_key": None} | options)
-
-
-async def events_of(run: ChainRun) -> list[Event]:
-    async with run:
-        return [event async for batch in run.stream.batches() for event in batch]
 
 
 def model(text: str, usage: tuple[int, int] | None) -> GenericFakeChatModel:

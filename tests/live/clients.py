@@ -56,12 +56,15 @@ async def read_turn(connection: ClientConnection) -> list[Frame]:
     return frames
 
 
-async def ask(server: Server, transport: str, path: str, inputs: Any) -> list[Frame]:
+async def ask(
+    server: Server, transport: str, path: str, inputs: Any, query: str = ""
+) -> list[Frame]:
     """Ask over `sse` or `ws`; return the events of either as (json mode) frames."""
     if transport == "ws":
-        async with socket(server, path + "/ws") as connection:
+        async with socket(server, f"{path}/ws{query}") as connection:
             return await turn(connection, inputs)
-    return [{"event": e.name, "data": e.json()} for e in await post_sse(server, path, inputs)]
+    events = await post_sse(server, path + query, inputs)
+    return [{"event": event.name, "data": event.json()} for event in events]
 
 
 def names(frames: list[Frame]) -> list[str]:

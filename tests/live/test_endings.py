@@ -4,7 +4,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.live.clients import ask, names, post_sse, read_turn, socket, text, turn
+from tests.live.clients import ask, names, read_turn, socket, text, turn
 from tests.live.models import SECRET
 from tests.servers import Server
 
@@ -16,14 +16,7 @@ TRANSPORTS = ["sse", "ws"]
 async def test_a_chain_that_raises_gives_error_then_end(
     server: Server, transport: str, after: int
 ) -> None:
-    path = "/failing" if transport == "sse" else "/failing/ws"
-    query = f"?after={after}"
-    if transport == "sse":
-        events = await post_sse(server, path + query, {"question": "go"})
-        frames = [{"event": e.name, "data": e.json()} for e in events]
-    else:
-        async with socket(server, path + query) as connection:
-            frames = await turn(connection, {"question": "go"})
+    frames = await ask(server, transport, "/failing", {"question": "go"}, f"?after={after}")
     assert [f["event"] for f in frames] == ["completion"] * after + ["error", "end"]
     assert frames[-2]["data"] == {"status_code": 500, "detail": "Internal Server Error"}
     assert SECRET not in str(frames)

@@ -75,10 +75,11 @@ def plan_chain(
     if handlers is not None:
         return ChainPlan((handlers,), output_key)
     if is_agent_executor(bare):
-        return ChainPlan((_final_tokens(output_key),), output_key)
+        return ChainPlan((_with_key(_FINAL_TOKENS, output_key),), output_key)
+    tokens = _with_key(_TOKENS, output_key)
     if is_retrieval_qa(bare) and bare.return_source_documents:
-        return ChainPlan((_tokens(output_key), _DOCUMENTS), output_key)
-    return ChainPlan((_tokens(output_key),), output_key)
+        return ChainPlan((tokens, _DOCUMENTS), output_key)
+    return ChainPlan((tokens,), output_key)
 
 
 def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
@@ -129,21 +130,17 @@ def _output_key(chain: Any) -> str | None:
     return chain.output_key if is_retrieval_qa(chain) else None
 
 
-def _tokens(output_key: str | None) -> HandlerPair:
-    return (
-        partial(TokenStreamingCallbackHandler, output_key=output_key),
-        partial(TokenWebSocketCallbackHandler, output_key=output_key),
-    )
+def _with_key(pair: HandlerPair, output_key: str | None) -> HandlerPair:
+    http, websocket = pair
+    return partial(http, output_key=output_key), partial(websocket, output_key=output_key)
 
 
-def _final_tokens(output_key: str | None) -> HandlerPair:
-    return (
-        partial(FinalTokenStreamingCallbackHandler, output_key=output_key),
-        partial(FinalTokenWebSocketCallbackHandler, output_key=output_key),
-    )
-
-
+_TOKENS: HandlerPair = (TokenStreamingCallbackHandler, TokenWebSocketCallbackHandler)
 _DOCUMENTS: HandlerPair = (
     SourceDocumentStreamingCallbackHandler,
     SourceDocumentWebSocketCallbackHandler,
+)
+_FINAL_TOKENS: HandlerPair = (
+    FinalTokenStreamingCallbackHandler,
+    FinalTokenWebSocketCallbackHandler,
 )

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NotRequired, Union, cast, get_args, get_origi
 
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, with_config
+from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
@@ -94,17 +95,13 @@ def _from_schema(chain: Runnable[Any, Any], without: Collection[str] = ()) -> Fi
     schema = cast(type[BaseModel], chain.get_input_schema())  # typed for Pydantic 1 as well
     if issubclass(schema, RootModel):
         return Fields({WRAPPED: schema.model_fields["root"].annotation}, wrapped=True)
-    return Fields({n: h for n, h in _model_hints(schema).items() if n not in without})
+    # By the names that the chain knows: LangChain aliases some fields.
+    hints = {field.alias or name: _hint(field) for name, field in schema.model_fields.items()}
+    return Fields({name: hint for name, hint in hints.items() if name not in without})
 
 
-def _model_hints(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the fields by the names that the chain knows: LangChain aliases some of them."""
-    return {
-        field.alias or name: field.annotation
-        if field.is_required()
-        else NotRequired[field.annotation]
-        for name, field in model.model_fields.items()
-    }
+def _hint(field: FieldInfo) -> Any:
+    return field.annotation if field.is_required() else NotRequired[field.annotation]
 
 
 def factory_parameters(factory: Callable[..., Any]) -> Fields:

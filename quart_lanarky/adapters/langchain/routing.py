@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Final, Literal, overload
@@ -192,10 +192,9 @@ class _ChainRoute:
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
         """Return the factory's parameters, and what the query string holds besides them."""
         names = self._parameters.hints
-        given = self._parameters.pick(MultiDict((n, v) for n, v in _pairs(query) if n in names))
-        given |= {name: value for name, value in path.items() if name in names}
-        rest = MultiDict((n, v) for n, v in _pairs(query) if n not in names)
-        return self._parameters.check(given), rest
+        given = self._parameters.pick(query) | path
+        rest = MultiDict((n, v) for n, v in query.items(multi=True) if n not in names)
+        return self._parameters.check({n: v for n, v in given.items() if n in names}), rest
 
     async def _open(self, parameters: dict[str, Any], side: Side) -> _ChainService:
         settings = current_settings()
@@ -245,10 +244,6 @@ async def _json_body() -> str | bytes:
 def _wants_json() -> bool:
     offers = ["text/event-stream", "application/json"]
     return request.accept_mimetypes.best_match(offers) == "application/json"
-
-
-def _pairs(query: Query) -> Iterable[tuple[str, str]]:
-    return query.items(multi=True)
 
 
 def _refuse_unknown(query: Query) -> None:
