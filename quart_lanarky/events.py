@@ -20,12 +20,14 @@ __all__ = [
     "COMPLETION",
     "END",
     "ERROR",
+    "RETRACT",
     "SOURCE_DOCUMENTS",
     "CompletionData",
     "EndData",
     "ErrorData",
     "Event",
     "Mode",
+    "RetractData",
     "SourceDocument",
     "SourceDocumentsData",
     "check_mode",
@@ -33,10 +35,12 @@ __all__ = [
     "end",
     "error",
     "json_event",
+    "retract",
     "source_documents",
 ]
 
 COMPLETION = "completion"
+RETRACT = "retract"
 SOURCE_DOCUMENTS = "source_documents"
 ERROR = "error"
 END = "end"
@@ -61,6 +65,12 @@ class CompletionData(_Payload):
     """One token of the answer."""
 
     token: str
+
+
+class RetractData(_Payload):
+    """How many of the last tokens turned out not to be the answer: take them back."""
+
+    tokens: int
 
 
 class SourceDocument(_Payload):
@@ -144,6 +154,11 @@ def completion(token: str, mode: Mode) -> Event:
     if mode == "text":
         return Event(COMPLETION, token)
     return json_event(COMPLETION, {"token": token})
+
+
+def retract(tokens: int) -> Event:
+    """Make the event that takes back the last `tokens` completions: JSON in both modes."""
+    return json_event(RETRACT, RetractData(tokens=tokens))
 
 
 def source_documents(documents: list[SourceDocument]) -> Event:

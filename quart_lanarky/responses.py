@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 
 from pydantic import JsonValue
@@ -24,8 +26,9 @@ class _RunBody(ResponseBody):
     would leak if the client went away before the body was entered.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, resources: AsyncExitStack) -> None:
         self._run = run
+        self._resources = resources
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
         await self._run.__aenter__()
@@ -38,6 +41,7 @@ class _RunBody(ResponseBody):
         tb: TracebackType | None,
     ) -> None:
         await self._run.__aexit__(exc_type, exc_value, tb)
+        await self._resources.aclose()
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         async for batch in self._run.stream.batches():
@@ -50,14 +54,28 @@ class EventStreamResponse(Response):
     Args:
         run: The run. It starts when the response begins, and is cancelled when the client
             goes away.
+        resources: What the run needs until it ends, and what is closed then.
     """
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(_RunBody(run), content_type=sse.CONTENT_TYPE)
+    def __init__(self, run: Run, resources: AsyncExitStack | None = None) -> None:
+        if resources is not None:
+            _close_at_the_latest(resources)
+        body = _RunBody(run, resources or AsyncExitStack())
+        super().__init__(body, content_type=sse.CONTENT_TYPE)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.
         self.timeout = None
+
+
+def _close_at_the_latest(resources: AsyncExitStack) -> None:
+    """Close the resources when the request's task ends, unless the body has done so before.
+
+    A client that goes away early enough cancels the request before its body is entered.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is not None:
+        task.add_done_callback(lambda _: loop.create_task(resources.aclose()))
 
 
 async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:

@@ -1,17 +1,11 @@
-"""The handlers: what they send for what LangChain calls."""
+"""The public handlers: what they are made with, where they send, what they do to a chain."""
 
 import asyncio
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
-from langchain_classic.callbacks.streaming_stdout_final_only import (
-    FinalStreamingStdOutCallbackHandler,
-)
-from langchain_core.documents import Document
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
-from langchain_core.outputs import Generation, LLMResult
 from langchain_core.runnables import RunnableLambda
 
 from quart_lanarky.adapters.langchain import callbacks
@@ -39,7 +33,6 @@ WEBSOCKET = [
     SourceDocumentWebSocketCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
 ]
-RUN, OTHER, ROOT = uuid4(), uuid4(), uuid4()
 
 
 class Recorder:
@@ -50,13 +43,6 @@ class Recorder:
 
     async def send(self, event: Event, /) -> None:
         self.events.append(event)
-
-    def text(self) -> str:
-        return "".join(event.data for event in self.events)
-
-
-def result(text: str) -> LLMResult:
-    return LLMResult(generations=[[Generation(text=text)]])
 
 
 @pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
@@ -118,48 +104,6 @@ async def test_events_of_ones_own_are_text_or_json() -> None:
 # -- tokens --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mode", "data"), [("json", '{"token": "hi"}'), ("text", "hi")])
-async def test_a_token_is_sent_in_the_handlers_mode(mode: Any, data: str) -> None:
-    sink = Recorder()
-    await TokenStreamingCallbackHandler(sink, mode=mode).on_llm_new_token("hi", run_id=RUN)
-    assert sink.events == [Event("completion", data)]
-
-
-async def test_an_empty_token_is_not_sent_and_does_not_count() -> None:
-    sink = Recorder()
-    handler = TokenStreamingCallbackHandler(sink, mode="text")
-    await handler.on_llm_new_token("", run_id=RUN)
-    await handler.on_llm_end(result("whole"), run_id=RUN)
-    assert sink.text() == "whole"
-
-
-async def test_what_came_as_tokens_is_not_sent_again_by_anything() -> None:
-    sink = Recorder()
-    handler = TokenStreamingCallbackHandler(sink, mode="text")
-    await handler.on_llm_new_token("hi", run_id=RUN)
-    await handler.on_llm_end(result("hi"), run_id=RUN)
-    await handler.on_chain_end({"output": "hi"}, run_id=ROOT)
-    assert sink.text() == "hi"
-
-
-async def test_a_model_run_that_did_not_stream_is_sent_whole_beside_one_that_did() -> None:
-    sink = Recorder()
-    handler = TokenStreamingCallbackHandler(sink, mode="text")
-    await handler.on_llm_new_token("a", run_id=RUN)
-    await handler.on_llm_end(result("b"), run_id=OTHER)
-    await handler.on_llm_end(result("a"), run_id=RUN)
-    assert sink.text() == "ab"
-
-
-async def test_only_the_end_of_the_whole_chain_sends_an_output() -> None:
-    sink = Recorder()
-    handler = TokenStreamingCallbackHandler(sink, mode="text", output_key="answer")
-    await handler.on_chain_end({"answer": "inner"}, run_id=RUN, parent_run_id=ROOT)
-    assert sink.events == []
-    await handler.on_chain_end({"answer": "outer", "other": 1}, run_id=ROOT)
-    assert sink.text() == "outer"
-
-
 async def test_a_token_handler_makes_a_chat_model_stream_under_ainvoke() -> None:
     sink = Recorder()
     model = GenericFakeChatModel(messages=iter([AIMessage("one two")]))
@@ -174,97 +118,6 @@ async def test_a_token_handler_makes_a_chat_model_stream_under_invoke_in_a_threa
     handler = TokenStreamingCallbackHandler(sink, mode="text")
     await asyncio.to_thread(model.invoke, "?", {"callbacks": [handler]})
     assert [event.data for event in sink.events] == ["one", " ", "two"]
-
-
-# -- source documents ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("documents", [[Document("a"), Document("b")], []])
-async def test_documents_are_sent_once_when_the_whole_chain_ends(
-    documents: list[Document],
-) -> None:
-    sink = Recorder()
-    handler = SourceDocumentStreamingCallbackHandler(sink)
-    outputs = {"source_documents": documents, "result": "hi"}
-    await handler.on_chain_end(outputs, run_id=RUN, parent_run_id=ROOT)
-    assert sink.events == []
-    await handler.on_chain_end(outputs, run_id=ROOT)
-    [event] = sink.events
-    sent = event.json()["source_documents"]
-    assert [document["page_content"] for document in sent] == [d.page_content for d in documents]
-
-
-@pytest.mark.parametrize("outputs", ["text", {"result": "hi"}, None])
-async def test_a_chain_that_returns_no_documents_sends_none(outputs: Any) -> None:
-    sink = Recorder()
-    await SourceDocumentStreamingCallbackHandler(sink).on_chain_end(outputs, run_id=ROOT)
-    assert sink.events == []
-
-
-# -- final tokens --------------------------------------------------------------------------
-
-
-async def final_text(tokens: list[str], **options: Any) -> str:
-    sink = Recorder()
-    handler = FinalTokenStreamingCallbackHandler(sink, mode="text", **options)
-    for token in tokens:
-        await handler.on_llm_new_token(token, run_id=RUN)
-    return sink.text()
-
-
-def langchains_text(tokens: list[str], capsys: pytest.CaptureFixture[str], **options: Any) -> str:
-    handler = FinalStreamingStdOutCallbackHandler(**options)
-    for token in tokens:
-        handler.on_llm_new_token(token)
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize("tokens", [["hm", "Final", " Answer", ":", " 42", "!"], ["hm", " 42"]])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"stream_prefix": True},
-        {"answer_prefix_tokens": ["Final", " Answer", ":"], "strip_tokens": False},
-        {"answer_prefix_tokens": ["Answer", ":"]},
-    ],
-)
-async def test_the_arguments_mean_what_langchain_documents(
-    tokens: list[str], options: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    expected = langchains_text(tokens, capsys, **options)
-    # Where white space is ignored it is ignored around the answer too, as agents return it.
-    if options.get("strip_tokens", True):
-        expected = expected.strip()
-    assert await final_text(tokens, **options) == expected
-
-
-async def test_the_search_starts_anew_with_each_model_run() -> None:
-    sink = Recorder()
-    handler = FinalTokenStreamingCallbackHandler(sink, mode="text")
-    await handler.on_llm_new_token("Final Answer: 1", run_id=RUN)
-    await handler.on_llm_new_token("Final Ans", run_id=OTHER)
-    await handler.on_llm_end(result(""), run_id=RUN)
-    third = UUID(int=3)
-    await handler.on_llm_new_token("wer: no", run_id=third)  # not the rest of OTHER's text
-    await handler.on_llm_new_token("wer: 2", run_id=OTHER)
-    assert sink.text() == "12"
-
-
-async def test_an_agents_model_that_does_not_stream_is_searched_all_the_same() -> None:
-    sink = Recorder()
-    handler = FinalTokenStreamingCallbackHandler(sink, mode="text")
-    await handler.on_llm_end(result("I think.\nFinal Answer: 42"), run_id=RUN)
-    await handler.on_chain_end({"output": "42"}, run_id=ROOT)
-    assert sink.text() == "42"
-
-
-async def test_an_agent_that_never_announced_its_answer_has_its_output_sent() -> None:
-    sink = Recorder()
-    handler = FinalTokenStreamingCallbackHandler(sink, mode="text")
-    await handler.on_llm_new_token("I think", run_id=RUN)
-    await handler.on_chain_end({"output": "gave up", "intermediate_steps": []}, run_id=ROOT)
-    assert sink.text() == "gave up"
 
 
 @pytest.mark.parametrize(

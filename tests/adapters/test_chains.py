@@ -1,15 +1,36 @@
-"""Which handlers and which output key fit which chain."""
+"""Which handlers fit which chain, which of its models speak, and where its answer is."""
 
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, Literal
 
 import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import SummarizationMiddleware, after_model
 from langchain_classic.agents import AgentExecutor, create_react_agent
-from langchain_classic.chains import RetrievalQA
+from langchain_classic.chains import ConversationChain, RetrievalQA
+from langchain_classic.memory import ConversationBufferMemory
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
 from langchain_core.prompts import PromptTemplate
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import (
+    ConfigurableField,
+    RouterRunnable,
+    Runnable,
+    RunnableBranch,
+    RunnableConfig,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnableSequence,
+)
+from langchain_core.tools import tool
+from langgraph.func import entrypoint
+from langgraph.graph import MessagesState, StateGraph
+from langgraph.types import Command
+from typing_extensions import TypedDict
 
 from quart_lanarky.adapters.langchain.callbacks import (
     FinalTokenStreamingCallbackHandler,
@@ -22,6 +43,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, plan_chain
+from quart_lanarky.adapters.langchain.speakers import MARK, InNodes, Tagged
 from quart_lanarky.errors import ChainTypeError
 
 MODEL = FakeListChatModel(responses=["hi"])
@@ -42,6 +64,30 @@ def agent(**options: Any) -> Runnable[Any, Any]:
     return AgentExecutor(agent=create_react_agent(MODEL, [], prompt), tools=[], **options)
 
 
+class Calling(FakeListChatModel):
+    """A model that can be told of tools."""
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, Any]:
+        return self.bind(tools=tools)
+
+
+@tool
+def look(city: str) -> str:
+    """Look out of the window."""
+    raise NotImplementedError
+
+
+def graph(*nodes: Any) -> Any:
+    """Make a graph of nodes in a row: by their names, or graphs."""
+    builder = StateGraph(MessagesState)
+    names = [node if isinstance(node, str) else "graph" for node in nodes]
+    for name, node in zip(names, nodes, strict=True):
+        builder.add_node(name, (lambda state: state) if isinstance(node, str) else node)
+    for start, end in pairwise(["__start__", *names]):
+        builder.add_edge(start, end)
+    return builder.compile()
+
+
 def classes(plan: ChainPlan) -> list[tuple[Any, Any]]:
     def bare(factory: Any) -> Any:
         return factory.func if isinstance(factory, partial) else factory
@@ -55,29 +101,199 @@ FINAL = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)
 
 
 @pytest.mark.parametrize(
-    ("chain", "pairs", "output_key"),
+    ("chain", "pair", "keys"),
     [
-        (LCEL, [TOKENS], None),
-        (LCEL.with_config(run_name="AgentExecutor"), [TOKENS], None),
-        (qa(), [TOKENS], "result"),
-        (qa(return_source_documents=True), [TOKENS, DOCUMENTS], "result"),
-        (qa(return_source_documents=True, output_key="text"), [TOKENS, DOCUMENTS], "text"),
-        (qa(return_source_documents=True).with_config(tags=["x"]), [TOKENS, DOCUMENTS], "result"),
-        (agent(), [FINAL], "output"),
-        (agent(return_intermediate_steps=True).with_config(tags=["x"]), [FINAL], "output"),
+        (LCEL, TOKENS, ()),
+        (LCEL.with_config(run_name="AgentExecutor"), TOKENS, ()),
+        (qa(), TOKENS, ("result",)),
+        (qa(return_source_documents=True, output_key="text"), TOKENS, ("text",)),
+        (qa().with_config(tags=["x"]), TOKENS, ("result",)),
+        (agent(), FINAL, ("output",)),
+        (agent(return_intermediate_steps=True).with_config(tags=["x"]), FINAL, ("output",)),
+        (graph("one"), FINAL, ("__interrupt__", "structured_response", "messages")),
     ],
 )
-def test_the_handlers_fit_the_chain(
-    chain: Runnable[Any, Any], pairs: list[Any], output_key: str | None
-) -> None:
+def test_the_handlers_fit_the_chain(chain: Runnable[Any, Any], pair: Any, keys: Any) -> None:
     plan = plan_chain(chain)
-    assert classes(plan) == pairs
-    assert plan.output_key == output_key
+    assert classes(plan) == [pair, DOCUMENTS]
+    assert plan.speech.keys == keys
 
 
-def test_the_output_key_reaches_the_handlers() -> None:
-    [(http, websocket)] = plan_chain(LCEL, output_key="mine").pairs
-    assert http()._output_key == websocket()._output_key == "mine"  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("chain", "returned"), [(LCEL, False), (qa(), True), (agent(), True), (graph("one"), True)]
+)
+def test_an_agents_retrievals_are_its_own_affair(chain: Runnable[Any, Any], returned: bool) -> None:
+    _, (http, websocket) = plan_chain(chain).pairs
+    assert http().ignore_retriever is websocket().ignore_retriever is returned
+
+
+def test_hold_tokens_reaches_the_handlers_of_agents() -> None:
+    (http, websocket), _ = plan_chain(graph("one"), hold_tokens=7).pairs
+    assert http()._hold == websocket()._hold == 7  # type: ignore[attr-defined]
+
+
+def test_a_final_tag_takes_the_place_of_all_marks() -> None:
+    plan = plan_chain(LCEL, final_tag="mine")
+    assert plan.chain is LCEL
+    assert plan.speech.speaks == Tagged("mine")
+
+
+# -- marking -------------------------------------------------------------------------------
+
+
+def marked_models(chain: Any) -> int:
+    """Count the marks in all that a chain is made of."""
+    return repr(chain).count(MARK)
+
+
+@pytest.mark.parametrize("chain", [LCEL, LCEL.with_retry(), qa(), agent()])
+def test_the_users_chain_is_not_changed(chain: Runnable[Any, Any]) -> None:
+    before = repr(chain)
+    assert marked_models(plan_chain(chain).chain) == 1
+    assert repr(chain) == before
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
+def test_a_marked_chain_has_the_users_own_memory_and_model() -> None:
+    memory = ConversationBufferMemory()
+    marked = plan_chain(ConversationChain(llm=MODEL, memory=memory)).chain
+    assert marked.memory is memory  # type: ignore[attr-defined]
+    assert marked.llm.bound is MODEL  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("chain", "marks"),
+    [
+        (LCEL | StrOutputParser().with_config(run_name="x"), 1),
+        (LCEL | JsonOutputParser(), 0),
+        (RunnableParallel(a=LCEL, b=LCEL), 0),
+        (RunnablePassthrough.assign(a=LCEL), 1),
+        (RunnablePassthrough.assign(a=LCEL, b=LCEL), 0),
+        (RunnablePassthrough.assign(a=LCEL, b=LCEL).pick("b"), 1),
+        (RunnablePassthrough.assign(a=LCEL).pick(["a"]), 0),
+        (RunnableBranch((bool, LCEL), LCEL), 2),
+        (RunnableBranch((bool, LCEL), qa()), 2),
+        (RunnableBranch((bool, LCEL), agent()), 0),  # they speak in two manners
+        (LCEL.with_fallbacks([LCEL, RunnableLambda(str)]), 2),
+        (RouterRunnable({"a": LCEL, "b": LCEL}), 2),
+        (LCEL.map(), 0),
+        (MODEL.configurable_fields(responses=ConfigurableField("r")), 1),
+        (LCEL.configurable_fields(name=ConfigurableField("n")), 0),
+        (MODEL.configurable_alternatives(ConfigurableField("m"), other=MODEL), 1),
+        (MODEL.configurable_alternatives(ConfigurableField("m"), other=LCEL), 0),
+        (MODEL.configurable_alternatives(ConfigurableField("m"), other=lambda: MODEL), 0),
+    ],
+)
+def test_the_models_on_the_way_of_the_answer_are_marked(
+    chain: Runnable[Any, Any], marks: int
+) -> None:
+    assert marked_models(plan_chain(chain).chain) == marks
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "marks"),
+    [
+        (RunnableParallel(a=LCEL, b=LCEL), "b", 1),
+        (RunnableParallel(a=LCEL), "c", 0),
+        (RunnablePassthrough.assign(a=LCEL).assign(b=len), "a", 1),
+        (RunnablePassthrough.assign(a=LCEL).assign(b=LCEL), "b", 1),
+    ],
+)
+def test_output_key_says_which_way_the_answer_goes(
+    chain: Runnable[Any, Any], key: str, marks: int
+) -> None:
+    plan = plan_chain(chain, output_key=key)
+    assert marked_models(plan.chain) == marks
+    assert plan.speech.keys == (key,) if marks else True
+
+
+@pytest.mark.parametrize("chain", [MODEL, NoRetriever(), MODEL.bind(stop=["x"]), look])
+async def test_what_is_no_chain_of_its_own_tells_its_end_all_the_same(
+    chain: Runnable[Any, Any],
+) -> None:
+    assert isinstance(plan_chain(chain).chain, RunnableSequence)
+
+
+def test_an_opaque_function_is_called_as_before() -> None:
+    def ask(question: str, config: RunnableConfig) -> str:
+        return f"{question} {config['tags']}"
+
+    marked = plan_chain(RunnableLambda(ask, name="mine")).chain
+    assert marked.get_name() == "mine"
+    assert marked.invoke("?", {"tags": ["x"]}) == "? ['x']"
+    assert plan_chain(RunnableLambda(itemgetter("a"))).chain.invoke({"a": 1}) == 1
+
+
+# -- graphs --------------------------------------------------------------------------------
+
+
+def speaking(chain: Any) -> Any:
+    speaks = plan_chain(chain).speech.speaks
+    assert isinstance(speaks, InNodes)
+    return speaks.nodes
+
+
+def test_the_nodes_speak_after_which_a_graph_can_end() -> None:
+    assert speaking(graph("draft", "final")) == {"final": None}
+    assert speaking(graph("one")) == {"one": None}
+    assert speaking(graph("draft", graph("a", "b"))) == {"graph": {"b": None}}
+
+
+def test_conditions_and_commands_lead_to_an_end_too() -> None:
+    def turn(state: Any) -> Command[Literal["other", "__end__"]]:
+        raise NotImplementedError
+
+    builder = StateGraph(MessagesState)
+    for name in ("free", "bound", "other", "last"):
+        builder.add_node(name, lambda state: state)
+    builder.add_node("turn", turn)
+    builder.add_edge("__start__", "free")
+    builder.add_conditional_edges("free", lambda state: "bound")  # to wherever it likes
+    builder.add_conditional_edges("bound", lambda state: "other", ["other", "turn"])
+    builder.add_edge(["other", "turn"], "last")
+    assert set(speaking(builder.compile())) == {"free", "turn", "last"}
+
+
+def test_an_agents_tools_and_middleware_do_not_speak() -> None:
+    @after_model
+    def check(state: Any, runtime: Any) -> None:
+        raise NotImplementedError
+
+    model = FakeListChatModel(responses=["hi"])
+    summary = SummarizationMiddleware(model, trigger=("messages", 2))
+    built = create_agent(Calling(responses=["hi"]), [look], middleware=[summary, check])
+    assert len(built.nodes) == 5  # the start among them
+    assert speaking(built) == {"model": None}
+
+
+def test_a_graph_without_messages_speaks_where_its_only_output_is_or_where_it_is_told() -> None:
+    class State(TypedDict):
+        question: str
+        answer: str
+
+    class Answer(TypedDict):
+        answer: str
+
+    def built(**options: Any) -> Any:
+        builder = StateGraph(State, **options).add_node("one", lambda state: state)
+        return builder.add_edge("__start__", "one").compile()
+
+    assert speaking(built()) == {}
+    assert speaking(built(output_schema=Answer)) == {"one": None}
+    plan = plan_chain(built(), output_key="answer")
+    assert plan.speech.keys == ("__interrupt__", "answer")
+    assert plan.speech.speaks == InNodes(MARK, {"one": None})
+
+
+def test_a_function_of_langgraph_is_opaque() -> None:
+    @entrypoint()
+    async def flow(question: str) -> str:
+        raise NotImplementedError
+
+    assert speaking(flow) == {}
+
+
+# -- what the user says --------------------------------------------------------------------
 
 
 def test_a_pair_of_ones_own_replaces_the_one_that_fits() -> None:

@@ -1,28 +1,127 @@
 """The fields of chains and factories, and what is refused."""
 
-from enum import IntEnum
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import typing
+from dataclasses import dataclass
+from operator import add, itemgetter
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required
 
 import pytest
-from langchain_classic.chains import ConversationChain, LLMChain
-from langchain_core.language_models import FakeListChatModel
-from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
-from langchain_core.runnables import RunnableLambda
-from pydantic import Field
+import typing_extensions
+from langchain.agents import AgentState, create_agent
+from langchain.agents.middleware.types import OmitFromInput, PrivateStateAttr
+from langchain_classic.agents import AgentExecutor, ZeroShotAgent, create_tool_calling_agent
+from langchain_classic.chains import (
+    ConversationalRetrievalChain,
+    ConversationChain,
+    LLMChain,
+    StuffDocumentsChain,
+    TransformChain,
+    create_history_aware_retriever,
+    create_retrieval_chain,
+)
+from langchain_classic.chains.combine_documents import create_stuff_documents_chain
+from langchain_classic.memory import ConversationBufferMemory
+from langchain_core.agents import AgentFinish
+from langchain_core.chat_history import InMemoryChatMessageHistory
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
+from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import (
+    ConfigurableField,
+    Runnable,
+    RunnableBranch,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnablePick,
+)
+from langchain_core.runnables.history import RunnableWithMessageHistory
+from langchain_core.tools import tool
+from langgraph.func import entrypoint
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.managed import RemainingSteps
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    RootModel,
+    model_validator,
+)
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.inputs import (
-    Fields,
-    chain_inputs,
-    factory_name,
-    factory_parameters,
-)
-from quart_lanarky.errors import ConfigurationError, InputError
+from quart_lanarky.adapters.langchain.conversations import Messages
+from quart_lanarky.adapters.langchain.fields import Fields
+from quart_lanarky.adapters.langchain.inputs import chain_inputs
+from quart_lanarky.errors import InputError
 from tests.adapters.test_chains import LCEL, MODEL, agent, qa
 
 if TYPE_CHECKING:
-    from langchain_core.runnables import Runnable
+    pass
+
+
+MESSAGES = [HumanMessage("hi")]
+CHAT = ChatPromptTemplate.from_messages(
+    [("system", "{tone}"), MessagesPlaceholder("history"), ("human", "{q}")]
+)
+OPTIONAL = ChatPromptTemplate.from_messages([("placeholder", "{history}"), ("human", "{q}")])
+LANGCHAIN_WARNING = "ignore::langchain_core._api.LangChainDeprecationWarning"
+
+
+class Question(BaseModel):
+    text: str
+    top: int = Field(3, ge=1)
+
+
+class Old(typing.TypedDict):  # the standard library's, which Pydantic refuses before 3.12
+    text: str
+    top: NotRequired[int]
+
+
+class New(typing_extensions.TypedDict):
+    text: str
+    top: NotRequired[int]
+
+
+@dataclass
+class Data:
+    text: str
+    top: int = 3
+
+
+class Retrieves(BaseRetriever):
+    def _get_relevant_documents(self, query: str, **kwargs: Any) -> list[Document]:
+        assert isinstance(query, str)
+        return [Document(f"about {query}")]
+
+
+RETRIEVER = Retrieves()
+
+
+def seen(value: Any) -> str:
+    return repr(value)
+
+
+def refused(chain: Any, message: Any, **options: Any) -> dict[str, str]:
+    with pytest.raises(InputError) as refusal:
+        chain_inputs(chain, **options).for_chain(message)
+    return refusal.value.fields
+
+
+async def run(chain: Any, message: Any) -> Any:
+    """Call the chain with what its fields make of a message."""
+    return await chain.ainvoke(chain_inputs(chain).for_chain(message))
+
+
+def required(chain: Any) -> dict[str, bool]:
+    hints = chain_inputs(chain).hints
+    return {name: typing.get_origin(hint) is not NotRequired for name, hint in hints.items()}
 
 
 @pytest.mark.parametrize(
@@ -34,31 +133,55 @@ if TYPE_CHECKING:
         (qa(), "hi", {"query": "hi"}),
         (agent(), {"input": "hi"}, {"input": "hi"}),
         (agent().with_config(tags=["x"]), "hi", {"input": "hi"}),
-        (RunnableLambda(lambda text: text), {"input": [1]}, [1]),
-        (RunnableLambda(lambda text: text), "hi", "hi"),
+        (RunnableLambda(seen), {"input": [1]}, [1]),
+        (RunnableLambda(seen), "hi", "hi"),
+        (RETRIEVER, "hi", "hi"),
+        (RETRIEVER, {"input": "hi"}, "hi"),
+        (OPTIONAL, "hi", {"q": "hi"}),
+        (RunnablePick("a"), {"a": 1}, {"a": 1}),
+        (RunnablePick(["a", "b"]) | seen, {"a": 1, "b": 2}, {"a": 1, "b": 2}),
+        (LCEL.map(), {"input": ["a", {"question": "b"}]}, [{"question": "a"}, {"question": "b"}]),
+        (RunnablePassthrough() | LCEL, "hi", {"question": "hi"}),
     ],
 )
-def test_what_a_chain_is_called_with(chain: Any, message: Any, called_with: Any) -> None:
-    assert chain_inputs(chain).for_chain(message) == called_with
+async def test_what_a_chain_is_called_with(chain: Any, message: Any, called_with: Any) -> None:
+    inputs = chain_inputs(chain).for_chain(message)
+    assert inputs == called_with
+    if not hasattr(chain, "agent") and not hasattr(chain, "bound"):  # its model talks nonsense
+        await chain.ainvoke(inputs)
 
 
-@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
-def test_a_classic_chain_takes_the_keys_that_it_names_and_not_those_of_its_memory() -> None:
-    model = FakeListChatModel(responses=["hi"])
-    chain = LLMChain(llm=model, prompt=PromptTemplate.from_template("{a}{b}"))
-    assert set(chain_inputs(chain).hints) == {"a", "b"}
-    assert set(chain_inputs(ConversationChain(llm=model)).hints) == {"input"}
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda chain: chain.with_config(tags=["x"]),
+        lambda chain: chain.with_retry(),
+        lambda chain: chain.with_fallbacks([chain]),
+        lambda chain: chain.with_config(tags=["x"]).with_retry().with_fallbacks([chain]),
+        lambda chain: chain.bind(stop=["x"]),
+        lambda chain: chain.with_types(output_type=str),
+        lambda chain: chain | StrOutputParser(),
+        lambda chain: RunnableParallel(a=chain, b=chain),
+        lambda chain: RunnableBranch((lambda _: True, chain), chain),
+        lambda chain: chain.with_listeners(),
+        lambda chain: RunnablePassthrough.assign(answer=chain),
+    ],
+)
+def test_a_wrapped_chain_takes_what_the_chain_takes(wrap: Any) -> None:
+    assert chain_inputs(wrap(LCEL)).for_chain("hi") == {"question": "hi"}
+    assert refused(wrap(LCEL), {}) == {"question": "Field required"}
 
 
 def test_fields_may_have_any_name() -> None:
     chain = ChatPromptTemplate.from_template("{schema}{copy}{model_name}{json}") | MODEL
     message = {"schema": "a", "copy": "b", "model_name": "c", "json": "d"}
     assert chain_inputs(chain).for_chain(message) == message
+    assigned = RunnablePassthrough.assign(x=lambda _: 1) | chain
+    assert chain_inputs(assigned).for_chain(message) == message
 
 
 def test_an_optional_input_may_be_missing() -> None:
-    prompt = ChatPromptTemplate.from_messages([("placeholder", "{history}"), ("human", "{q}")])
-    assert chain_inputs(prompt | MODEL).for_chain({"q": "hi"}) == {"q": "hi"}
+    assert chain_inputs(OPTIONAL | MODEL).for_chain({"q": "hi"}) == {"q": "hi"}
 
 
 @pytest.mark.parametrize(
@@ -73,125 +196,634 @@ def test_an_optional_input_may_be_missing() -> None:
     ],
 )
 def test_each_wrong_field_is_named(message: Any, fields: dict[str, str]) -> None:
-    with pytest.raises(InputError) as refused:
-        chain_inputs(LCEL).for_chain(message)
-    assert refused.value.fields == fields
+    assert refused(LCEL, message) == fields
 
 
 def test_a_bare_text_for_several_inputs_is_refused_with_their_names() -> None:
     with pytest.raises(InputError, match="inputs of this chain: a, b"):
         Fields({"a": str, "b": str}).for_chain("hi")
+    with pytest.raises(InputError, match="inputs of this chain: a, b"):
+        Fields({"a": NotRequired[str], "b": NotRequired[str]}).for_chain("hi")
 
 
-# -- parameters of factories ---------------------------------------------------------------
+def test_a_bare_text_is_the_only_required_input() -> None:
+    assert Fields({"a": NotRequired[str], "b": str}).for_chain("hi") == {"b": "hi"}
+    assert Fields({"a": NotRequired[str]}).for_chain("hi") == {"a": "hi"}
 
 
-class Size(IntEnum):
-    SMALL = 1
-    LARGE = 2
+# -- messages ------------------------------------------------------------------------------
 
 
-def factory(
-    count: int,
-    size: Size = Size.SMALL,
-    style: Literal["plain", "rich"] = "plain",
-    top: Annotated[float, Field(ge=0, le=1)] = 0.5,
-    names: list[str] | None = None,
-    anything=None,  # type: ignore[no-untyped-def]  # noqa: ANN001
-) -> "Runnable[Any, Any]": ...
+@pytest.mark.parametrize("model", [MODEL, FakeListLLM(responses=["x"]), MODEL.bind(stop=["x"])])
+async def test_a_model_takes_a_text_or_messages(model: Any) -> None:
+    fields = chain_inputs(model)
+    assert fields.for_chain("hi") == fields.for_chain({"input": "hi"}) == "hi"
+    assert fields.for_chain({"input": {"role": "user", "content": "hi"}}) == MESSAGES
+    assert fields.for_chain({"input": [["user", "hi"]]}) == MESSAGES
+    assert fields.for_chain(fields.pick(MultiDict({"input": "hi"}))) == "hi"
+    assert len(str(fields.adapter.json_schema())) < 2500
+    await run(model, {"input": ["a", {"role": "assistant", "content": "b"}]})
 
 
-def parameters(**query: Any) -> dict[str, Any]:
-    fields = factory_parameters(factory)
-    return fields.check(fields.pick(MultiDict(query)))
+def test_a_wrong_message_is_named_by_field_and_index() -> None:
+    wrong = refused(CHAT, {"tone": "dry", "q": "hi", "history": ["fine", {"role": "pirate"}]})
+    assert list(wrong) == ["history.1"]
+    assert "there is no role 'pirate'; use one of user," in wrong["history.1"]
 
 
-def test_parameters_are_converted_to_their_annotations() -> None:
-    query = {"count": "3", "size": "2", "style": "rich", "top": "0.25", "names": ["a"]}
-    assert parameters(**query, anything="x") == {
-        "count": 3,
-        "size": Size.LARGE,
-        "style": "rich",
-        "top": 0.25,
-        "names": ["a"],
-        "anything": "x",
+async def test_a_placeholder_takes_messages() -> None:
+    history = ["a", ["ai", "b"], {"type": "human", "content": [{"type": "text", "text": "c"}]}]
+    prompt = await run(CHAT, {"tone": "dry", "q": "hi", "history": history})
+    assert [m.type for m in prompt.to_messages()] == ["system", "human", "ai", "human", "human"]
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_a_chain_with_message_history_takes_all_but_the_history() -> None:
+    stored = InMemoryChatMessageHistory()
+    chain = RunnableWithMessageHistory(
+        CHAT | MODEL,
+        lambda: stored,
+        input_messages_key="q",
+        history_messages_key="history",
+        history_factory_config=[],
+    )
+    await run(chain, {"q": "hi", "tone": "dry"})
+    assert stored.messages[0] == MESSAGES[0]
+    assert refused(chain, {"history": []}).keys() == {"q", "tone", "history"}
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_a_chain_of_messages_with_history_takes_messages() -> None:
+    stored = InMemoryChatMessageHistory()
+    whole = RunnableWithMessageHistory(MODEL, lambda: stored, history_factory_config=[])
+    await run(whole, "hi")
+    keyed = RunnableWithMessageHistory(
+        ChatPromptTemplate([MessagesPlaceholder("all")]) | MODEL,
+        lambda: stored,
+        input_messages_key="all",
+        history_factory_config=[],
+    )
+    await run(keyed, {"all": ["user", "hi"]})
+    assert stored.messages[0] == stored.messages[2] == MESSAGES[0]
+
+
+# -- functions and declared types ----------------------------------------------------------
+
+
+def of_dict(question: dict) -> str:  # type: ignore[type-arg]
+    return repr(question)
+
+
+def of_old(question: Old) -> str:
+    return repr(question)
+
+
+def of_new(question: New) -> str:
+    return repr(question)
+
+
+def of_model(question: Question) -> str:
+    return repr(question)
+
+
+def of_data(question: "Data") -> str:
+    return repr(question)
+
+
+async def of_model_async(question: Question) -> str:
+    return repr(question)
+
+
+def of_root(question: RootModel[New]) -> str:
+    return repr(question)
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (of_dict, "{'text': 'hi'}"),
+        (of_old, "{'text': 'hi'}"),
+        (of_new, "{'text': 'hi'}"),
+        (of_model, "Question(text='hi', top=3)"),
+        (of_model_async, "Question(text='hi', top=3)"),
+        (of_data, "Data(text='hi', top=3)"),
+        (of_root, "RootModel[New](root={'text': 'hi'})"),
+    ],
+)
+async def test_a_function_gets_what_its_annotation_says(function: Any, text: str) -> None:
+    assert await run(RunnableLambda(function), {"text": "hi"}) == text
+    assert await run(RunnableLambda(function).with_retry() | seen, {"text": "hi"}) == repr(text)
+
+
+@pytest.mark.parametrize("function", [of_old, of_new, of_model, of_data])
+def test_the_fields_of_a_functions_argument_are_checked(function: Any) -> None:
+    wrong = refused(RunnableLambda(function), {"top": "many", "x": 1})
+    assert wrong.keys() == {"text", "top", "x"}
+    assert chain_inputs(RunnableLambda(function)).for_chain("hi")
+
+
+def test_a_mapping_is_any_object() -> None:
+    fields = chain_inputs(RunnableLambda(of_dict))
+    assert fields.for_chain({"a": 1, "b": [2]}) == {"a": 1, "b": [2]}
+    assert fields.for_chain(fields.pick(MultiDict({"a": "1"}))) == {"a": "1"}
+    with pytest.raises(InputError, match="send a JSON object"):
+        fields.for_chain("hi")
+
+
+@pytest.mark.parametrize("kind", [Old, New, Question, Data])
+async def test_a_declared_type_is_the_body_itself(kind: Any) -> None:
+    chain = RunnableLambda(seen).with_types(input_type=kind)
+    assert (await run(chain, {"text": "hi", "top": 1})) == "{'text': 'hi', 'top': 1}"
+    assert refused(chain, {"top": "many", "x": 1}).keys() == {"text", "top", "x"}
+
+
+async def test_a_declared_type_that_is_no_object_is_wrapped() -> None:
+    assert await run(RunnableLambda(seen).with_types(input_type=int), {"input": "3"}) == "3"
+    chain = RunnableLambda(seen).with_types(input_type=list[AnyMessage])
+    assert chain_inputs(chain).for_chain("hi") == MESSAGES
+
+
+async def test_a_declared_type_that_the_function_takes_stays_an_instance() -> None:
+    chain = RunnableLambda(of_model).with_types(input_type=Question)
+    assert await run(chain, "hi") == "Question(text='hi', top=3)"
+
+
+async def test_a_generic_runnable_on_a_standard_typed_dict() -> None:
+    class Own(Runnable[Old, str]):
+        def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> str:  # noqa: A002
+            return repr(input)
+
+    assert await run(Own(), "hi") == "{'text': 'hi'}"
+
+
+async def test_a_tool_takes_its_arguments() -> None:
+    @tool
+    def add(a: Annotated[int, Field(ge=0)], b: int = 1) -> int:
+        """Add."""
+        return a + b
+
+    assert await run(add, {"a": 2}) == 3
+    assert list(refused(add, {"a": -1})) == ["a"]
+
+
+# -- parallel, assigned and branching ------------------------------------------------------
+
+
+async def test_a_map_takes_what_each_of_its_parts_takes() -> None:
+    chain = {"context": itemgetter("topic") | RETRIEVER, "q": itemgetter("q"), "all": seen} | (
+        RunnablePassthrough()
+    )
+    assert (await run(chain, {"topic": "a", "q": "b"}))["q"] == "b"
+    assert refused(chain, {"x": 1}).keys() == {"topic", "q", "x"}
+
+
+async def test_a_map_over_a_text_takes_a_text() -> None:
+    chain = {"context": RETRIEVER, "question": RunnablePassthrough()} | RunnablePassthrough()
+    assert (await run(chain, "hi"))["question"] == "hi"
+
+
+async def test_an_assigned_value_is_not_asked_for_but_what_it_is_made_of_is() -> None:
+    prompt = ChatPromptTemplate.from_template("{context}{tone}")
+    chain = RunnablePassthrough.assign(context=itemgetter("topic") | RETRIEVER) | prompt | MODEL
+    await run(chain, {"topic": "a", "tone": "dry"})
+    assert refused(chain, {"context": "x"}).keys() == {"topic", "tone", "context"}
+
+
+async def test_an_assigned_value_of_unknown_needs_leaves_any_object() -> None:
+    chain = RunnablePassthrough.assign(x=seen)
+    assert await run(chain, {"a": 1}) == {"a": 1, "x": "{'a': 1}"}
+
+
+async def test_a_branch_requires_what_each_of_its_ways_requires() -> None:
+    short, long = (PromptTemplate.from_template(text) for text in ("{a}", "{a}{b}"))
+    chain = RunnableBranch((lambda x: x.get("mode"), short), long)
+    assert required(chain) == {"a": True, "b": False, "mode": False}
+    await run(chain, {"a": "1", "b": "2"})
+
+
+def test_alternatives_take_what_is_configured() -> None:
+    other = PromptTemplate.from_template("{other}")
+    chain = PromptTemplate.from_template("{question}").configurable_alternatives(
+        ConfigurableField("prompt"), other=other
+    )
+    assert list(chain_inputs(chain | MODEL).hints) == ["question"]
+    chosen = (chain | MODEL).with_config(configurable={"prompt": "other"})
+    assert list(chain_inputs(chosen).hints) == ["other"]
+
+
+# -- graphs --------------------------------------------------------------------------------
+
+
+def graph(state: Any, **options: Any) -> Any:
+    builder = StateGraph(state, **options)
+    builder.add_node("node", lambda _: {})
+    builder.add_edge(START, "node")
+    return builder.compile()
+
+
+class OldState(typing.TypedDict):
+    question: str
+    answer: str
+
+
+class NewState(typing_extensions.TypedDict):
+    question: Required[str]
+    answer: str
+    steps: RemainingSteps
+    note: Annotated[Required[str], "odd, but legal"]
+    secret: Annotated[str, PrivateStateAttr]
+    draft: NotRequired[Annotated[str, OmitFromInput]]
+    notes: Annotated[list[AnyMessage], add_messages, PrivateStateAttr]
+
+
+class OldMessages(typing.TypedDict):
+    messages: Annotated[list[AnyMessage], add_messages]
+    topic: str
+
+
+class TutorialMessages(typing_extensions.TypedDict):
+    messages: Annotated[list, add_messages]  # type: ignore[type-arg]
+    topic: str
+
+
+@dataclass
+class DataState:
+    messages: Annotated[list[AnyMessage], add_messages]
+    topic: str = ""
+
+
+class ModelState(BaseModel):
+    messages: Annotated[list[AnyMessage], add_messages]
+    topic: str = ""
+
+
+class OptionalMessages(typing_extensions.TypedDict, total=False):
+    messages: NotRequired[Annotated[list[AnyMessage], add_messages]]
+    topic: str
+
+
+@tool
+def weather(city: str) -> str:
+    """Tell the weather."""
+    return city
+
+
+AGENT = create_agent(FakeListChatModel(responses=["hi"]), tools=[])
+
+
+@pytest.mark.parametrize(
+    ("chain", "expected"),
+    [
+        (graph(OldState), {"question": False, "answer": False}),
+        (graph(OldState, input_schema=Old), {"text": False, "top": False}),
+        (graph(NewState), {"question": True, "answer": False, "note": True}),
+        (graph(OldMessages), {"messages": True, "topic": False}),
+        (graph(TutorialMessages), {"messages": True, "topic": False}),
+        (graph(MessagesState), {"messages": True}),
+        (graph(DataState), {"messages": True, "topic": False}),
+        (graph(ModelState), {"messages": True, "topic": False}),
+        (graph(OptionalMessages), {"messages": False, "topic": False}),
+        (graph(AgentState), {"messages": True}),
+        (AGENT, {"messages": True}),
+        (AGENT.with_config(tags=["x"]), {"messages": True}),
+        (AGENT | seen, {"messages": True}),
+        (AGENT.with_retry(), {"messages": True}),
+    ],
+)
+def test_the_state_of_a_graph_is_the_body_itself(chain: Any, expected: dict[str, bool]) -> None:
+    assert required(chain) == expected
+
+
+@pytest.mark.parametrize("state", [OldMessages, TutorialMessages, DataState, ModelState])
+@pytest.mark.parametrize(
+    "messages", ["hi", {"role": "user", "content": "hi"}, ["user", "hi"], [["user", "hi"]]]
+)
+async def test_a_graph_takes_messages_in_any_form(state: Any, messages: Any) -> None:
+    answer = await run(graph(state), {"messages": messages, "topic": "t"})
+    assert [message.content for message in answer["messages"]] == ["hi"]
+    assert chain_inputs(graph(state)).for_chain("hi") == {"messages": MESSAGES}
+
+
+async def test_an_agent_takes_messages() -> None:
+    answer = await run(AGENT, {"messages": [{"role": "user", "content": "hello"}]})
+    assert [message.content for message in answer["messages"]] == ["hello", "hi"]
+    assert refused(AGENT, {}) == {"messages": "Field required"}
+    wrong = refused(AGENT, {"messages": [{"lc": 1, "type": "constructor"}], "jump_to": "end"})
+    assert wrong.keys() == {"messages.0", "jump_to"}
+
+
+async def test_an_agent_with_a_state_of_its_own() -> None:
+    class Own(AgentState[Any]):
+        user: str
+        secret: NotRequired[Annotated[str, PrivateStateAttr]]
+
+    chain = create_agent(FakeListChatModel(responses=["hi"]), tools=[], state_schema=Own)
+    assert required(chain) == {"messages": True, "user": False}
+    assert (await run(chain, {"messages": "x", "user": "ann"}))["user"] == "ann"
+
+
+async def test_a_graph_takes_a_part_of_its_state_but_not_none() -> None:
+    assert await run(graph(OldState), {"question": "hi"}) == {"question": "hi"}
+    with pytest.raises(
+        InputError, match="at least one of the inputs of this chain: question, answ"
+    ):
+        chain_inputs(graph(OldState)).for_chain({})
+    assert list(refused(graph(OldState), {"quesion": "hi"})) == ["quesion"]
+
+
+async def test_a_graph_whose_state_is_no_object() -> None:
+    builder = StateGraph(Annotated[list, add])  # type: ignore[type-var]
+    builder.add_node("node", lambda state: state)
+    builder.add_edge(START, "node")
+    assert await run(builder.compile(), {"input": [1]}) == [1, 1]
+
+
+async def test_a_function_as_a_graph() -> None:
+    @entrypoint()
+    async def flow(question: Old) -> str:
+        return question["text"]
+
+    assert await run(flow, {"text": "hi"}) == "hi"
+
+
+# -- classic chains ------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_a_classic_chain_takes_the_keys_that_it_names_and_not_those_of_its_memory() -> None:
+    chain = LLMChain(llm=MODEL, prompt=CHAT)
+    assert required(chain) == {"history": True, "q": True, "tone": True}
+    await run(chain, {"q": "hi", "tone": "dry", "history": ["a", ["ai", "b"]]})
+    remembers = LLMChain(
+        llm=MODEL,
+        prompt=CHAT,
+        memory=ConversationBufferMemory(memory_key="history", input_key="q", return_messages=True),
+    )
+    assert required(remembers) == {"q": True, "tone": True}
+    await run(remembers, {"q": "hi", "tone": "dry"})
+    assert set(chain_inputs(ConversationChain(llm=MODEL)).hints) == {"input"}
+    assert required(LLMChain(llm=MODEL, prompt=OPTIONAL)) == {"history": False, "q": True}
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+def test_a_classic_chain_without_types_takes_any_values() -> None:
+    chain = TransformChain(input_variables=["a", "b"], output_variables=["c"], transform=len)
+    assert chain_inputs(chain).for_chain({"a": 1, "b": [2]}) == {"a": 1, "b": [2]}
+    assert list(refused(chain, {"a": 1})) == ["b"]
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_a_chain_of_documents_takes_documents() -> None:
+    prompt = PromptTemplate.from_template("{text}")
+    chain = StuffDocumentsChain(
+        llm_chain=LLMChain(llm=MODEL, prompt=prompt), document_variable_name="text"
+    )
+    assert await run(chain, {"input_documents": [{"page_content": "x"}]})
+
+
+def conversational(**options: Any) -> Any:
+    return ConversationalRetrievalChain.from_llm(MODEL, RETRIEVER, **options)
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+@pytest.mark.parametrize(
+    ("message", "history"),
+    [
+        ("hi", []),
+        ({"question": "hi"}, []),
+        ({"question": "hi", "chat_history": [["who?", "me"]]}, [("who?", "me")]),
+        ({"question": "hi", "chat_history": [["user", "hi"]]}, MESSAGES),
+        ({"question": "hi", "chat_history": {"role": "user", "content": "hi"}}, MESSAGES),
+    ],
+)
+async def test_a_conversational_chain_takes_a_history_of_pairs_or_messages(
+    message: Any, history: Any
+) -> None:
+    chain = conversational()
+    inputs = chain_inputs(chain).for_chain(message)
+    assert inputs == {"question": "hi", "chat_history": history}
+    assert (await chain.ainvoke(inputs))["answer"]
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_a_conversational_chain_with_a_memory_takes_no_history() -> None:
+    memory = ConversationBufferMemory(memory_key="chat_history", return_messages=True)
+    assert required(conversational(memory=memory)) == {"question": True}
+    assert await run(conversational(memory=memory), "hi")
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+def test_an_agent_executor_takes_the_variables_of_its_prompt_but_its_own_and_its_memorys() -> None:
+    prompt = ChatPromptTemplate.from_messages(
+        [
+            ("placeholder", "{chat_history}"),
+            ("human", "{input}"),
+            ("placeholder", "{agent_scratchpad}"),
+        ]
+    )
+    made = create_tool_calling_agent(BindsTools(responses=["hi"]), [weather], prompt)
+    executor = AgentExecutor(agent=made, tools=[weather])
+    assert required(executor) == {"chat_history": False, "input": True}
+    assert chain_inputs(executor).for_chain({"input": "x", "chat_history": "hi"}) == {
+        "input": "x",
+        "chat_history": MESSAGES,
+    }
+    memory = ConversationBufferMemory(memory_key="chat_history", return_messages=True)
+    assert required(AgentExecutor(agent=made, tools=[weather], memory=memory)) == {"input": True}
+
+
+class BindsTools(FakeListChatModel):
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        return self.bind(tools=[])
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_an_agent_executor_runs_with_its_inputs() -> None:
+    prompt = ChatPromptTemplate.from_messages(
+        [("placeholder", "{chat_history}"), ("human", "{input}"), ("ai", "{agent_scratchpad}")]
+    )
+    made = create_tool_calling_agent(
+        BindsTools(responses=["hi"]),
+        [weather],
+        ChatPromptTemplate.from_messages(
+            [*prompt.messages[:2], ("placeholder", "{agent_scratchpad}")]
+        ),
+    )
+    executor = AgentExecutor(agent=made, tools=[weather])
+    assert (await run(executor, {"input": "x", "chat_history": [["ai", "y"]]}))["output"] == "hi"
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+def test_an_agent_of_old_names_its_inputs_itself() -> None:
+    made = ZeroShotAgent.from_llm_and_tools(MODEL, [weather])
+    assert required(AgentExecutor(agent=made, tools=[weather])) == {"input": True}
+
+
+@pytest.mark.filterwarnings(LANGCHAIN_WARNING)
+async def test_an_executor_of_an_agent_that_says_nothing_takes_any_object() -> None:
+    def finish(given: dict) -> AgentFinish:  # type: ignore[type-arg]
+        return AgentFinish({"output": given["a"]}, "")
+
+    executor = AgentExecutor(agent=RunnableLambda(finish), tools=[])
+    assert (await run(executor, {"a": "hi"}))["output"] == "hi"
+
+
+def answering(*history: Any) -> Any:
+    prompt = ChatPromptTemplate.from_messages(
+        [("system", "{context}"), *history, ("human", "{input}")]
+    )
+    return create_stuff_documents_chain(MODEL, prompt)
+
+
+async def test_a_retrieval_chain_takes_a_question() -> None:
+    chain = create_retrieval_chain(RETRIEVER, answering())
+    assert required(chain) == {"input": True}
+    assert (await run(chain, "hi"))["context"] == [Document("about hi")]
+
+
+@pytest.mark.parametrize("optional", [True, False])
+async def test_a_retrieval_chain_with_a_history_takes_it_as_messages(optional: bool) -> None:
+    history = MessagesPlaceholder("chat_history", optional=optional)
+    rephrase = ChatPromptTemplate.from_messages([history, ("human", "{input}")])
+    retriever = create_history_aware_retriever(MODEL, RETRIEVER, rephrase)
+    chain = create_retrieval_chain(retriever, answering(history))
+    assert required(chain) == {"input": True, "chat_history": not optional}
+    answer = await run(chain, {"input": "hi", "chat_history": [["user", "a"], ["ai", "b"]]})
+    assert answer["context"]
+    assert required(create_retrieval_chain(retriever, answering()))["chat_history"] is False
+
+
+# -- models of the developer's own ---------------------------------------------------------
+
+
+class Ask(BaseModel):
+    question: str = Field(alias="q")
+    limit: int = Field(3, ge=1, validation_alias=AliasChoices("limit", AliasPath("limits", 0)))
+
+    @model_validator(mode="after")
+    def not_too_much(self) -> "Ask":
+        if self.limit > len(self.question):
+            raise ValueError("the limit is beyond the question")
+        return self
+
+
+def test_an_input_model_overrides_what_the_chain_says() -> None:
+    fields = chain_inputs(LCEL, Ask)
+    assert fields.for_chain({"q": "long"}) == {"question": "long", "limit": 3}
+    assert fields.for_chain({"q": "long", "limits": [2]}) == {"question": "long", "limit": 2}
+    assert fields.for_chain("long") == {"question": "long", "limit": 3}
+
+
+def test_an_input_model_refuses_by_name_what_it_would_ignore() -> None:
+    assert refused(LCEL, {"question": "x", "limit": 0, "more": 1}, input_model=Ask) == {
+        "q": "Field required",
+        "limit": "Input should be greater than or equal to 1",
+        "question": "Extra inputs are not permitted",
+        "more": "Extra inputs are not permitted",
+    }
+    assert list(refused(LCEL, {"q": "long", "more": 1}, input_model=Ask)) == ["more"]
+
+
+def test_what_is_wrong_with_a_whole_input_model_belongs_to_no_field() -> None:
+    with pytest.raises(
+        InputError, match=r"the inputs do not fit: the limit is beyond the question$"
+    ) as e:
+        chain_inputs(LCEL, Ask).for_chain("hi")
+    assert e.value.fields == {}
+
+
+def test_an_input_model_may_accept_names_besides_aliases_and_fields_beyond_its_own() -> None:
+    class Both(BaseModel):
+        model_config = ConfigDict(populate_by_name=True, extra="allow")
+        question: str = Field(alias="q")
+
+    fields = chain_inputs(LCEL, Both)
+    assert fields.for_chain({"question": "hi"}) == {"question": "hi"}
+    assert fields.for_chain({"q": "hi", "more": 1}) == {"question": "hi", "more": 1}
+    strict = type("Strict", (Both,), {"model_config": ConfigDict(extra="ignore")})
+    assert list(refused(LCEL, {"question": "hi", "more": 1}, input_model=strict)) == ["more"]
+
+
+def test_an_input_model_is_dumped_with_messages_as_they_are() -> None:
+    class Inner(BaseModel):
+        x: int
+
+    class Chat(BaseModel):
+        messages: Messages
+        documents: list[Document] = []
+        inner: Inner
+
+    message = {"messages": "hi", "documents": [{"page_content": "d"}], "inner": {"x": 1}}
+    assert chain_inputs(MODEL, Chat).for_chain(message) == {
+        "messages": MESSAGES,
+        "documents": [Document("d")],
+        "inner": {"x": 1},
     }
 
 
-def test_parameters_with_a_default_may_be_missing() -> None:
-    assert parameters(count="3") == {"count": 3}
+def test_a_root_model_gives_its_root() -> None:
+    assert chain_inputs(MODEL, RootModel[list[int]]).for_chain({"input": ["1"]}) == [1]
+    assert chain_inputs(MODEL, RootModel[str]).for_chain("hi") == "hi"
+    assert chain_inputs(MODEL, RootModel[Messages]).for_chain("hi") == MESSAGES
+    assert chain_inputs(LCEL, RootModel[New]).for_chain({"text": "hi"}) == {"text": "hi"}
+    assert chain_inputs(LCEL, RootModel[dict[str, int]]).for_chain({"a": "1"}) == {"a": 1}
+    assert chain_inputs(LCEL, RootModel[Question]).for_chain("hi") == {"text": "hi", "top": 3}
+    assert refused(LCEL, {"text": "hi", "x": 1}, input_model=RootModel[New]).keys() == {"x"}
 
 
-def test_the_last_of_several_values_counts_for_a_single_one() -> None:
-    assert parameters(count=["1", "2"], names=["a", "b"]) == {"count": 2, "names": ["a", "b"]}
+def test_a_query_string_has_the_fields_of_an_input_model() -> None:
+    class Tags(BaseModel):
+        tags: list[str]
+        q: str
+
+    fields = chain_inputs(LCEL, Tags)
+    query = MultiDict([("tags", "a"), ("q", "x"), ("q", "y")])
+    assert fields.for_chain(fields.pick(query)) == {"tags": ["a"], "q": "y"}
 
 
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ({}, "count"),
-        ({"count": "many"}, "count"),
-        ({"count": "1", "size": "3"}, "size"),
-        ({"count": "1", "style": "baroque"}, "style"),
-        ({"count": "1", "top": "2"}, "top"),
-        ({"count": "1", "unknown": "2"}, "unknown"),
-    ],
-)
-def test_a_wrong_parameter_is_named(query: dict[str, str], field: str) -> None:
-    with pytest.raises(InputError) as refused:
-        parameters(**query)
-    assert list(refused.value.fields) == [field]
+# -- chains that cannot say what they take -------------------------------------------------
 
 
-def test_a_return_annotation_for_type_checkers_alone_does_not_matter() -> None:
-    assert "count" in factory_parameters(factory).hints
+class Untyped(Runnable):  # type: ignore[type-arg]
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        return input
 
 
-class Factory:
-    def method(self, k: "int") -> object: ...
-    def __call__(self, k: "int", more: int = 0) -> object: ...
+class Unspeakable(Untyped):
+    def get_input_schema(self, config: Any = None) -> Any:
+        raise RuntimeError("no schema")
 
 
-def decorated(k: "int") -> object: ...
+def of_nowhere(x: "Nowhere") -> str:  # type: ignore[name-defined]  # noqa: F821
+    return repr(x)
 
 
-def logged(function: Any) -> Any:
-    @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any: ...
-
-    return wrapper
-
-
-@pytest.mark.parametrize(
-    ("made", "name"),
-    [
-        (Factory().method, "Factory.method"),
-        (Factory(), "Factory.__call__"),
-        (partial(Factory(), more=1), "Factory.__call__"),
-        (partial(partial(factory, 1), top=0.5), "factory"),
-        (logged(decorated), "decorated"),
-    ],
-)
-def test_a_factory_may_be_any_callable(made: Any, name: str) -> None:
-    fields = factory_parameters(made)
-    key = "size" if name == "factory" else "k"
-    assert fields.check(fields.pick(MultiDict({key: "2"})))[key] == 2
-    assert factory_name(made) == f"the chain factory {name}()"
+@pytest.mark.parametrize("chain", [Unspeakable(), RunnableLambda(of_nowhere)])
+async def test_any_object_is_the_input_of_a_chain_whose_schema_cannot_be_drawn(
+    chain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert chain_inputs(chain).for_chain({"a": [1], "b": None}) == {"a": [1], "b": None}
+    assert await run(chain, {"a": 1})
+    assert chain_inputs(RunnableParallel(a=chain, b=LCEL)).for_chain("hi") == {"question": "hi"}
+    assert not caplog.records
 
 
-def test_an_annotation_that_cannot_be_resolved_is_the_developers_error() -> None:
-    def lost(where: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
-
-    with pytest.raises(ConfigurationError, match=r"lost\(\): name 'Nowhere' is not defined"):
-        factory_parameters(lost)
+async def test_a_chain_without_types_takes_anything_wrapped() -> None:
+    assert await run(Untyped(), {"input": [1]}) == [1]
+    assert chain_inputs(RunnableParallel(a=Untyped(), b=LCEL)).for_chain("hi") == {"question": "hi"}
 
 
-@pytest.mark.parametrize("kind", ["args", "kwargs", "positional"])
-def test_a_parameter_that_cannot_be_filled_by_name_is_the_developers_error(kind: str) -> None:
-    def star(*args: int) -> None: ...
-    def double_star(**kwargs: int) -> None: ...
-    def positional(a: int, /) -> None: ...
+async def test_a_field_that_pydantic_cannot_check_is_anything() -> None:
+    class Odd:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+            raise PydanticUserError("no schema", code=None)
 
-    wrong = {"args": star, "kwargs": double_star, "positional": positional}[kind]
-    with pytest.raises(ConfigurationError, match="cannot come from a query string"):
-        factory_parameters(wrong)
+    class Nested(typing_extensions.TypedDict):
+        old: Old
+        odd: Odd
+        number: int
+
+    value = {"old": {"text": "hi"}, "odd": "x", "number": "1"}
+    assert await run(graph(Nested), value) == value | {"number": 1}
+    assert list(refused(graph(Nested), {"number": "x"})) == ["number"]

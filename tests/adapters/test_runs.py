@@ -1,25 +1,48 @@
 """ChainRun: fresh handlers, one id, one bill."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 
 from quart_lanarky.adapters.langchain.callbacks import TokenStreamingCallbackHandler
+from quart_lanarky.adapters.langchain.chains import plan_chain
 from quart_lanarky.adapters.langchain.runs import ChainRun
 from quart_lanarky.streams import EventStream
 from tests.test_runs import events_of
 
 
-def run_of(chain: Runnable[Any, Any], *extra: BaseCallbackHandler, **options: Any) -> ChainRun:
+def run_of(chain: Runnable[Any, Any], output_key: str | None = None, **options: Any) -> ChainRun:
     stream = EventStream()
-    handlers = [TokenStreamingCallbackHandler(stream), *extra]
-    return ChainRun(chain, "?", handlers, stream, **{"mode": "json", "output_key": None} | options)
+    plan = plan_chain(chain, output_key=output_key)
+    handlers = [TokenStreamingCallbackHandler(stream)]
+    return ChainRun(plan, "?", handlers, stream, **{"mode": "json"} | options)
+
+
+class Tracer(BaseCallbackHandler):
+    """A tracer of the user's own."""
+
+    def __init__(self) -> None:
+        self.root: UUID | None = None
+        self.tags: list[str] = []
+        self.seen: list[str] = []
+
+    def on_chain_start(self, *args: Any, run_id: UUID, **kwargs: Any) -> None:
+        if kwargs.get("parent_run_id") is None:
+            self.root = run_id
+            self.tags = kwargs["tags"]
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self.seen.append("model")
+
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+        self.seen.append(token)
 
 
 def model(text: str, usage: tuple[int, int] | None) -> GenericFakeChatModel:
@@ -56,19 +79,71 @@ async def test_a_failed_run_has_its_bill_all_the_same() -> None:
     assert end.json()["usage"]["total_tokens"] == 4
 
 
-async def test_langchain_traces_the_run_under_its_id() -> None:
-    class Tracer(BaseCallbackHandler):
-        root: UUID | None = None
-
-        def on_chain_start(self, *args: Any, run_id: UUID, **kwargs: Any) -> None:
-            if kwargs.get("parent_run_id") is None:
-                self.root = run_id
-
+@pytest.mark.parametrize("wrap", [lambda tracer: [tracer], lambda t: CallbackManager([t], [t])])
+async def test_a_tracer_of_ones_own_sees_the_whole_run_under_its_id(wrap: Any) -> None:
     tracer = Tracer()
-    run = run_of(RunnableLambda(lambda text: text) | FakeListChatModel(responses=["a"]), tracer)
+    config = {"callbacks": wrap(tracer), "tags": ["mine"], "run_id": UUID(int=7)}
+    chain = RunnableLambda(lambda text: text) | FakeListChatModel(responses=["ab"])
+    run = run_of(chain, config=config)
     [*_, end] = await events_of(run)
     assert tracer.root == run.id
     assert end.json()["run_id"] == str(run.id)
+    assert tracer.tags == ["mine"]
+    assert [text for text in tracer.seen if text] == ["model", "a", "b"]
+    assert config == {"callbacks": config["callbacks"], "tags": ["mine"], "run_id": UUID(int=7)}
+
+
+async def test_the_configuration_reaches_the_chain() -> None:
+    def who(_: object, config: RunnableConfig) -> str:
+        return str(config["configurable"]["user"])
+
+    [token, _] = await events_of(
+        run_of(RunnableLambda(who), config={"configurable": {"user": "ada"}})
+    )
+    assert token.json() == {"token": "ada"}
+
+
+async def test_a_chain_that_streams_itself_is_not_heard_twice() -> None:
+    async def shout(chunks: AsyncIterator[AIMessage]) -> AsyncIterator[str]:
+        async for chunk in chunks:
+            yield str(chunk.text).upper()
+
+    chain = FakeListChatModel(responses=["abc"]) | RunnableGenerator(shout)
+    [*tokens, end] = await events_of(run_of(chain))
+    assert [event.json()["token"] for event in tokens] == ["A", "B", "C"]
+    assert end.name == "end"
+
+
+async def test_chunks_that_cannot_be_added_replace_each_other_as_in_langchain() -> None:
+    async def count(_: object) -> AsyncIterator[dict[str, int]]:
+        yield {"n": 1}
+        yield {"n": 2}
+
+    run = run_of(RunnableGenerator(count))
+    [token, _] = await events_of(run)
+    assert token.json() == {"token": '{"n": 2}'}
+    assert run.output() == {"n": 2}
+
+
+async def test_the_log_says_once_why_a_chain_does_not_stream(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ask(_: object) -> str:
+        return str((await FakeListChatModel(responses=["ab"]).ainvoke("?")).text)
+
+    for _ in range(2):
+        [token, _] = await events_of(run_of(RunnableLambda(ask), source="the route /ask"))
+        assert token.json() == {"token": "ab"}
+    [record] = caplog.records
+    assert record.getMessage().startswith("the route /ask: which of its models speaks")
+    assert "final_tag=" in record.getMessage()
+
+
+async def test_a_chain_without_a_model_is_nothing_to_talk_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await events_of(run_of(RunnableLambda(lambda _: "ab"), source="the route /plain"))
+    assert caplog.records == []
 
 
 async def test_the_output_is_the_text_that_the_tokens_make() -> None:

@@ -43,7 +43,11 @@ lanarky.add_chain("/sync-model", lambda: PROMPT | models.SyncModel())
 lanarky.add_chain(
     "/sync-llm", lambda: PromptTemplate.from_template("{question}") | models.SyncLLM()
 )
-lanarky.add_chain("/sync-chain", lambda: models.SyncChain(model=models.SyncModel()))
+lanarky.add_chain(
+    "/sync-chain",
+    lambda: models.SyncChain(model=models.SyncModel(tags=["answer"])),
+    final_tag="answer",
+)
 lanarky.add_chain("/function", RunnableLambda(lambda text: f"you said {text}"))
 
 

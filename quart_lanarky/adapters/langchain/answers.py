@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, GenerationChunk, LLMResult
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from ...errors import ConfigurationError
-from ...events import SourceDocument
+from ...events import SOURCE_DOCUMENTS, SourceDocument
 
 __all__ = [
-    "DEFAULT_ANSWER_PREFIX_TOKENS",
-    "AnswerFinder",
+    "INTERRUPT",
+    "answer_json",
     "answer_text",
+    "calls_tools",
+    "distinct",
+    "documents_in",
+    "find_answer",
+    "is_tool_call",
     "result_text",
+    "says_the_same",
     "to_json",
     "to_source_document",
     "token_text",
 ]
 
-DEFAULT_ANSWER_PREFIX_TOKENS = ("Final", "Answer", ":")
-"""How a ReAct agent announces its answer, as LangChain's own handler has it."""
+INTERRUPT = "__interrupt__"
+"""Where a graph returns what it asks its user, as LangGraph has it."""
+
+DOCUMENT_KEYS = (SOURCE_DOCUMENTS, "context")
+"""Where retrieval chains return their documents, the classic ones and today's."""
+
+_ASKING = ("human", "system")
+"""The types of messages that no chain answers with."""
 
 Chunk = GenerationChunk | ChatGenerationChunk
 
@@ -48,26 +58,123 @@ def result_text(result: LLMResult) -> str:
     return result.generations[0][0].text if result.generations and result.generations[0] else ""
 
 
-def answer_text(output: Any, output_key: str | None) -> str:
-    """Return the answer that a chain's output holds, as text.
+def is_tool_call(chunk: Chunk | None) -> bool:
+    """Tell whether a token belongs to a tool call, also in the way that models had before."""
+    message = chunk.message if isinstance(chunk, ChatGenerationChunk) else None
+    return isinstance(message, AIMessageChunk) and bool(
+        message.tool_call_chunks or message.additional_kwargs.get("function_call")
+    )
+
+
+def calls_tools(result: LLMResult) -> bool:
+    """Tell whether a model's run ended in a tool call instead of an answer."""
+    generation = result.generations[0][0] if result.generations and result.generations[0] else None
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    return isinstance(message, AIMessage) and bool(
+        message.tool_calls or message.additional_kwargs.get("function_call")
+    )
+
+
+def find_answer(output: Any, keys: Sequence[str]) -> tuple[Any, bool]:
+    """Return the part of a chain's output that is its answer, and whether a key led there.
+
+    Args:
+        output: What the chain returned.
+        keys: Which value of a dict is the answer: the first that there is.
+    """
+    if isinstance(output, Mapping):
+        for key in keys:
+            if output.get(key) is not None:
+                return (_asked(output[key]) if key == INTERRUPT else output[key]), True
+    return output, False
+
+
+def _asked(interrupts: Sequence[Any]) -> Any:
+    """Return what an interrupted graph asks its user."""
+    values = [interrupt.value for interrupt in interrupts]
+    return values[0] if len(values) == 1 else values
+
+
+def answer_json(output: Any, keys: Sequence[str]) -> JsonValue:
+    """Return the answer that a chain's output holds, as JSON: messages as their text.
 
     Args:
         output: What the chain returned: a message, a text, a dict of outputs, or anything.
-        output_key: Which value of a dict is the answer; without it, the whole dict is.
+        keys: Which value of a dict is the answer: the first that there is. Without one the
+            whole dict is. Of a conversation, the last message is, unless the user said it.
     """
-    if isinstance(output, Mapping) and output_key in output:
-        return answer_text(output[output_key], None)
-    if isinstance(output, BaseMessage):
-        return str(output.text)
-    return output if isinstance(output, str) else json.dumps(to_json(output))
+    answer, found = find_answer(output, keys)
+    if found and _is_conversation(answer):
+        return "" if answer[-1].type in _ASKING else str(answer[-1].text)
+    return to_json(_with_texts(answer))
+
+
+def answer_text(output: Any, keys: Sequence[str]) -> str:
+    """Return the same answer as text: what is no text already as a JSON document."""
+    answer = answer_json(output, keys)
+    if answer is None:
+        return ""
+    return answer if isinstance(answer, str) else json.dumps(answer)
+
+
+def says_the_same(text: str, answer: str) -> bool:
+    """Tell whether a model's text is the answer, be it that JSON is written another way."""
+    if text == answer:
+        return True
+    try:
+        return bool(json.loads(text) == json.loads(answer))
+    except ValueError:
+        return False
+
+
+def _is_conversation(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and bool(value)
+        and all(isinstance(item, BaseMessage) for item in value)
+    )
+
+
+def _with_texts(value: Any) -> Any:
+    """Return `value` with the texts of messages in place of the messages, at any depth."""
+    if isinstance(value, BaseMessage):
+        return str(value.text)
+    if isinstance(value, Mapping):
+        return {key: _with_texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(item) for item in value]
+    return value
 
 
 def to_json(value: Any) -> JsonValue:
     """Return `value` as plain JSON data; what JSON cannot express becomes text, NaN null."""
     jsonable: JsonValue = to_jsonable_python(
-        value, fallback=str, inf_nan_mode="null", bytes_mode="base64"
+        value, fallback=_plain, inf_nan_mode="null", bytes_mode="base64"
     )
     return jsonable
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers and arrays of numpy and its like as those of Python, the rest as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def documents_in(output: Any) -> list[Document] | None:
+    """Return the documents that a chain returned beside its answer, if it did."""
+    for key in DOCUMENT_KEYS if isinstance(output, Mapping) else ():
+        documents = output.get(key)
+        if isinstance(documents, list) and all(isinstance(d, Document) for d in documents):
+            return documents
+    return None
+
+
+def distinct(documents: Iterable[Document]) -> list[Document]:
+    """Return the documents without those that came before, in their order."""
+    seen: dict[str, Document] = {}
+    for document in documents:
+        content = json.dumps([document.page_content, to_json(document.metadata)])
+        seen.setdefault(document.id or content, document)
+    return list(seen.values())
 
 
 def to_source_document(document: Document) -> SourceDocument:
@@ -80,79 +187,3 @@ def to_source_document(document: Document) -> SourceDocument:
             "type": document.type,
         }
     )
-
-
-class AnswerFinder:
-    """Finds where an agent's answer begins in the text of one model run, and passes it on.
-
-    It looks at the text and not at the tokens, for models cut one text in many ways. Only what
-    may still turn out to be the prefix, or to be white space at the end, is held back.
-
-    Args:
-        prefix_tokens: What announces the answer, cut anyhow.
-        strip_tokens: Whether white space is ignored around the prefix, between its tokens, and
-            around the answer (agents' own parsers strip the answer as well).
-        stream_prefix: Whether the prefix itself is passed on, as the model wrote it.
-
-    Raises:
-        ConfigurationError: The prefix has no text.
-    """
-
-    def __init__(
-        self, prefix_tokens: Sequence[str], *, strip_tokens: bool, stream_prefix: bool
-    ) -> None:
-        self._prefix = _prefix_pattern(prefix_tokens, strip_tokens=strip_tokens)
-        self._strip = strip_tokens
-        self._stream_prefix = stream_prefix
-        self._held = ""  # text that was fed and is neither passed on nor given up
-        self._found = False
-        self._started = False  # something of the answer was passed on
-
-    def feed(self, text: str) -> str:
-        """Take the next text of the model; return what of the answer can be passed on now."""
-        self._held += text
-        prefix = "" if self._found else self._find_prefix()
-        return prefix + self._take_answer() if self._found else ""
-
-    def _find_prefix(self) -> str:
-        match = self._prefix.search(self._held)
-        if match is None or match["whole"] is None:
-            self._held = "" if match is None else match[0]
-            return ""
-        self._found = True
-        self._started = self._stream_prefix  # then the space after the prefix is sent as well
-        self._held = self._held[match.end() :]
-        return match[0] if self._stream_prefix else ""
-
-    def _take_answer(self) -> str:
-        if not self._strip:
-            answer, self._held = self._held, ""
-            return answer
-        answer = self._held.rstrip()
-        self._held = self._held[len(answer) :]
-        if not self._started:
-            answer = answer.lstrip()
-            self._started = bool(answer)
-        return answer
-
-
-def _prefix_pattern(tokens: Sequence[str], *, strip_tokens: bool) -> re.Pattern[str]:
-    r"""Return a pattern that finds the whole prefix, or its beginning at the end of the text.
-
-    For the prefix `ab` it is ``a(?:b(?P<whole>)|\Z)``: after each part either the next part
-    follows or the text ends, and only the whole prefix sets the group.
-    """
-    tokens = [token.strip() for token in tokens] if strip_tokens else tokens
-    if not "".join(tokens):
-        raise ConfigurationError("answer_prefix_tokens must hold some text to look for")
-    pattern = "(?P<whole>)"
-    for part in reversed(list(_parts(tokens, strip_tokens=strip_tokens))):
-        pattern = rf"{part}(?:{pattern}|\Z)"
-    return re.compile(pattern)
-
-
-def _parts(tokens: Iterable[str], *, strip_tokens: bool) -> Iterable[str]:
-    for number, token in enumerate(tokens):
-        if number and strip_tokens:
-            yield r"\s*"
-        yield from map(re.escape, token)

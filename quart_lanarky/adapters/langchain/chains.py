@@ -1,22 +1,16 @@
-"""What kind of chain this is: which handler pairs fit it, and which output is its answer.
-
-The chain object decides, never the name of a run. Classic chains are recognised without
-importing `langchain-classic`, which is an extra: if nobody imported it, no chain is of it.
-"""
+"""What kind of chain this is: which handler pairs fit it, and how it says its answer."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable, RunnablePassthrough
 
 from ...errors import ChainTypeError
 from .callbacks import (
-    EventCallbackHandler,
     FinalTokenStreamingCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
@@ -24,6 +18,12 @@ from .callbacks import (
     TokenStreamingCallbackHandler,
     TokenWebSocketCallbackHandler,
 )
+from .classic import CLASSIC, is_agent_executor, is_retrieval_qa
+from .graphs import GRAPHS
+from .handlers import EventCallbackHandler
+from .marks import Marked, nearest
+from .runnables import RUNNABLES, reports_its_end, unwrap
+from .speakers import DEFAULT_HOLD_TOKENS, Speech, Tagged
 
 __all__ = [
     "ChainPlan",
@@ -32,6 +32,7 @@ __all__ = [
     "check_chain",
     "is_agent_executor",
     "is_retrieval_qa",
+    "mark",
     "plan_chain",
     "unwrap",
 ]
@@ -42,44 +43,60 @@ HandlerFactory = Callable[..., EventCallbackHandler]
 HandlerPair = tuple[HandlerFactory, HandlerFactory]
 """The handler for HTTP streaming and the handler for WebSockets."""
 
+_MARKERS = {**RUNNABLES, **CLASSIC, **GRAPHS}
+
 
 @dataclass(frozen=True)
 class ChainPlan:
     """How a chain is served.
 
     Attributes:
+        chain: The chain to run, with the models marked that speak for its answer.
         pairs: The handler pairs, in the order in which LangChain is to call them.
-        output_key: Which value of the chain's output is the answer, where it is a dict.
+        speech: How the answer is told from all else that is said.
+        has_own_chunks: Whether the chain is streamed, and its own chunks are the tokens.
     """
 
+    chain: Runnable[Any, Any]
     pairs: tuple[HandlerPair, ...]
-    output_key: str | None = None
+    speech: Speech
+    has_own_chunks: bool
 
 
 def plan_chain(
     chain: Runnable[Any, Any],
     *,
     output_key: str | None = None,
+    final_tag: str | None = None,
+    hold_tokens: int | None = DEFAULT_HOLD_TOKENS,
     handlers: HandlerPair | None = None,
 ) -> ChainPlan:
-    """Find the handler pairs that fit `chain`.
+    """Find out how to serve `chain`.
 
     Args:
-        chain: The chain.
+        chain: The chain; it is not changed.
         output_key: Overrides which output is the answer.
+        final_tag: Overrides which model runs speak: those with this tag.
+        hold_tokens: How many tokens wait while a model that has tools may still call one.
         handlers: Overrides the handlers: the user's own pair.
     """
-    bare = unwrap(chain)
-    if output_key is None:
-        output_key = _output_key(bare)
-    if handlers is not None:
-        return ChainPlan((handlers,), output_key)
-    if is_agent_executor(bare):
-        return ChainPlan((_with_key(_FINAL_TOKENS, output_key),), output_key)
-    tokens = _with_key(_TOKENS, output_key)
-    if is_retrieval_qa(bare) and bare.return_source_documents:
-        return ChainPlan((tokens, _DOCUMENTS), output_key)
-    return ChainPlan((tokens,), output_key)
+    marked = mark(chain, output_key)
+    if final_tag is not None:
+        marked = replace(marked, chain=chain, speech=_tagged(marked.speech, final_tag))
+    elif marked.has_own_chunks:
+        marked = replace(marked, chain=chain)  # else the models would be heard as well
+    return ChainPlan(
+        chain=_reporting(marked.chain),
+        pairs=_pairs(marked, hold_tokens) if handlers is None else (handlers,),
+        speech=marked.speech,
+        has_own_chunks=marked.has_own_chunks and final_tag is None,
+    )
+
+
+def mark(chain: Any, key: str | None = None) -> Marked:
+    """Mark the models that speak for the answer of `chain`, which is under `key` of its output."""
+    marker = nearest(chain, _MARKERS)
+    return Marked(chain, _under(key)) if marker is None else marker(chain, key, mark)
 
 
 def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
@@ -100,47 +117,31 @@ def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
     )
 
 
-def unwrap(chain: Runnable[Any, Any]) -> Any:
-    """Return the chain inside its `.bind()` and `.with_config()` wrappers."""
-    while isinstance(chain, RunnableBinding):
-        chain = chain.bound
-    return chain
+def _under(key: str | None) -> Speech:
+    return replace(Marked(None).speech, keys=() if key is None else (key,))
 
 
-def is_agent_executor(chain: Any) -> bool:
-    """Tell whether `chain` is a classic `AgentExecutor`."""
-    return isinstance(chain, _classic("agents.agent", "AgentExecutor"))
+def _tagged(speech: Speech, tag: str) -> Speech:
+    return replace(speech, speaks=Tagged(tag))
 
 
-def is_retrieval_qa(chain: Any) -> bool:
-    """Tell whether `chain` is a classic `RetrievalQA` or of its family."""
-    return isinstance(chain, _classic("chains.retrieval_qa.base", "BaseRetrievalQA"))
+def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Return a chain that tells its handlers what it returns.
+
+    A model, a retriever, a tool, a graph or somebody's own Runnable does not, or not always. A
+    sequence does, whatever is in it.
+    """
+    return chain if reports_its_end(chain) else RunnablePassthrough() | chain
 
 
-def _classic(module: str, name: str) -> type | tuple[()]:
-    """Return a class of langchain-classic; `()`, of which nothing is an instance, if not loaded."""
-    found: type | tuple[()] = getattr(sys.modules.get(f"langchain_classic.{module}"), name, ())
-    return found
-
-
-def _output_key(chain: Any) -> str | None:
-    if is_agent_executor(chain):
-        # An executor over a Runnable agent does not know its own keys; the agents all say this.
-        return next((key for key in chain.output_keys if key != "intermediate_steps"), "output")
-    return chain.output_key if is_retrieval_qa(chain) else None
-
-
-def _with_key(pair: HandlerPair, output_key: str | None) -> HandlerPair:
-    http, websocket = pair
-    return partial(http, output_key=output_key), partial(websocket, output_key=output_key)
+def _pairs(marked: Marked, hold_tokens: int | None) -> tuple[HandlerPair, ...]:
+    documents = tuple(partial(d, only_returned=marked.returns_documents) for d in _DOCUMENTS)
+    if not marked.is_agent:
+        return _TOKENS, (documents[0], documents[1])
+    finals = tuple(partial(f, hold_tokens=hold_tokens) for f in _FINAL_TOKENS)
+    return (finals[0], finals[1]), (documents[0], documents[1])
 
 
 _TOKENS: HandlerPair = (TokenStreamingCallbackHandler, TokenWebSocketCallbackHandler)
-_DOCUMENTS: HandlerPair = (
-    SourceDocumentStreamingCallbackHandler,
-    SourceDocumentWebSocketCallbackHandler,
-)
-_FINAL_TOKENS: HandlerPair = (
-    FinalTokenStreamingCallbackHandler,
-    FinalTokenWebSocketCallbackHandler,
-)
+_DOCUMENTS = (SourceDocumentStreamingCallbackHandler, SourceDocumentWebSocketCallbackHandler)
+_FINAL_TOKENS = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)

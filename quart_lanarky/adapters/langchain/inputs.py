@@ -1,173 +1,292 @@
-"""What a route takes: the inputs of its chain and the parameters of its factory.
-
-Both are a TypedDict under a Pydantic TypeAdapter and not a model: the fields come from users,
-and a model cannot have a field named `schema` or `copy`.
-"""
+"""The inputs of a chain, as fields."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
-from types import SimpleNamespace, UnionType
-from typing import Annotated, Any, NotRequired, Union, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,
+    Required,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from langchain_core.runnables import Runnable
-from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, with_config
-from pydantic.fields import FieldInfo
-from typing_extensions import TypedDict
-from werkzeug.datastructures import MultiDict
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.runnables import (
+    Runnable,
+    RunnableAssign,
+    RunnableBranch,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnablePick,
+    RunnableSequence,
+    RunnableWithFallbacks,
+)
+from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
+from langchain_core.runnables.config import ensure_config, merge_configs, set_config_context
+from langchain_core.runnables.configurable import DynamicRunnable
+from pydantic import (
+    AfterValidator,
+    PlainValidator,
+    PydanticUserError,
+    RootModel,
+)
+from typing_extensions import is_typeddict
 
-from ...errors import ConfigurationError, InputError
 from .chains import is_agent_executor, is_retrieval_qa, unwrap
+from .conversations import TextOrMessages, with_messages
+from .fields import (
+    WRAPPED,
+    AnyObject,
+    Fields,
+    ModelFields,
+    State,
+    Value,
+    dumped_input,
+    field_hint,
+    hints_of,
+    is_required,
+    root_of,
+    split_mark,
+    takes_object,
+    typed_dict_hints,
+    unmarked,
+)
+from .marks import class_path, nearest
+from .parameters import resolved
 
-__all__ = ["Fields", "chain_inputs", "factory_name", "factory_parameters"]
-
-WRAPPED = "input"
-"""The field that holds the input of a chain which takes something else than an object."""
+__all__ = ["chain_inputs"]
 
 
-class Fields:
-    """A set of named, typed fields that client data is checked against.
+def chain_inputs(chain: Runnable[Any, Any], input_model: Any = None) -> Fields:
+    """Return the fields of the inputs that `chain` takes.
+
+    A chain whose schema cannot be drawn, or that only says that it takes a dict, is called with
+    the JSON object as it is, whatever its fields.
 
     Args:
-        hints: For each field its type; `NotRequired[...]` marks one that may be missing.
-        wrapped: Whether the chain takes the value of the only field instead of an object.
+        chain: The chain.
+        input_model: A Pydantic model that overrides what the chain says. The chain is called
+            with its `model_dump()`, in which messages and documents stay what they are.
     """
-
-    def __init__(self, hints: Mapping[str, Any], *, wrapped: bool = False) -> None:
-        self.hints = dict(hints)
-        self.wrapped = wrapped
-        strict = with_config(ConfigDict(extra="forbid", arbitrary_types_allowed=True))
-        shape: type[Any] = TypedDict("Fields", self.hints)  # type: ignore[misc]  # made at run time
-        self._adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(
-            strict(shape)  # type: ignore[arg-type]
-        )
-
-    def check(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `data` converted to the types of the fields.
-
-        Raises:
-            InputError: A field is missing, unknown or of a wrong type; it names each.
-        """
-        try:
-            return self._adapter.validate_python(dict(data))
-        except ValidationError as error:
-            raise InputError("the inputs do not fit", _messages(error)) from None
-
-    def for_chain(self, message: Mapping[str, Any] | str) -> Any:
-        """Return what the chain is called with, for a JSON object or a bare text.
-
-        Raises:
-            InputError: The inputs do not fit, or a bare text cannot tell which input it is.
-        """
-        if isinstance(message, str):
-            if len(self.hints) != 1:
-                named = ", ".join(self.hints)
-                raise InputError(f"send a JSON object with the inputs of this chain: {named}")
-            message = dict.fromkeys(self.hints, message)
-        values = self.check(message)
-        return values[WRAPPED] if self.wrapped else values
-
-    def pick(self, query: MultiDict[str, str]) -> dict[str, Any]:
-        """Return the fields that a query string has, those that take a list as lists."""
-        return {name: self._value(name, query.getlist(name)) for name in query}
-
-    def _value(self, name: str, values: list[str]) -> list[str] | str:
-        """Return the last of several values for a field that takes one, as forms do."""
-        return values if _takes_list(self.hints.get(name)) else values[-1]
+    return _read(chain) if input_model is None else _of_type(input_model, dump=True)
 
 
-def chain_inputs(chain: Runnable[Any, Any]) -> Fields:
-    """Return the fields of the inputs that `chain` takes."""
-    bare = unwrap(chain)
-    if is_retrieval_qa(bare):
-        return Fields({bare.input_key: str})
-    if is_agent_executor(bare) and not bare.input_keys:
-        # The executor of a Runnable agent does not know its inputs; the agent inside does.
-        return _from_schema(bare.agent.runnable, without={"agent_scratchpad", "intermediate_steps"})
-    if hasattr(bare, "input_keys"):  # any other classic chain names its inputs, untyped
-        return Fields(dict.fromkeys(bare.input_keys, Any))
-    return _from_schema(chain)
-
-
-def _from_schema(chain: Runnable[Any, Any], without: Collection[str] = ()) -> Fields:
-    schema = cast(type[BaseModel], chain.get_input_schema())  # typed for Pydantic 1 as well
-    if issubclass(schema, RootModel):
-        return Fields({WRAPPED: schema.model_fields["root"].annotation}, wrapped=True)
-    # By the names that the chain knows: LangChain aliases some fields.
-    hints = {field.alias or name: _hint(field) for name, field in schema.model_fields.items()}
-    return Fields({name: hint for name, hint in hints.items() if name not in without})
-
-
-def _hint(field: FieldInfo) -> Any:
-    return field.annotation if field.is_required() else NotRequired[field.annotation]
-
-
-def factory_parameters(factory: Callable[..., Any]) -> Fields:
-    """Return the parameters of a chain factory as fields; those with a default may be missing.
-
-    Raises:
-        ConfigurationError: A parameter cannot be filled by name, or its annotation cannot be
-            resolved.
-    """
-    parameters = inspect.signature(factory).parameters
-    hints = _parameter_hints(factory, parameters)
-    for name, parameter in parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ConfigurationError(
-                f"{factory_name(factory)}: the parameter {parameter} cannot come from a query "
-                "string; give each parameter a name of its own"
-            )
-        if parameter.default is not parameter.empty:
-            hints[name] = NotRequired[hints[name]]
-    return Fields(hints)
-
-
-def factory_name(factory: Callable[..., Any]) -> str:
-    """Return how an error's text is to call a chain factory."""
-    return f"the chain factory {getattr(_bare(factory), '__qualname__', repr(factory))}()"
-
-
-def _parameter_hints(
-    factory: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]
-) -> dict[str, Any]:
-    """Resolve the annotations of the parameters, and only those.
-
-    A return annotation often names what is imported for type checkers alone.
-    """
-    given = {n: Any if p.annotation is p.empty else p.annotation for n, p in parameters.items()}
+def _read(chain: Any) -> Fields:
     try:
-        return get_type_hints(
-            SimpleNamespace(__annotations__=given),
-            globalns=getattr(_bare(factory), "__globals__", {}),
-            include_extras=True,
+        declared = getattr(chain, "custom_input_type", None)  # by .with_types()
+        if declared is not None:
+            return _of_declared(chain, declared)
+        reader = nearest(chain, _READERS)
+        return _described(chain) if reader is None else reader(chain)
+    except Exception:  # noqa: BLE001  # schemas are LangChain's and users' code, and fail as they like
+        return AnyObject()
+
+
+def _of_binding(chain: Any) -> Fields:
+    if "configurable" not in chain.config:
+        return _read(chain.bound)
+    with set_config_context(merge_configs(chain.config, ensure_config())) as context:
+        return context.run(_read, chain.bound)  # which may choose among alternatives
+
+
+def _of_declared(chain: Any, declared: Any) -> Fields:
+    inner = _read(chain.bound)
+    takes_it = isinstance(inner, ModelFields) and inner.body is declared
+    return inner if takes_it else _of_type(declared, dump=True)
+
+
+def _described(chain: Any) -> Fields:
+    """Read LangChain's own schema, by the names that the chain knows: some have an alias."""
+    try:
+        schema = chain.get_input_schema()
+    except PydanticUserError:  # a typing.TypedDict before Python 3.12
+        return _of_type(chain.InputType)
+    if issubclass(schema, RootModel):
+        return _of_type(schema.model_fields["root"].annotation)
+    fields = schema.model_fields.items()
+    return Fields({field.alias or name: field_hint(field) for name, field in fields})
+
+
+def _of_type(kind: Any, *, dump: bool = False) -> Fields:
+    """Return the fields of what a chain is called with; an object is the body itself."""
+    if isinstance(kind, TypeVar):
+        kind = Any
+    bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    origin = get_origin(bare) or bare
+    if is_typeddict(origin):
+        return Fields(typed_dict_hints(bare))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return AnyObject(bare)
+    if takes_object(root_of(bare)):
+        return ModelFields(bare, dump=dump)
+    if dump and root_of(bare) is not bare:  # a RootModel of something else than an object
+        return Value(Annotated[bare, AfterValidator(dumped_input)])
+    return Value(with_messages(kind))
+
+
+def _of_steps(steps: Sequence[Any]) -> Fields:
+    first, rest = steps[0], steps[1:]
+    bare = unwrap(first)
+    if rest and isinstance(bare, RunnablePassthrough):
+        return _of_steps(rest)
+    if rest and isinstance(bare, RunnableAssign):
+        later = _of_steps(rest)
+        return _merge(
+            [_read(first), later.without(bare.mapper.steps__) if later.is_object else later]
         )
-    except NameError as error:
-        raise ConfigurationError(
-            f"{factory_name(factory)}: {error}; the annotations of its parameters must be "
-            "importable at run time"
-        ) from error
+    return _read(first)
 
 
-def _bare(factory: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function inside a decorated one, a partial or a callable object."""
-    while isinstance(factory, partial):
-        factory = factory.func
-    function = inspect.unwrap(factory)
-    return function if inspect.isroutine(function) else type(function).__call__
+def _of_assign(chain: Any) -> Fields:
+    needed = _read(chain.mapper)
+    return needed if needed.is_known else AnyObject()
 
 
-_WRAPPERS = (Annotated, NotRequired, Union, UnionType)
+def _of_branch(chain: Any) -> Fields:
+    """Require what every branch does; what a condition looks at may be missing."""
+    branches = [_read(branch) for _, branch in chain.branches]
+    conditions = [_read(condition) for condition, _ in chain.branches]
+    always = _merge([_read(chain.default), *branches], all)
+    return _merge([always, *map(_optional, conditions)])
 
 
-def _takes_list(hint: Any) -> bool:
-    """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
-    origin = get_origin(hint) or hint
-    if origin in (list, tuple, set, frozenset):
-        return True
-    return origin in _WRAPPERS and any(_takes_list(inner) for inner in get_args(hint))
+def _optional(fields: Fields) -> Fields:
+    if not fields.is_object:
+        return fields
+    return Fields({name: NotRequired[unmarked(hint)] for name, hint in fields.hints.items()})
 
 
-def _messages(error: ValidationError) -> dict[str, str]:
-    return {".".join(map(str, e["loc"])): e["msg"] for e in error.errors(include_url=False)}
+def _of_history(chain: Any) -> Fields:
+    """Add what the chain inside takes besides the history and the new messages."""
+    own = _described(chain)
+    inner = next(map(_read, unwrap(unwrap(chain).steps[-1]).deps), own)
+    if not (own.is_object and inner.is_object):
+        return own
+    return _merge([inner.without({chain.history_messages_key}), own])
+
+
+def _of_each(chain: Any) -> Fields:
+    item = Annotated[Any, PlainValidator(_read(chain.bound).for_chain)]
+    return Value(cast(Any, list)[item])
+
+
+def _of_pick(chain: Any) -> Fields:
+    keys = [chain.keys] if isinstance(chain.keys, str) else chain.keys
+    return Fields(dict.fromkeys(keys, Any))
+
+
+def _of_function(chain: Any) -> Fields:
+    hint = chain.InputType
+    if isinstance(hint, str):
+        function = getattr(chain, "func", None) or chain.afunc
+        hint = resolved(function, {WRAPPED: hint})[WRAPPED]
+    return _described(chain) if hint is Any else _of_type(hint)
+
+
+def _of_graph(chain: Any) -> Fields:
+    state = chain.builder.input_schema
+    if is_typeddict(get_origin(state) or state):
+        hints = _state_hints(state)
+    elif takes_object(state):
+        hints = hints_of(state)
+    else:
+        return _of_type(state)
+    marked = get_type_hints(state, include_extras=True)
+    omitted = {name for name, hint in marked.items() if _is_omitted(hint)}
+    own = omitted.union(chain.builder.managed)  # such as the number of steps that are left
+    return State({name: hint for name, hint in hints.items() if name not in own})
+
+
+def _state_hints(state: Any) -> dict[str, Any]:
+    """Require of a state what says so itself, and messages; the rest comes from its nodes."""
+    marked = get_type_hints(state, include_extras=True)
+    hints = {}
+    for name, hint in marked.items():
+        mark, bare = split_mark(hint)
+        required = mark is Required or (mark is None and name == "messages")
+        hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
+    return hints
+
+
+def _is_omitted(hint: Any) -> bool:
+    """Tell whether agents mark a field of their state as none of the client's business."""
+    return any(
+        nearest(mark, {"langchain.agents.middleware.types.OmitFromSchema": True}) and mark.input
+        for mark in getattr(unmarked(hint), "__metadata__", ())
+    )
+
+
+def _of_classic(chain: Any) -> Fields:
+    """Read a classic chain, which names its inputs and often nothing more about them."""
+    if is_retrieval_qa(chain):
+        return Fields({chain.input_key: str})
+    known = _read(_best_known(chain)) if _best_known(chain) else _described(chain)
+    if not chain.input_keys and not known.is_object:
+        return known
+    required = {key: unmarked(known.hints.get(key, Any)) for key in chain.input_keys}
+    fields = Fields(known.hints | required).without(_supplied(chain))
+    if "chat_history" in fields.hints and hasattr(chain, "get_chat_history"):
+        optional = {"chat_history": NotRequired[fields.hints["chat_history"]]}
+        return Fields(fields.hints | optional, {"chat_history": list})
+    return fields
+
+
+def _best_known(chain: Any) -> Any:
+    """Return what says more than the chain about its inputs: the agent inside, or the prompt."""
+    if is_agent_executor(chain) and not chain.input_keys:
+        return chain.agent.runnable
+    return getattr(chain, "prompt", None)
+
+
+def _supplied(chain: Any) -> set[str]:
+    """Return the inputs of a classic chain that its memory or its agent supplies."""
+    remembered = chain.memory.memory_variables if chain.memory is not None else ()
+    return {"agent_scratchpad", "intermediate_steps", *remembered}
+
+
+_READERS: dict[str, Callable[[Any], Fields]] = {
+    class_path(BaseLanguageModel): lambda _: Value(TextOrMessages),
+    class_path(DynamicRunnable): lambda chain: _read(chain.prepare()[0]),
+    class_path(RunnableAssign): _of_assign,
+    class_path(RunnableBindingBase): _of_binding,
+    class_path(RunnableBranch): _of_branch,
+    class_path(RunnableEachBase): _of_each,
+    class_path(RunnableLambda): _of_function,
+    class_path(RunnableParallel): lambda chain: _merge([_read(s) for s in chain.steps__.values()]),
+    class_path(RunnablePick): _of_pick,
+    class_path(RunnableSequence): lambda chain: _of_steps(chain.steps),
+    class_path(RunnableWithFallbacks): lambda chain: _read(chain.runnable),
+    "langchain_core.runnables.history.RunnableWithMessageHistory": _of_history,
+    "langchain_classic.chains.base.Chain": _of_classic,
+    "langgraph.graph.state.CompiledStateGraph": _of_graph,
+}
+
+
+def _merge(parts: Sequence[Fields], needed: Callable[[Iterable[bool]], bool] = any) -> Fields:
+    """Return the fields of what several runnables take that get the same input.
+
+    Args:
+        parts: What each takes.
+        needed: Whether a field is required that `any`, or only that `all` of them require.
+    """
+    known = [part for part in parts if part.is_known]
+    if not known or not known[0].is_object:
+        return (known or parts)[0]
+    objects = [part.hints for part in known if part.is_object]
+    names = dict.fromkeys(name for hints in objects for name in hints)
+    return Fields({name: _common(name, objects, needed) for name in names})
+
+
+def _common(
+    name: str, objects: list[dict[str, Any]], needed: Callable[[Iterable[bool]], bool]
+) -> Any:
+    found = [unmarked(hints[name]) for hints in objects if name in hints]
+    hint = next((hint for hint in found if hint is not Any), Any)
+    required = needed(name in hints and is_required(hints[name]) for hints in objects)
+    return hint if required else NotRequired[hint]

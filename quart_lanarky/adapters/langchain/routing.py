@@ -5,44 +5,71 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
-from langchain_core.runnables import Runnable
-from quart import (
-    Blueprint,
-    Response,
-    current_app,
-    has_websocket_context,
-    request,
-    websocket,
-)
+from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import BaseModel
+from quart import Blueprint, Response, has_websocket_context, request, websocket
 from werkzeug.datastructures import MultiDict
 
 from ... import sse
-from ...errors import ChainTypeError, InputError
+from ...errors import InputError
 from ...events import Mode, check_mode
 from ...extension import Settings, current_settings
 from ...messages import parse_object
 from ...responses import EventStreamResponse, json_answer
 from ...streams import EventStream
 from ...websockets import WebSocketSession
-from .chains import HandlerPair, check_chain, plan_chain
-from .inputs import Fields, chain_inputs, factory_name, factory_parameters
+from .chains import HandlerPair, plan_chain
+from .factories import ChainFactory, factory_of, open_chain
+from .inputs import chain_inputs
+from .parameters import factory_parameters
 from .runs import ChainRun
+from .speakers import DEFAULT_HOLD_TOKENS
 
-__all__ = ["chain_blueprint", "stream_chain"]
+__all__ = ["ChainOptions", "chain_blueprint", "stream_chain"]
 
-ChainFactory = Callable[..., Any]
 View = Callable[..., Awaitable[Any]]
 """Any, because one view serves both: Quart types HTTP and WebSocket views differently."""
 
 Query = MultiDict[str, str]
 
+Config = RunnableConfig | Callable[[Any], RunnableConfig | Awaitable[RunnableConfig]]
+"""A configuration for LangChain, or a function of the current request that gives one."""
+
 Side = Literal[0, 1]
 HTTP: Final = 0
 WEBSOCKET: Final = 1  # the two sides of a handler pair
+
+
+class ChainOptions(TypedDict, total=False):
+    """The options of a route; `stream_chain` says what they mean."""
+
+    mode: Mode | None
+    output_key: str | None
+    final_tag: str | None
+    hold_tokens: int | None
+    input_model: type[BaseModel] | None
+    config: Config | None
+    handlers: HandlerPair | None
+
+
+@dataclass(frozen=True)
+class _Options:
+    mode: Mode | None = None
+    output_key: str | None = None
+    final_tag: str | None = None
+    hold_tokens: int | None = DEFAULT_HOLD_TOKENS
+    input_model: type[BaseModel] | None = None
+    config: Config | None = None
+    handlers: HandlerPair | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not None:
+            check_mode(self.mode)
 
 
 @overload
@@ -50,28 +77,19 @@ def stream_chain(factory: ChainFactory, /) -> View: ...
 
 
 @overload
-def stream_chain(
-    *,
-    mode: Mode | None = None,
-    output_key: str | None = None,
-    handlers: HandlerPair | None = None,
-) -> Callable[[ChainFactory], View]: ...
+def stream_chain(**options: Unpack[ChainOptions]) -> Callable[[ChainFactory], View]: ...
 
 
 def stream_chain(
-    factory: ChainFactory | None = None,
-    /,
-    *,
-    mode: Mode | None = None,
-    output_key: str | None = None,
-    handlers: HandlerPair | None = None,
+    factory: ChainFactory | None = None, /, **options: Unpack[ChainOptions]
 ) -> View | Callable[[ChainFactory], View]:
     """Turn a chain factory into a view that streams the chain's answer.
 
     The factory, ``def`` or ``async def``, is called once for each request (for a WebSocket:
-    once for each connection) and returns the chain. A ``def`` runs in a thread, as Quart's own
-    synchronous views do. Its parameters are path or query-string parameters, converted to
-    their annotations; those without a default are required. The query string has no others.
+    once for each connection) and returns the chain, or yields it and cleans up when the stream
+    has ended, however it ended. A ``def`` runs in a thread, as Quart's own synchronous views
+    do. Its parameters are path or query-string parameters, converted to their annotations;
+    those without a default are required. The query string has no others.
 
     The route decides the transport. Over HTTP the chain's inputs are the JSON body of a POST
     or the rest of the query string of a GET; the answer is a stream of server-sent events, or
@@ -81,20 +99,31 @@ def stream_chain(
 
     Args:
         factory: The chain factory.
-        mode: `"json"` or `"text"`; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
-        output_key: Which of the chain's several outputs is the answer, where that cannot be
-            seen from the chain.
-        handlers: Your own pair of handler classes, the one for HTTP first, instead of those
-            that fit the chain.
+        **options: All of them are optional.
+
+            - `mode`: `"json"` or `"text"`; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
+            - `output_key`: Which of the chain's several outputs is the answer, where that
+              cannot be seen from the chain.
+            - `final_tag`: The tag of the model runs that speak for the answer, where that
+              cannot be seen from the chain.
+            - `hold_tokens`: How many tokens of an agent's model that has tools wait, for it
+              may call one yet (32); 0 lets them go at once, None holds them to the end.
+            - `input_model`: A Pydantic model for the inputs, instead of what the chain says.
+            - `config`: A LangChain configuration (callbacks, tags, `thread_id`), or a
+              function, ``def`` or ``async def``, that is given Quart's request (for a
+              WebSocket: its handshake) and returns one. The run's id is always ours.
+            - `handlers`: Your own pair of handler classes, the one for HTTP first, instead of
+              those that fit the chain.
 
     Raises:
         ConfigurationError: There is no such mode, or the factory has a parameter that cannot
             come from a request. It is a ValueError.
+        TypeError: There is no such option.
     """
-    options = _Options(check_mode(mode) if mode is not None else None, output_key, handlers)
+    route_options = _Options(**options)
     if factory is None:
-        return functools.partial(_view, options=options)
-    return _view(factory, options=options)
+        return functools.partial(_view, options=route_options)
+    return _view(factory, options=route_options)
 
 
 def chain_blueprint(
@@ -102,9 +131,7 @@ def chain_blueprint(
     chain: Runnable[Any, Any] | ChainFactory,
     *,
     name: str | None = None,
-    mode: Mode | None = None,
-    output_key: str | None = None,
-    handlers: HandlerPair | None = None,
+    **options: Unpack[ChainOptions],
 ) -> Blueprint:
     """Make the blueprint that serves `chain` at `rule`: POST, GET, and a WebSocket at `/ws`.
 
@@ -112,39 +139,17 @@ def chain_blueprint(
         rule: The URL rule, such as `/qa`.
         chain: A chain that is ready, or a factory as `@stream_chain` decorates.
         name: The blueprint's name; by default made from the rule.
-        mode: As in `stream_chain`.
-        output_key: As in `stream_chain`.
-        handlers: As in `stream_chain`.
+        **options: As in `stream_chain`.
 
     Raises:
         ChainTypeError: `chain` is neither a chain nor callable.
     """
-    decorate = stream_chain(mode=mode, output_key=output_key, handlers=handlers)
-    view = decorate(_factory_of(chain))
+    view = stream_chain(**options)(factory_of(chain))
     words = re.sub(r"\W+", "_", rule).strip("_") or "root"
     blueprint = Blueprint(name or f"chain_{words}", __name__)
     blueprint.add_url_rule(rule, "stream", view, methods=["GET", "POST"])
     blueprint.add_websocket(rule.rstrip("/") + "/ws", "websocket", view)
     return blueprint
-
-
-def _factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
-    if isinstance(chain, Runnable):
-
-        async def ready_chain() -> Runnable[Any, Any]:
-            return chain
-
-        return ready_chain
-    if callable(chain):
-        return chain
-    raise ChainTypeError(f"add_chain takes a chain or a function that makes one, not {chain!r}")
-
-
-@dataclass(frozen=True)
-class _Options:
-    mode: Mode | None
-    output_key: str | None
-    handlers: HandlerPair | None
 
 
 def _view(factory: ChainFactory, *, options: _Options) -> View:
@@ -173,21 +178,25 @@ class _ChainRoute:
         parameters, rest = self._read_query(request.args, path)
         if body is not None:
             _refuse_unknown(rest)
-        service = await self._open(parameters, HTTP)
-        run = service.open_run(service.inputs.pick(rest) if body is None else body)
-        return await json_answer(run, run.output) if _wants_json() else EventStreamResponse(run)
+        async with AsyncExitStack() as stack:
+            service = await self._open(parameters, HTTP, stack)
+            run = service.open_run(service.inputs.pick(rest) if body is None else body)
+            if _wants_json():
+                return await json_answer(run, run.output)
+            return EventStreamResponse(run, stack.pop_all())
 
     async def talk(self, path: dict[str, Any]) -> None:
         """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""
         parameters, rest = self._read_query(websocket.args, path)
         _refuse_unknown(rest)
-        service = await self._open(parameters, WEBSOCKET)
-        session = WebSocketSession(
-            service.open_run,
-            max_queued_turns=service.settings.max_queued_turns,
-            mode=service.mode,
-        )
-        await session.serve()
+        async with AsyncExitStack() as stack:
+            service = await self._open(parameters, WEBSOCKET, stack)
+            session = WebSocketSession(
+                service.open_run,
+                max_queued_turns=service.settings.max_queued_turns,
+                mode=service.mode,
+            )
+            await session.serve()
 
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
         """Return the factory's parameters, and what the query string holds besides them."""
@@ -196,28 +205,48 @@ class _ChainRoute:
         rest = MultiDict((n, v) for n, v in query.items(multi=True) if n not in names)
         return self._parameters.check({n: v for n, v in given.items() if n in names}), rest
 
-    async def _open(self, parameters: dict[str, Any], side: Side) -> _ChainService:
+    async def _open(
+        self, parameters: dict[str, Any], side: Side, stack: AsyncExitStack
+    ) -> _ChainService:
         settings = current_settings()
-        made = await current_app.ensure_async(self._factory)(**parameters)
-        if isawaitable(made):  # a lambda, or an object, around an `async def`
-            made = await made
-        chain = check_chain(made, factory_name(self._factory))
-        return _ChainService(chain, self._options, settings, side)
+        asking = request if side == HTTP else websocket
+        config = await self._config(asking)
+        chain = await open_chain(self._factory, parameters, stack)
+        source = f"the route {asking.url_rule}"
+        return _ChainService(chain, self._options, settings, side, config, source)
+
+    async def _config(self, asking: Any) -> RunnableConfig | None:
+        config = self._options.config
+        given = config(asking) if callable(config) else config
+        return await given if isawaitable(given) else given
 
 
 class _ChainService:
     """A chain made for one request or connection, and how to run it."""
 
     def __init__(
-        self, chain: Runnable[Any, Any], options: _Options, settings: Settings, side: Side
+        self,
+        chain: Runnable[Any, Any],
+        options: _Options,
+        settings: Settings,
+        side: Side,
+        config: RunnableConfig | None,
+        source: str,
     ) -> None:
-        plan = plan_chain(chain, output_key=options.output_key, handlers=options.handlers)
         self.settings = settings
         self.mode: Mode = options.mode or settings.default_mode
-        self.inputs: Fields = chain_inputs(chain)
-        self._chain = chain
-        self._output_key = plan.output_key
-        self._factories = [pair[side] for pair in plan.pairs]
+        self.inputs = chain_inputs(chain, options.input_model)
+        plan = plan_chain(
+            chain,
+            output_key=options.output_key,
+            final_tag=options.final_tag,
+            hold_tokens=options.hold_tokens,
+            handlers=options.handlers,
+        )
+        self._handlers = [pair[side] for pair in plan.pairs]
+        self._new_run = functools.partial(
+            ChainRun, plan, mode=self.mode, config=config, source=source
+        )
 
     def open_run(self, message: Mapping[str, Any] | str) -> ChainRun:
         """Make the run that answers `message`, with a stream and handlers of its own.
@@ -229,10 +258,8 @@ class _ChainService:
         stream = EventStream(
             max_events=self.settings.buffer_events, flush_interval=self.settings.flush_interval
         )
-        handlers = [factory(stream, mode=self.mode) for factory in self._factories]
-        return ChainRun(
-            self._chain, inputs, handlers, stream, mode=self.mode, output_key=self._output_key
-        )
+        handlers = [factory(stream, mode=self.mode) for factory in self._handlers]
+        return self._new_run(inputs, handlers, stream)
 
 
 async def _json_body() -> str | bytes:

@@ -2,66 +2,108 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import ChatGeneration, LLMResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
 from ...events import Mode
 from ...runs import Run
 from ...streams import EventStream
-from .answers import answer_text
+from .answers import answer_json, answer_text
+from .chains import ChainPlan
+from .handlers import EventCallbackHandler, TokenHandler
 
 __all__ = ["ChainRun"]
+
+logger = logging.getLogger(__name__)
 
 
 class ChainRun(Run):
     """One call of a chain. Its handlers serve this call alone (rule 1).
 
     Args:
-        chain: The chain; called with `ainvoke`, by far the cheapest way that honours handlers.
+        plan: The chain and how it says its answer. It is called with `ainvoke`, by far the
+            cheapest way that honours handlers, unless its own chunks are the tokens.
         inputs: What it is called with.
         handlers: Fresh handlers, which send into `stream`.
         stream: Where the events go.
         mode: How the `end` event travels.
-        output_key: Which value of the chain's output is the answer, where it is a dict.
+        config: The user's own configuration: the callbacks in it see the run as well.
+        source: Whose run this is, for the log.
     """
 
     def __init__(
         self,
-        chain: Runnable[Any, Any],
+        plan: ChainPlan,
         inputs: Any,
-        handlers: Sequence[BaseCallbackHandler],
+        handlers: Sequence[EventCallbackHandler],
         stream: EventStream,
         *,
         mode: Mode,
-        output_key: str | None,
+        config: RunnableConfig | None = None,
+        source: str = "a chain",
     ) -> None:
         super().__init__(stream, self._invoke, mode=mode)
-        self._chain = chain
+        self._plan = plan
         self._inputs = inputs
-        self._handlers = handlers
-        self._output_key = output_key
+        self._source = source
+        self._speakers = [h for h in handlers if isinstance(h, TokenHandler)]
+        self._meter = _UsageMeter()
+        ours: RunnableConfig = {"callbacks": [*handlers, self._meter], "run_id": self.id}
+        self._config = merge_configs(config, ours)
+        for speaker in self._speakers:
+            speaker.follow(plan.speech)
 
     async def _invoke(self) -> Any:
-        meter = _UsageMeter()
-        callbacks: list[BaseCallbackHandler] = [*self._handlers, meter]
         try:
-            return await self._chain.ainvoke(
-                self._inputs, {"callbacks": callbacks, "run_id": self.id}
-            )
+            if self._plan.has_own_chunks:
+                return await self._pass_on_chunks()
+            return await self._plan.chain.ainvoke(self._inputs, self._config)
         finally:
-            self.usage = meter.usage()
+            self.usage = self._meter.usage()
+            if any(speaker.fell_back for speaker in self._speakers):
+                _say_once(self._source)
+
+    async def _pass_on_chunks(self) -> Any:
+        output: Any = None
+        async for chunk in self._plan.chain.astream(self._inputs, self._config):
+            output = chunk if output is None else _joined(output, chunk)
+            for speaker in self._speakers if isinstance(chunk, str | BaseMessage) else ():
+                await speaker.hear(self.id, answer_text(chunk, ()))
+        return output
 
     def output(self) -> JsonValue:
-        """Return the chain's answer, once the run has ended: the text that the tokens make."""
-        return answer_text(self.result, self._output_key)
+        """Return the chain's answer as JSON, once the run has ended."""
+        return answer_json(self.result, self._plan.speech.keys)
+
+
+@cache
+def _say_once(source: str) -> None:
+    """Tell the developer, once for each route, why nothing streams."""
+    logger.warning(
+        "%s: which of its models speaks for the answer cannot be seen from the chain, so the "
+        "output was sent whole. To stream it, tag the model (.with_config(tags=[...])) and name "
+        "the tag with final_tag=, or name the output with output_key=",
+        source,
+    )
+
+
+def _joined(output: Any, chunk: Any) -> Any:
+    """Add a chunk as LangChain does: what cannot be added takes the place of all before."""
+    try:
+        return output + chunk
+    except TypeError:
+        return chunk
 
 
 class _UsageMeter(BaseCallbackHandler):

@@ -1,0 +1,68 @@
+"""Chain factories: calling them in all their forms, and cleaning up after those that yield."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from inspect import isawaitable
+from typing import Any
+
+from langchain_core.runnables import Runnable
+from quart import current_app
+
+from ...errors import ChainTypeError
+from .chains import check_chain
+from .parameters import factory_name
+
+__all__ = ["ChainFactory", "factory_of", "open_chain"]
+
+logger = logging.getLogger(__name__)
+
+ChainFactory = Callable[..., Any]
+"""A ``def`` or ``async def`` that returns a chain, or yields it and cleans up afterwards."""
+
+
+def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
+    """Return a factory for `chain`, which may be one already.
+
+    Raises:
+        ChainTypeError: `chain` is neither a chain nor callable.
+    """
+    if isinstance(chain, Runnable):
+
+        async def ready_chain() -> Runnable[Any, Any]:
+            return chain
+
+        return ready_chain
+    if callable(chain):
+        return chain
+    raise ChainTypeError(f"add_chain takes a chain or a function that makes one, not {chain!r}")
+
+
+async def open_chain(
+    factory: ChainFactory, parameters: dict[str, Any], stack: AsyncExitStack
+) -> Runnable[Any, Any]:
+    """Call a factory; what it wants to clean up is done when `stack` is closed.
+
+    Raises:
+        ChainTypeError: It gave no chain.
+    """
+    made = await current_app.ensure_async(factory)(**parameters)
+    if isawaitable(made):  # a lambda, or an object, around an `async def`
+        made = await made
+    if isinstance(made, AsyncIterator):  # so Quart gives those of a plain `def` as well
+        generator, made = made, await anext(made, None)
+        stack.push_async_callback(_finish, generator, factory_name(factory))
+    return check_chain(made, factory_name(factory))
+
+
+async def _finish(generator: AsyncIterator[Any], source: str) -> None:
+    """Let a factory go on after its `yield`; the client has its answer, so failures are logged."""
+    try:
+        more = await anext(generator, None)
+    except Exception:
+        logger.exception("%s failed to clean up", source)
+    else:
+        if more is not None:
+            logger.error("%s yields more than once: nothing after its second yield is run", source)

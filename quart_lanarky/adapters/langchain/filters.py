@@ -1,0 +1,185 @@
+"""What of a model's text is the answer, found while the text is still coming."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ...errors import ConfigurationError
+
+__all__ = [
+    "DEFAULT_ANSWER_PREFIX_TOKENS",
+    "AnswerCutter",
+    "AnswerFinder",
+    "TextFilter",
+    "Utterance",
+]
+
+DEFAULT_ANSWER_PREFIX_TOKENS = ("Final", "Answer", ":")
+"""How a ReAct agent announces its answer, as LangChain's own handler has it."""
+
+
+class TextFilter(Protocol):
+    """Finds what of a model's text is the answer."""
+
+    def feed(self, text: str) -> str:
+        """Take the next text of the model; return what of the answer can be passed on now."""
+
+    def finish(self) -> str:
+        """Return what of the answer was held back, now that the model has ended."""
+
+
+class Utterance:
+    """What one model run says: what of it is the answer, and what of that waits.
+
+    Args:
+        text_filter: Finds the answer in the text; None if all of it is.
+        hold: How many tokens wait for it to be known that the run does not call a tool.
+    """
+
+    __slots__ = ("_filter", "_heard", "_held", "hold", "may_call_tools")
+
+    def __init__(self, text_filter: TextFilter | None = None, hold: float | None = None) -> None:
+        self.may_call_tools = hold is not None
+        self.hold = hold or 0
+        self._filter = text_filter
+        self._heard = False
+        self._held: list[str] = []
+
+    def hear(self, text: str) -> list[str]:
+        """Take the run's next text; return the tokens that can be sent now."""
+        self._heard = True
+        if self._filter is not None:
+            text = self._filter.feed(text)
+        if text:
+            self._held.append(text)
+        return self._release() if len(self._held) > self.hold else []
+
+    def finish(self, text: str) -> list[str]:
+        """Take the run's whole text, for it may not have streamed; return what is left to send."""
+        tokens = self.hear(text) if text and not self._heard else []
+        tokens += self._release()
+        rest = "" if self._filter is None else self._filter.finish()
+        return [*tokens, rest] if rest else tokens
+
+    def _release(self) -> list[str]:
+        released, self._held, self.hold = self._held, [], 0
+        return released
+
+
+class AnswerFinder:
+    """Finds where an agent's answer begins in the text of one model run, and passes it on.
+
+    It looks at the text and not at the tokens, for models cut one text in many ways. Only what
+    may still turn out to be the prefix, or to be white space at the end, is held back.
+
+    Args:
+        prefix_tokens: What announces the answer, cut anyhow; None if all is the answer.
+        strip_tokens: Whether white space is ignored around the prefix, between its tokens, and
+            around the answer (agents' own parsers strip the answer as well).
+        stream_prefix: Whether the prefix itself is passed on, as the model wrote it.
+
+    Raises:
+        ConfigurationError: The prefix has no text.
+    """
+
+    def __init__(
+        self,
+        prefix_tokens: Sequence[str] | None,
+        *,
+        strip_tokens: bool,
+        stream_prefix: bool = False,
+    ) -> None:
+        self._found = prefix_tokens is None
+        if prefix_tokens is not None:
+            self._prefix = _prefix_pattern(prefix_tokens, strip_tokens=strip_tokens)
+        self._strip = strip_tokens
+        self._stream_prefix = stream_prefix
+        self._held = ""  # text that was fed and is neither passed on nor given up
+        self._started = False  # something of the answer was passed on
+
+    def feed(self, text: str) -> str:
+        """Take the next text of the model; return what of the answer can be passed on now."""
+        self._held += text
+        prefix = "" if self._found else self._find_prefix()
+        return prefix + self._take_answer() if self._found else ""
+
+    def finish(self) -> str:
+        """Return nothing: what is held back is no answer, or the white space after it."""
+        return ""
+
+    def _find_prefix(self) -> str:
+        match = self._prefix.search(self._held)
+        if match is None or match["whole"] is None:
+            self._held = "" if match is None else match[0]
+            return ""
+        self._found = True
+        self._started = self._stream_prefix  # then the space after the prefix is sent as well
+        self._held = self._held[match.end() :]
+        return match[0] if self._stream_prefix else ""
+
+    def _take_answer(self) -> str:
+        if not self._strip:
+            answer, self._held = self._held, ""
+            return answer
+        answer = self._held.rstrip()
+        self._held = self._held[len(answer) :]
+        if not self._started:
+            answer = answer.lstrip()
+            self._started = bool(answer)
+        return answer
+
+
+class AnswerCutter:
+    """Passes on a model's text until something follows that is not the answer.
+
+    Args:
+        pattern: A regular expression for what follows, in any case.
+        longest: How many characters it may take to see it: so many are held back.
+    """
+
+    def __init__(self, pattern: str, longest: int) -> None:
+        self._pattern = re.compile(pattern, re.IGNORECASE)
+        self._hold_back = longest - 1
+        self._held = ""
+        self._over = False
+
+    def feed(self, text: str) -> str:
+        """Take the next text of the model; return what of the answer can be passed on now."""
+        self._held += "" if self._over else text
+        if match := self._pattern.search(self._held):
+            self._over = True
+            self._held = self._held[: match.start()]
+        return self._take(0 if self._over else self._hold_back)
+
+    def finish(self) -> str:
+        """Return what of the answer was held back, now that the model has ended."""
+        return self._take(0)
+
+    def _take(self, left: int) -> str:
+        end = max(0, len(self._held) - left)
+        text, self._held = self._held[:end], self._held[end:]
+        return text
+
+
+def _prefix_pattern(tokens: Sequence[str], *, strip_tokens: bool) -> re.Pattern[str]:
+    r"""Return a pattern that finds the whole prefix, or its beginning at the end of the text.
+
+    For the prefix `ab` it is ``a(?:b(?P<whole>)|\Z)``: after each part either the next part
+    follows or the text ends, and only the whole prefix sets the group.
+    """
+    tokens = [token.strip() for token in tokens] if strip_tokens else tokens
+    if not "".join(tokens):
+        raise ConfigurationError("answer_prefix_tokens must hold some text to look for")
+    pattern = "(?P<whole>)"
+    for part in reversed(list(_parts(tokens, strip_tokens=strip_tokens))):
+        pattern = rf"{part}(?:{pattern}|\Z)"
+    return re.compile(pattern)
+
+
+def _parts(tokens: Iterable[str], *, strip_tokens: bool) -> Iterable[str]:
+    for number, token in enumerate(tokens):
+        if number and strip_tokens:
+            yield r"\s*"
+        yield from map(re.escape, token)

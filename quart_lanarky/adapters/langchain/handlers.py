@@ -1,0 +1,419 @@
+"""What the handlers do: hear what LangChain reports of a run, and send the answer of it.
+
+The logic of each pair is in one class here; `callbacks.py` has the two public classes of a
+pair, which differ in where they send by default.
+
+A handler instance serves one run (rule 1). All handlers are ``async def`` with ``run_inline``:
+LangChain then awaits them where the token appears, so order is kept and a slow client slows
+its own chain (rule 3), at a fraction of the cost of its other ways to call a handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from math import inf
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+from pydantic import BaseModel, JsonValue
+
+from ... import events
+from ...events import Event, Mode, check_mode, json_event
+from ...streams import EventSink, EventStream
+from .answers import (
+    INTERRUPT,
+    answer_text,
+    calls_tools,
+    distinct,
+    documents_in,
+    find_answer,
+    is_tool_call,
+    result_text,
+    says_the_same,
+    to_source_document,
+    token_text,
+)
+from .filters import (
+    DEFAULT_ANSWER_PREFIX_TOKENS,
+    AnswerCutter,
+    AnswerFinder,
+    TextFilter,
+    Utterance,
+)
+from .speakers import DEFAULT_HOLD_TOKENS, Speaks, Speech, Tagged, everyone
+
+__all__ = ["EventCallbackHandler", "FinalTokenHandler", "SourceDocumentHandler", "TokenHandler"]
+
+T = TypeVar("T")
+
+AGENT_KEYS = (INTERRUPT, "structured_response", "output", "messages")
+"""Where agents return their answers, all kinds of them."""
+
+
+class EventCallbackHandler(AsyncCallbackHandler):
+    """What all handlers share: a place to send to, and a mode.
+
+    Subclass `StreamingCallbackHandler` or `WebSocketCallbackHandler`; this one is for a mixin
+    that serves both.
+
+    Args:
+        stream: Where the events go; `default_sink()` decides if it is not given.
+        mode: `"json"` or `"text"`: how tokens travel.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+    run_inline = True
+
+    def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
+        self.mode = check_mode(mode)
+        self.sink = self.default_sink() if stream is None else stream
+
+    def default_sink(self) -> EventSink:
+        """Return where events go if the constructor was not told."""
+        return EventStream()
+
+    async def send(self, name: str, data: str | BaseModel | JsonValue) -> None:
+        """Send an event of your own: a str as bare text, all else as JSON.
+
+        Raises:
+            TypeError, ValueError: JSON cannot express `data`.
+            ConfigurationError: `name` is empty or has a line break.
+        """
+        await self.sink.send(Event(name, data) if isinstance(data, str) else json_event(name, data))
+
+
+class _ChainHandler(EventCallbackHandler):
+    """Notices when the whole chain ends: the run that started first and in no other.
+
+    LangChain starts fallbacks beside their chain and not within it, so that there may be
+    several runs which are part of no other.
+    """
+
+    _root: UUID | None = None
+
+    async def on_chain_start(
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note the run if it is the whole chain's."""
+        if parent_run_id is None and self._root is None:
+            self._root = run_id
+
+    async def on_chain_end(
+        self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Send what is left to send, if it was the whole chain that ended."""
+        if parent_run_id is None and self._root in (None, run_id):
+            self._root = None
+            await self._conclude(outputs)
+
+    async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the whole chain has failed, if it has."""
+        if self._root == run_id:
+            self._root = None
+
+    async def _conclude(self, output: Any) -> None:
+        raise NotImplementedError
+
+
+class TokenHandler(_ChainHandler):
+    """Sends the text of the model runs that speak for the answer, and holds to the outcome.
+
+    Models often do not stream: cached answers, no support, synchronous code. That is never
+    looked up, only seen: a model's run that ends without having sent text sends its result;
+    and where nothing was sent when the whole chain ends, its output goes (rule 7).
+
+    One run has the floor at a time. If another one speaks after it, or the chain returns
+    something else in the end, what was sent is taken back by a `retract` event. If two speak
+    at once, neither does, and the output goes.
+    """
+
+    def __init__(
+        self,
+        stream: EventSink | None = None,
+        *,
+        mode: Mode = "json",
+        output_key: str | None = None,
+        final_tag: str | None = None,
+    ) -> None:
+        super().__init__(stream, mode=mode)
+        self._output_key = output_key
+        self._speaks: Speaks = everyone if final_tag is None else Tagged(final_tag)
+        self._speech = Speech()
+        self._utterances: dict[UUID, Utterance] = {}  # of the model runs that speak now
+        self._tools: set[UUID] = set()  # the runs of tools that go on now
+        self._floor: UUID | None = None  # whose text the sent tokens are
+        self._sent: list[str] = []  # the tokens that stand at the client
+        self._muted = False  # two runs spoke at once
+        self._is_loose = False  # what is sent may differ from what the chain returns
+        self._passed_over = False  # some model said something that nobody was to hear
+        self.fell_back = False  # so the output was sent whole
+
+    def follow(self, speech: Speech) -> None:
+        """Go by what the chain's kind says; the routes call it on each handler they make.
+
+        What the constructor was told about tags and keys stands.
+        """
+        self._speech = speech
+        if self._speaks is everyone:
+            self._speaks = speech.speaks
+
+    # A chat model streams under `ainvoke` only for a handler that has these two methods.
+
+    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Leave the chunks as they are; that this method exists makes chat models stream."""
+        return output
+
+    def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:
+        """Leave the chunks as they are; that this method exists makes chat models stream."""
+        return output
+
+    # -- what LangChain calls --------------------------------------------------------------
+
+    async def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Listen to the run if it speaks for the answer."""
+        self._begin(run_id, **kwargs)
+
+    async def on_llm_start(
+        self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Listen to the run if it speaks for the answer."""
+        self._begin(run_id, **kwargs)
+
+    async def on_llm_new_token(
+        self,
+        token: str | list[str | dict[str, Any]],
+        *,
+        chunk: GenerationChunk | ChatGenerationChunk | None = None,
+        run_id: UUID,
+        **kwargs: Any,
+    ) -> None:
+        """Send the token's text. LangChain passes `token` by its name: do not rename it."""
+        utterance = self._utterances.get(run_id)
+        if utterance is None:
+            return
+        if utterance.may_call_tools and is_tool_call(chunk):
+            utterance.hold = inf  # nothing more goes before it is known what the run ends in
+        if text := token_text(token, chunk):
+            await self._utter(run_id, utterance, utterance.hear(text))
+
+    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Send what is left of the run's text, or take it back if it called a tool."""
+        utterance = self._utterances.get(run_id)
+        if utterance is None:
+            self._passed_over = self._passed_over or bool(result_text(response))
+            return
+        if utterance.may_call_tools and calls_tools(response):
+            del self._utterances[run_id]
+            if self._floor == run_id:
+                await self._retract(len(self._sent))
+            return
+        await self._utter(run_id, utterance, utterance.finish(result_text(response)))
+        self._utterances.pop(run_id, None)
+
+    async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Leave the floor: what was sent stands until another run speaks in its place."""
+        self._utterances.pop(run_id, None)
+
+    async def on_tool_start(
+        self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Note that what models say from now on is said to the tool."""
+        self._tools.add(run_id)
+
+    async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the tool has ended."""
+        self._tools.discard(run_id)
+
+    async def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the tool has ended."""
+        self._tools.discard(run_id)
+
+    async def hear(self, run_id: UUID, text: str) -> None:
+        """Take text that the chain itself put out, as its run `run_id`."""
+        await self._utter(run_id, None, [text])
+
+    # -- one run's text --------------------------------------------------------------------
+
+    def _begin(
+        self,
+        run_id: UUID,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        tags, metadata = tags or (), metadata or {}
+        if not self._tools and self._speaks(tags, metadata):
+            tools = _names_tools(kwargs.get("invocation_params") or {})
+            self._muted = self._muted or bool(self._utterances)
+            self._utterances[run_id] = self._listen(has_tools=tools, metadata=metadata)
+
+    def _listen(self, *, has_tools: bool, metadata: Mapping[str, Any]) -> Utterance:
+        """Return how a run that begins is listened to: here, all of its text is the answer."""
+        return Utterance(_filter_of(self._speech))
+
+    # -- what is sent ----------------------------------------------------------------------
+
+    async def _utter(
+        self, run_id: UUID, utterance: Utterance | None, tokens: Sequence[str]
+    ) -> None:
+        if tokens and await self._take_floor(run_id):
+            for token in tokens:
+                await self._say(token)
+
+    async def _take_floor(self, run_id: UUID) -> bool:
+        """Give the floor to the run; whoever had it before did not say the answer."""
+        if self._muted or self._floor != run_id:
+            await self._retract(len(self._sent))
+            self._floor = run_id
+        return not self._muted
+
+    async def _conclude(self, output: Any) -> None:
+        """Make what was sent equal to what the whole chain returned."""
+        await self._settle(output)
+        self._floor, self._sent, self._muted = None, [], False
+
+    async def _settle(self, output: Any) -> None:
+        """Send what the output has beyond the sent tokens; take back those it does not have."""
+        keys = self._speech.keys if self._output_key is None else (self._output_key,)
+        answer = answer_text(output, keys)
+        is_told = find_answer(output, keys)[1] or not isinstance(output, Mapping)
+        sent = "".join(self._sent)
+        if says_the_same(sent, answer) or (sent and (self._is_loose or not is_told)):
+            return
+        kept, text = 0, ""
+        for token in self._sent:
+            if not answer.startswith(text + token):
+                break
+            kept, text = kept + 1, text + token
+        self.fell_back = bool(answer) and not sent and (self._passed_over or self._muted)
+        await self._retract(len(self._sent) - kept)
+        await self._say(answer[len(text) :])
+
+    async def _retract(self, count: int) -> None:
+        if count:
+            del self._sent[len(self._sent) - count :]
+            await self.sink.send(events.retract(count))
+
+    async def _say(self, text: str) -> None:
+        if text:
+            self._sent.append(text)
+            await self.sink.send(events.completion(text, self.mode))
+
+
+class FinalTokenHandler(TokenHandler):
+    """Sends only what an agent answers: its thoughts and its tool calls stay inside.
+
+    A model that has tools answers if it ends without calling one. A model that has none, in a
+    graph, answers at once. Any other is taken to announce its answer in words.
+    """
+
+    def __init__(
+        self,
+        stream: EventSink | None = None,
+        *,
+        mode: Mode = "json",
+        output_key: str | None = None,
+        final_tag: str | None = None,
+        answer_prefix_tokens: Sequence[str] | None = None,
+        strip_tokens: bool = True,
+        stream_prefix: bool = False,
+        hold_tokens: int | None = DEFAULT_HOLD_TOKENS,
+    ) -> None:
+        super().__init__(stream, mode=mode, output_key=output_key, final_tag=final_tag)
+        self._speech = Speech(keys=AGENT_KEYS)
+        self._is_loose = stream_prefix or not strip_tokens
+        self._prefix = answer_prefix_tokens
+        self._strip = strip_tokens
+        self._stream_prefix = stream_prefix
+        self._hold = inf if hold_tokens is None else hold_tokens
+        self._find_prefix()  # a prefix without text is refused here and not at the first token
+
+    def follow(self, speech: Speech) -> None:
+        """Go by what the chain's kind says, but for what the constructor was told."""
+        super().follow(speech)
+        if self._prefix is None:
+            self._prefix = speech.prefix
+
+    def _listen(self, *, has_tools: bool, metadata: Mapping[str, Any]) -> Utterance:
+        """Return how a run that begins is listened to: each one starts anew."""
+        in_graph = "langgraph_node" in metadata
+        if self._prefix is None and (has_tools or in_graph or self._speech.has_tools):
+            return Utterance(_filter_of(self._speech), self._hold if has_tools else None)
+        return Utterance(self._find_prefix())
+
+    def _find_prefix(self) -> AnswerFinder:
+        prefix = DEFAULT_ANSWER_PREFIX_TOKENS if self._prefix is None else self._prefix
+        return AnswerFinder(prefix, strip_tokens=self._strip, stream_prefix=self._stream_prefix)
+
+
+def _filter_of(speech: Speech) -> TextFilter | None:
+    if speech.cut is not None:
+        return AnswerCutter(speech.cut.pattern, speech.cut.longest)
+    return AnswerFinder(None, strip_tokens=True) if speech.strip else None
+
+
+def _names_tools(parameters: Mapping[str, Any]) -> bool:
+    return bool(parameters.get("tools") or parameters.get("functions"))
+
+
+class SourceDocumentHandler(_ChainHandler):
+    """Sends the documents that the whole chain returns, or else those that it retrieved."""
+
+    def __init__(
+        self,
+        stream: EventSink | None = None,
+        *,
+        mode: Mode = "json",
+        only_returned: bool = False,
+    ) -> None:
+        super().__init__(stream, mode=mode)
+        self._only_returned = only_returned
+        self._retrieving: set[UUID] = set()
+        self._retrieved: list[Document] | None = None
+
+    @property
+    def ignore_retriever(self) -> bool:
+        """Tell LangChain whether to be quiet about retrievers."""
+        return self._only_returned
+
+    async def on_retriever_start(
+        self,
+        serialized: Any,
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note the run, if it is not part of another retriever's."""
+        if parent_run_id not in self._retrieving:
+            self._retrieving.add(run_id)
+
+    async def on_retriever_end(
+        self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Keep the documents, in their order."""
+        if run_id in self._retrieving:
+            self._retrieving.discard(run_id)
+            self._retrieved = [*(self._retrieved or []), *documents]
+
+    async def _conclude(self, output: Any) -> None:
+        """Send the documents; an empty list is sent as well."""
+        returned = documents_in(output)
+        documents, self._retrieved = self._retrieved if returned is None else returned, None
+        if documents is not None:
+            payload = [to_source_document(document) for document in distinct(documents)]
+            await self.sink.send(events.source_documents(payload))

@@ -1,0 +1,112 @@
+"""The parameters of a chain factory, which come from a path and a query string."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import partial
+from types import SimpleNamespace, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from pydantic import (
+    BeforeValidator,
+)
+
+from ...errors import ConfigurationError
+from .fields import Fields
+
+__all__ = ["factory_name", "factory_parameters", "resolved"]
+
+
+def factory_parameters(factory: Callable[..., Any]) -> Fields:
+    """Return the parameters of a chain factory as fields; those with a default may be missing.
+
+    Raises:
+        ConfigurationError: A parameter cannot be filled by name, or its annotation cannot be
+            resolved.
+    """
+    parameters = inspect.signature(factory).parameters
+    hints = _parameter_hints(factory, parameters)
+    for name, parameter in parameters.items():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ConfigurationError(
+                f"{factory_name(factory)}: the parameter {parameter} cannot come from a query "
+                "string; give each parameter a name of its own"
+            )
+        hints[name] = _from_text(hints[name])
+        if parameter.default is not parameter.empty:
+            hints[name] = NotRequired[hints[name]]
+    return Fields(hints)
+
+
+def factory_name(factory: Callable[..., Any]) -> str:
+    """Return how an error's text is to call a chain factory."""
+    return f"the chain factory {getattr(_function(factory), '__qualname__', repr(factory))}()"
+
+
+def _parameter_hints(
+    factory: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, Any]:
+    """Resolve the annotations of the parameters, and only those.
+
+    A return annotation often names what is imported for type checkers alone.
+    """
+    given = {n: Any if p.annotation is p.empty else p.annotation for n, p in parameters.items()}
+    try:
+        return resolved(factory, given)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise ConfigurationError(
+            f"{factory_name(factory)}: {error}; the annotations of its parameters must be "
+            "importable at run time"
+        ) from error
+
+
+def resolved(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolve the annotations that are strings, where the function was written."""
+    return get_type_hints(
+        SimpleNamespace(__annotations__=dict(given)),
+        globalns=getattr(_function(function), "__globals__", {}),
+        include_extras=True,
+    )
+
+
+def _function(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function inside a decorated one, a partial or a callable object."""
+    while isinstance(factory, partial):
+        factory = factory.func
+    function = inspect.unwrap(factory)
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+def _from_text(hint: Any) -> Any:
+    """Let a text choose among values that are no texts: Pydantic compares `"1"` with 1."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _chosen(hint, {str(value): value for value in args})
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _chosen(hint, {str(member.value): member for member in hint})
+    if origin is Annotated:
+        return Annotated[_from_text(args[0]), *args[1:]]
+    if origin in (Union, UnionType):
+        return Union[tuple(map(_from_text, args))]  # noqa: UP007  # made at run time
+    if origin in (list, tuple, set, frozenset):
+        return cast(Any, origin)[tuple(map(_from_text, args))]
+    return hint
+
+
+def _chosen(hint: Any, values: dict[str, Any]) -> Any:
+    return Annotated[
+        hint,
+        BeforeValidator(lambda text: values.get(text, text) if isinstance(text, str) else text),
+    ]

@@ -1,0 +1,290 @@
+"""How the runnables of LangChain's core say their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import wraps
+from inspect import isasyncgenfunction, isgeneratorfunction
+from typing import Any
+
+from langchain_core.caches import BaseCache
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models import BaseLanguageModel, BaseLLM
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import (
+    Runnable,
+    RunnableAssign,
+    RunnableBranch,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnablePick,
+    RunnableSequence,
+    RunnableWithFallbacks,
+)
+from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.configurable import (
+    RunnableConfigurableAlternatives,
+    RunnableConfigurableFields,
+)
+from langchain_core.runnables.history import RunnableWithMessageHistory
+from langchain_core.runnables.retry import RunnableRetry
+from langchain_core.runnables.router import RouterRunnable
+from langchain_core.runnables.utils import is_async_callable
+
+from .marks import MARKED_MODELS, Mark, Marked, Markers, class_path, nearest, with_step
+from .speakers import MARK
+
+__all__ = ["RUNNABLES", "reports_its_end", "unwrap"]
+
+
+def unwrap(chain: Runnable[Any, Any]) -> Any:
+    """Return the chain inside its `.bind()` and `.with_config()` wrappers and alike."""
+    while isinstance(chain, RunnableBindingBase):
+        chain = chain.bound
+    return chain
+
+
+def reports_its_end(chain: Runnable[Any, Any]) -> bool:
+    """Tell whether a chain's handlers get to know what it returns."""
+    while isinstance(chain, RunnableBindingBase) and not isinstance(chain, RunnableRetry):
+        chain = chain.bound
+    return nearest(chain, _REPORTING) is not None
+
+
+# -- what speaks ---------------------------------------------------------------------------
+
+
+def _model(model: Any, key: str | None, mark: Mark) -> Marked:
+    return Marked(model.with_config(tags=[MARK]))
+
+
+def _llm(model: Any, key: str | None, mark: Mark) -> Marked:
+    """Mark a model that is no chat model: only `astream` makes it stream, if it can."""
+    kind = type(model)
+    streams = kind._astream is not BaseLLM._astream or kind._stream is not BaseLLM._stream  # noqa: SLF001
+    own = streams and not _is_cached(model)
+    return Marked(model.with_config(tags=[MARK]), has_own_chunks=own)
+
+
+def _generator(generator: Any, key: str | None, mark: Mark) -> Marked:
+    return Marked(generator, has_own_chunks=hasattr(generator, "_atransform"))
+
+
+def _function(function: RunnableLambda[Any, Any], key: str | None, mark: Mark) -> Marked:
+    """Mark what the function returns, if that is a chain, when it is called.
+
+    What else it calls cannot be seen from here, and is not heard.
+    """
+    speech = replace(MARKED_MODELS, keys=() if key is None else (key,))
+    func, afunc = getattr(function, "func", None), getattr(function, "afunc", None)
+    if isgeneratorfunction(func) or isasyncgenfunction(afunc):
+        return Marked(function, speech, has_own_chunks=isasyncgenfunction(afunc))
+
+    def mark_returned(returned: Any) -> Any:
+        marked = mark(returned, key) if isinstance(returned, Runnable) else None
+        # The route went by what the function is: other manners of speech come too late.
+        plain = marked is not None and replace(marked.speech, keys=()) == MARKED_MODELS
+        return marked.chain if marked is not None and plain else returned
+
+    marked_function = copy(function)
+    for name in ("func", "afunc"):
+        if hasattr(function, name):
+            setattr(marked_function, name, _returning(getattr(function, name), mark_returned))
+    return Marked(marked_function, speech)
+
+
+def _returning(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return `function` with `change` applied to its result."""
+    if is_async_callable(function):
+
+        @wraps(function)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            return change(await function(*args, **kwargs))
+
+        return acall
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return change(function(*args, **kwargs))
+
+    return call
+
+
+# -- what contains what speaks -------------------------------------------------------------
+
+
+def _sequence(chain: RunnableSequence[Any, Any], key: str | None, mark: Mark) -> Marked:
+    place, key, is_picked = _speaking_step(chain.steps, key)
+    marked = mark(chain.steps[place], key)
+    copied = with_step(chain, place, marked.chain)
+    found = marked.within(copied, *(() if is_picked else marked.speech.keys))
+    own = marked.has_own_chunks and not any(map(_needs_whole, chain.steps[:place]))
+    return replace(found, has_own_chunks=own)
+
+
+def _speaking_step(steps: Sequence[Any], key: str | None) -> tuple[int, str | None, bool]:
+    """Go back over the steps that pass the answer on as it is.
+
+    Returns:
+        The place of the step that says it; under which key; whether a later one takes it out.
+    """
+    place, is_picked = len(steps) - 1, False
+    while place > 0:
+        step = unwrap(steps[place])
+        if isinstance(step, RunnablePick) and isinstance(step.keys, str):
+            key, is_picked = step.keys, True
+        elif isinstance(step, RunnableAssign):
+            if key is None or key in step.mapper.steps__:
+                break
+        elif type(step) is not StrOutputParser:
+            break
+        place -= 1
+    return place, key, is_picked
+
+
+def _needs_whole(step: Any) -> bool:
+    """Tell whether streaming through `step` would lose what calling it gives.
+
+    LangChain does not retry, and looks into no cache, when it streams.
+    """
+    bare = unwrap(step)
+    is_model = isinstance(bare, BaseLanguageModel) and _is_cached(bare)
+    return is_model or isinstance(step, RunnableRetry | RunnableWithFallbacks)
+
+
+def _is_cached(model: BaseLanguageModel[Any]) -> bool:
+    if isinstance(model.cache, BaseCache):
+        return True
+    return model.cache is not False and get_llm_cache() is not None
+
+
+def _parallel(chain: RunnableParallel[Any], key: str | None, mark: Mark) -> Marked:
+    if key is None or key not in chain.steps__:
+        return Marked(chain)
+    marked = mark(chain.steps__[key], None)
+    steps = {**chain.steps__, key: marked.chain}
+    return marked.within(chain.model_copy(update={"steps__": steps}), key)
+
+
+def _assign(chain: RunnableAssign, key: str | None, mark: Mark) -> Marked:
+    """Mark the value that is assigned, if there is one or it is named: it is the answer."""
+    if key is None and len(chain.mapper.steps__) == 1:
+        key = next(iter(chain.mapper.steps__))
+    marked = mark(chain.mapper, key)
+    return marked.within(chain.model_copy(update={"mapper": marked.chain}), *marked.speech.keys)
+
+
+def _binding(chain: RunnableBindingBase[Any, Any], key: str | None, mark: Mark) -> Marked:
+    marked = mark(chain.bound, key)
+    found = marked.within(chain.model_copy(update={"bound": marked.chain}), *marked.speech.keys)
+    return replace(found, has_own_chunks=marked.has_own_chunks)
+
+
+def _retry(chain: RunnableRetry[Any, Any], key: str | None, mark: Mark) -> Marked:
+    return replace(_binding(chain, key, mark), has_own_chunks=False)
+
+
+def _history(chain: RunnableWithMessageHistory, key: str | None, mark: Mark) -> Marked:
+    return _binding(chain, key or chain.output_messages_key, mark)
+
+
+def _fields(chain: RunnableConfigurableFields[Any, Any], key: str | None, mark: Mark) -> Marked:
+    """Mark a configurable model; which it is to be, its configuration says later."""
+    return _model(chain, key, mark) if _is_model(chain.default) else Marked(chain)
+
+
+def _configurable(
+    chain: RunnableConfigurableAlternatives[Any, Any], key: str | None, mark: Mark
+) -> Marked:
+    are_models = all(map(_is_model, [chain.default, *chain.alternatives.values()]))
+    return _model(chain, key, mark) if are_models else Marked(chain)
+
+
+def _is_model(chain: Any) -> bool:
+    return isinstance(unwrap(chain) if isinstance(chain, Runnable) else chain, BaseLanguageModel)
+
+
+# -- what has one of several speak ---------------------------------------------------------
+
+
+def _branch(chain: RunnableBranch[Any, Any], key: str | None, mark: Mark) -> Marked:
+    branches = [mark(branch, key) for _, branch in chain.branches]
+    default = mark(chain.default, key)
+    conditions = [condition for condition, _ in chain.branches]
+    update = {
+        "branches": [(c, b.chain) for c, b in zip(conditions, branches, strict=True)],
+        "default": default.chain,
+    }
+    return _agreed(chain, update, [*branches, default])
+
+
+def _fallbacks(chain: RunnableWithFallbacks[Any, Any], key: str | None, mark: Mark) -> Marked:
+    first, *others = [mark(each, key) for each in chain.runnables]
+    update = {"runnable": first.chain, "fallbacks": [other.chain for other in others]}
+    return _agreed(chain, update, [first, *others])
+
+
+def _router(chain: RouterRunnable[Any], key: str | None, mark: Mark) -> Marked:
+    marked = {name: mark(each, key) for name, each in chain.runnables.items()}
+    update = {"runnables": {name: each.chain for name, each in marked.items()}}
+    return _agreed(chain, update, list(marked.values()))
+
+
+def _agreed(chain: Any, update: dict[str, Any], options: Sequence[Marked]) -> Marked:
+    """Mark a chain that has one of several speak, if they all speak in one manner."""
+    keys = tuple(dict.fromkeys(key for option in options for key in option.speech.keys))
+    first, *others = [replace(option.speech, keys=()) for option in options]
+    if any(other != first for other in others):
+        return Marked(chain, replace(MARKED_MODELS, keys=keys))
+    found = options[0].within(chain.model_copy(update=update), *keys)
+    return replace(
+        found,
+        is_agent=any(option.is_agent for option in options),
+        returns_documents=any(option.returns_documents for option in options),
+    )
+
+
+RUNNABLES: Markers = {
+    class_path(kind): marker
+    for kind, marker in (
+        (BaseLanguageModel, _model),
+        (BaseLLM, _llm),
+        (RunnableLambda, _function),
+        (RunnableGenerator, _generator),
+        (RunnableSequence, _sequence),
+        (RunnableParallel, _parallel),
+        (RunnableAssign, _assign),
+        (RunnableBindingBase, _binding),
+        (RunnableRetry, _retry),
+        (RunnableWithMessageHistory, _history),
+        (RunnableConfigurableFields, _fields),
+        (RunnableConfigurableAlternatives, _configurable),
+        (RunnableBranch, _branch),
+        (RunnableWithFallbacks, _fallbacks),
+        (RouterRunnable, _router),
+    )
+}
+
+_KINDS: tuple[type, ...] = (
+    RunnableSequence,
+    RunnableParallel,
+    RunnableAssign,
+    RunnablePick,
+    RunnablePassthrough,
+    RunnableLambda,
+    RunnableGenerator,
+    RunnableBranch,
+    RunnableWithFallbacks,
+    RunnableRetry,
+)
+_REPORTING = dict.fromkeys(map(class_path, _KINDS), True) | {
+    "langchain_classic.chains.base.Chain": True
+}
+"""The kinds that tell their handlers what they return.
+
+A graph tells all but what it asks its user when it interrupts, and is none of them.
+"""

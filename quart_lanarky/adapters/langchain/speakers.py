@@ -1,0 +1,119 @@
+"""Who speaks: which of a chain's model runs say its answer, and what of their text it is.
+
+`chains.py` works this out from the chain object; the token handlers go by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "DEFAULT_HOLD_TOKENS",
+    "MARK",
+    "Cut",
+    "InNodes",
+    "Nodes",
+    "Speaks",
+    "Speech",
+    "Tagged",
+    "everyone",
+]
+
+MARK = "quart_lanarky:speaks"
+"""The tag that `chains.py` puts on the models that speak for their chain."""
+
+DEFAULT_HOLD_TOKENS = 32
+"""How many tokens wait while a model that has tools may still turn to calling one."""
+
+NOSTREAM = frozenset({"nostream", "langsmith:nostream"})
+"""The tags by which LangChain's users keep a model's tokens to themselves."""
+
+Speaks = Callable[[Sequence[str], Mapping[str, Any]], bool]
+"""Tells by its tags and metadata whether a model's run speaks for the answer."""
+
+Nodes = Mapping[str, "Nodes | None"]
+"""The nodes of a graph that speak; each with those of the graph inside it, None for any."""
+
+
+def everyone(tags: Sequence[str], metadata: Mapping[str, Any]) -> bool:
+    """Let every model's run speak that its owner has not told to be quiet."""
+    return NOSTREAM.isdisjoint(tags)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Lets those runs speak that carry a tag.
+
+    Attributes:
+        tag: The tag, the run's own or inherited from what it is part of.
+    """
+
+    tag: str
+
+    def __call__(self, tags: Sequence[str], metadata: Mapping[str, Any]) -> bool:
+        """Tell whether the run speaks."""
+        return self.tag in tags and NOSTREAM.isdisjoint(tags)
+
+
+@dataclass(frozen=True)
+class InNodes(Tagged):
+    """Lets those runs of a tagged graph speak that are in certain nodes.
+
+    Attributes:
+        nodes: The nodes.
+    """
+
+    nodes: Nodes
+
+    def __call__(self, tags: Sequence[str], metadata: Mapping[str, Any]) -> bool:
+        """Tell whether the run speaks."""
+        return super().__call__(tags, metadata) and self._is_inside(metadata)
+
+    def _is_inside(self, metadata: Mapping[str, Any]) -> bool:
+        """Follow the run's path, such as ``writer:…|model:…``, through the graph."""
+        nodes: Nodes | None = self.nodes
+        for step in str(metadata.get("langgraph_checkpoint_ns", "")).split("|"):
+            if nodes is None:
+                return True
+            name = step.partition(":")[0]
+            if name not in nodes:
+                return False
+            nodes = nodes[name]
+        return nodes is None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where an answer ends that is followed by something else.
+
+    Attributes:
+        pattern: A regular expression for what follows, in any case.
+        longest: How many characters it may take to see it.
+    """
+
+    pattern: str
+    longest: int
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How the answer of a chain is told from all that is said while it runs.
+
+    Attributes:
+        speaks: Which model runs say it.
+        keys: Which value of the chain's output it is, the first that there is; without any
+            the whole output.
+        prefix: What announces it in a model's text, if the model also thinks aloud.
+        cut: What ends it, if the model's text goes on.
+        strip: Whether the chain returns it without the white space around it.
+        has_tools: Whether the models may call tools instead of answering.
+    """
+
+    speaks: Speaks = everyone
+    keys: tuple[str, ...] = ()
+    prefix: tuple[str, ...] | None = None
+    cut: Cut | None = None
+    strip: bool = False
+    has_tools: bool = False

@@ -1,0 +1,271 @@
+"""What clients may write for messages, and what is refused."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+import pytest
+from annotated_types import MinLen
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    AnyMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    MessageLikeRepresentation,
+    SystemMessage,
+    ToolMessage,
+    messages_to_dict,
+)
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from langgraph.graph.message import add_messages
+from pydantic import TypeAdapter, ValidationError
+
+from quart_lanarky.adapters.langchain.conversations import (
+    ChatTurns,
+    Message,
+    Messages,
+    TextOrMessages,
+    with_messages,
+)
+
+HI = HumanMessage("hi")
+BLOCKS = [{"type": "text", "text": "hi"}]
+
+
+def converted(kind: Any, value: Any) -> Any:
+    return TypeAdapter(kind).validate_python(value)
+
+
+def errors(kind: Any, value: Any) -> dict[Any, str]:
+    with pytest.raises(ValidationError) as refused:
+        converted(kind, value)
+    return {error["loc"]: error["msg"] for error in refused.value.errors()}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "hi",
+        {"role": "user", "content": "hi"},
+        {"role": "human", "content": "hi"},
+        {"type": "human", "content": "hi"},
+        {"type": "user", "content": "hi"},
+        {"type": "human", "data": {"content": "hi", "type": "human"}},
+        ["user", "hi"],
+        ("human", "hi"),
+        HI,
+    ],
+)
+def test_a_message_has_many_forms_and_one_alone_is_a_list_of_one(message: Any) -> None:
+    assert converted(Messages, message) == converted(Messages, [message]) == [HI]
+    assert converted(Message, message) == HI
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"role": "assistant", "content": "x"}, AIMessage("x")),
+        ({"role": "ai", "content": "x"}, AIMessage("x")),
+        ({"role": "system", "content": "x"}, SystemMessage("x")),
+        ({"role": "user", "content": BLOCKS}, HumanMessage(BLOCKS)),  # type: ignore[arg-type]
+        (["user", BLOCKS], HumanMessage(BLOCKS)),  # type: ignore[arg-type]
+        (["user", ["a", "b"]], HumanMessage(["a", "b"])),
+        ({"type": "human", "content": BLOCKS, "id": "1"}, HumanMessage(BLOCKS, id="1")),  # type: ignore[arg-type]
+        ({"role": "user", "content": "x", "name": "ann"}, HumanMessage("x", name="ann")),
+        (
+            {"role": "tool", "content": "x", "tool_call_id": "1"},
+            ToolMessage("x", tool_call_id="1"),
+        ),
+        ({"type": "chat", "role": "critic", "content": "x"}, ChatMessage("x", role="critic")),
+    ],
+)
+def test_roles_and_contents(item: Any, message: BaseMessage) -> None:
+    assert converted(Messages, [item]) == [message]
+
+
+def test_the_call_of_a_tool_needs_no_content() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    [message] = converted(Messages, {"role": "assistant", "content": None, "tool_calls": [call]})
+    assert message.tool_calls == [{"id": "1", "type": "tool_call", "name": "f", "args": {"a": 1}}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [HI, AIMessage("x", id="1"), AIMessageChunk("x"), ToolMessage("x", tool_call_id="1")],
+)
+def test_what_langchain_writes_is_read_back(message: BaseMessage) -> None:
+    dumped = message.model_dump(mode="json")
+    assert converted(Messages, messages_to_dict([message])) == [message]
+    assert converted(Messages, [dumped]) == [message]
+
+
+def test_a_list_of_two_texts_is_a_pair_only_if_it_begins_with_a_role() -> None:
+    assert converted(Messages, ["hi", "user"]) == [HI, HumanMessage("user")]
+    assert converted(Messages, [["user", "hi"], "x"]) == [HI, HumanMessage("x")]
+    assert converted(Messages, ["user", ["ai", "x"]]) == [HumanMessage("user"), AIMessage("x")]
+    assert converted(Messages, ["user", {"role": "ai", "content": "x"}])[1] == AIMessage("x")
+
+
+@pytest.mark.parametrize("kind", [Messages, ChatTurns, TextOrMessages])
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (None, "^a message is a text, "),
+        (7, '{"role": "user", "content": "hi"}'),
+        ([], "^a message is a text, "),
+        ([1, 2], "there is no role 1; use one of user, human"),
+        ({}, "^a message is a text, "),
+        ({"content": "hi"}, "^a message is a text, "),
+        ({"role": "pirate", "content": "hi"}, "there is no role 'pirate'; use one of user, human"),
+        ({"role": {}, "content": "hi"}, "there is no role {}"),
+        ({"role": "user"}, "the content has to be a text or a list of content blocks"),
+        ({"role": "user", "content": 1}, "the content has to be"),
+        ({"role": "user", "content": [1]}, "the content has to be"),
+        ({"type": "human"}, "the content has to be"),
+        ({"type": "human", "data": "hi"}, "the content has to be"),
+        ({"type": "human", "data": {"content": {}}}, "the content has to be"),
+        ({"type": "human", "content": "x", "self": 1}, "^this is no valid message; a message is"),
+        ({"type": "human", "content": "x", "name": 1}, "^this is no valid message: name: .*string"),
+        ({"role": "tool", "content": "x"}, "needs the tool_call_id"),
+        ({"role": "ai", "content": "", "tool_calls": [{"function": 3}]}, "^this is no valid mess"),
+        ({"type": "remove", "id": "1", "content": ""}, "there is no role 'remove'"),
+    ],
+)
+def test_what_is_no_message_is_refused_in_plain_words(kind: Any, item: Any, why: str) -> None:
+    [(loc, message)] = errors(kind, ["fine", item]).items()
+    assert loc == (1,)
+    assert re.search(why, message) or why in message
+
+
+SERIALISED = {
+    "lc": 1,
+    "type": "constructor",
+    "id": ["langchain", "schema", "messages", "HumanMessage"],
+    "kwargs": {"content": "hi"},
+}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        SERIALISED,
+        {**SERIALISED, "role": "user", "content": "hi"},
+        {"role": "user", "content": "hi", "x": {"y": [SERIALISED]}},
+        {"role": "user", "content": [SERIALISED]},
+        {"type": "human", "data": {"content": "hi", "additional_kwargs": SERIALISED}},
+        {"lc": 1, "type": "secret", "id": ["OPENAI_API_KEY"]},
+    ],
+)
+def test_a_serialised_object_is_refused_wherever_it_is(item: Any) -> None:
+    assert "serialised objects are not accepted" in errors(Messages, item)[(0,)]
+    assert "serialised objects are not accepted" in errors(ChatTurns, [item])[(0,)]
+
+
+def test_however_deep_a_message_is_it_does_not_exhaust_the_stack() -> None:
+    deep: Any = SERIALISED
+    for _ in range(100_000):
+        deep = [deep]
+    assert errors(Messages, {"role": "user", "content": "hi", "x": deep})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["role", "type", "content", "data", "tool_calls", "id", "name"])
+            | st.text(),
+            inner | st.sampled_from(["user", "ai", "tool", "human", "AIMessageChunk"]),
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_any_json_makes_messages_or_a_validation_error(value: Any) -> None:
+    try:
+        found = converted(Messages, value)
+    except ValidationError:
+        return
+    assert all(isinstance(message, BaseMessage) for message in found)
+
+
+def test_a_text_for_a_model_stays_a_text() -> None:
+    assert converted(TextOrMessages, "hi") == "hi"
+    assert converted(TextOrMessages, ["hi"]) == converted(TextOrMessages, ["user", "hi"]) == [HI]
+
+
+def test_a_history_has_messages_and_pairs_of_question_and_answer() -> None:
+    turns = [["who?", "me"], ["ai", "x"], {"role": "user", "content": "hi"}, "hi"]
+    assert converted(ChatTurns, turns) == [("who?", "me"), AIMessage("x"), HI, HI]
+    assert converted(ChatTurns, [("who?", "me")]) == [("who?", "me")]
+    assert converted(ChatTurns, []) == []
+    assert "there is no role 'a'" in errors(ChatTurns, [["a", 1]])[(0,)]
+
+
+@pytest.mark.parametrize(
+    ("hint", "found"),
+    [
+        (BaseMessage, Message),
+        (AIMessage, Message),
+        (AIMessage | HumanMessage, Message),
+        (str | BaseMessage, Message),
+        (AnyMessage, Message),
+        (list[BaseMessage], Messages),
+        (list[AnyMessage], Messages),
+        (Sequence[BaseMessage], Messages),
+        (tuple[BaseMessage, ...], Messages),
+        (list[MessageLikeRepresentation], Messages),
+        (BaseMessage | list[BaseMessage], Messages),
+        (Annotated[list[AnyMessage], add_messages], Messages),
+        (Annotated[list, add_messages], Messages),
+        (Annotated[list, add_messages(format="langchain-openai")], Messages),
+        (str | BaseMessage | Sequence[BaseMessage], TextOrMessages),
+        (LanguageModelInput, TextOrMessages),
+        (list[tuple[str, str] | BaseMessage], ChatTurns),
+        (list[AnyMessage] | None, Messages | None),
+        (dict[str, list[BaseMessage]], dict[str, Messages]),
+        (list[BaseMessage] | int, Messages | int),
+        (dict[str, BaseMessage] | int, dict[str, Message] | int),
+        (tuple[str, BaseMessage], tuple[str, Message]),
+        (
+            Annotated[list[BaseMessage], MinLen(1)],
+            Annotated[Messages, MinLen(1)],
+        ),
+    ],
+)
+def test_messages_are_found_in_types(hint: Any, found: Any) -> None:
+    assert with_messages(hint) == found == with_messages(found)
+    TypeAdapter(with_messages(hint)).json_schema()
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [int, Any, list, Sequence[int | None], Literal["a"], Callable[[int], str], dict[str, Any]],
+)
+def test_a_type_without_messages_stays_as_it_is(hint: Any) -> None:
+    assert with_messages(hint) is hint
+
+
+def test_the_type_of_a_placeholder_is_messages() -> None:
+    prompt = ChatPromptTemplate([MessagesPlaceholder("history")])
+    assert with_messages(prompt.input_types["history"]) == Messages
+
+
+@pytest.mark.parametrize("kind", [Message, Messages, TextOrMessages, ChatTurns])
+def test_the_json_schemas_are_short(kind: Any) -> None:
+    schema = TypeAdapter(kind).json_schema()
+    assert "$defs" not in schema
+    assert len(str(schema)) < 2500
+
+
+def test_messages_are_written_whole() -> None:
+    message = ToolMessage("x", tool_call_id="1")
+    dumped = TypeAdapter(Messages).dump_python([message])
+    assert dumped == [message.model_dump()]

@@ -1,0 +1,135 @@
+"""Finding the answer in a model's text while it comes."""
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from quart_lanarky.adapters.langchain.filters import (
+    DEFAULT_ANSWER_PREFIX_TOKENS,
+    AnswerCutter,
+    AnswerFinder,
+)
+from quart_lanarky.errors import ConfigurationError
+
+
+def find(pieces: list[str], **options: Any) -> str:
+    """Feed the pieces; return all that came out."""
+    settings = {"strip_tokens": True, "stream_prefix": False} | options
+    prefix = settings.pop("prefix_tokens", DEFAULT_ANSWER_PREFIX_TOKENS)
+    finder = AnswerFinder(prefix, **settings)
+    return "".join(map(finder.feed, pieces))
+
+
+def pieces_of(text: str, cuts: list[int]) -> list[str]:
+    edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    return [text[a:b] for a, b in pairwise(edges)]
+
+
+CUTS = st.lists(st.integers(min_value=0), max_size=40)
+SPACE = st.text(" \n\t", max_size=3)
+# Thoughts that come close to the prefix, again and again.
+THOUGHTS = st.lists(
+    st.sampled_from(["F", "Final", " ", "Answer", ":", "\n", "FinalAns", "Finally", "x"])
+).map("".join)
+
+
+@given(thought=THOUGHTS, gaps=st.tuples(SPACE, SPACE), answer=st.text(), cuts=CUTS)
+@example(thought="FFinal ", gaps=(" ", ""), answer=" 42\n", cuts=[1, 2, 3])
+def test_the_answer_is_the_text_after_the_prefix_however_it_is_cut(
+    thought: str, gaps: tuple[str, str], answer: str, cuts: list[int]
+) -> None:
+    prefix = f"Final{gaps[0]}Answer{gaps[1]}:"
+    text = f"{thought}|{prefix}{answer}"
+    pieces = pieces_of(text, cuts)
+    # The first prefix counts; the thoughts may hold one as well.
+    whole = find([text])
+    assert find(pieces) == whole
+    if find([thought]) == "" and "Final" not in thought:
+        assert whole == answer.strip()
+
+
+@given(answer=st.text(), cuts=CUTS)
+def test_without_stripping_the_answer_is_verbatim(answer: str, cuts: list[int]) -> None:
+    pieces = pieces_of(f"so FinalAnswer:{answer}", cuts)
+    assert find(pieces, strip_tokens=False) == answer
+
+
+@given(cuts=CUTS)
+def test_without_stripping_white_space_in_the_prefix_counts(cuts: list[int]) -> None:
+    assert find(pieces_of("Final Answer: 42", cuts), strip_tokens=False) == ""
+    tokens = ["Final", " Answer", ":"]
+    pieces = pieces_of("Final Answer: 42", cuts)
+    assert find(pieces, strip_tokens=False, prefix_tokens=tokens) == " 42"
+
+
+@given(cuts=CUTS)
+def test_the_prefix_is_streamed_as_the_model_wrote_it_if_asked(cuts: list[int]) -> None:
+    pieces = pieces_of("hm\nFinal  Answer\n:  42 \n", cuts)
+    assert find(pieces, stream_prefix=True) == "Final  Answer\n:  42"
+    pieces = pieces_of("hmFinalAnswer: 42 ", cuts)
+    assert find(pieces, stream_prefix=True, strip_tokens=False) == "FinalAnswer: 42 "
+
+
+@given(text=st.text().filter(lambda text: "Answer" not in text), cuts=CUTS)
+def test_a_text_without_the_prefix_has_no_answer(text: str, cuts: list[int]) -> None:
+    assert find(pieces_of(text, cuts)) == ""
+
+
+def test_special_characters_of_patterns_are_taken_literally() -> None:
+    assert find(["** A(n)swer? ", "no **A(n)", "swer?yes"], prefix_tokens=["**", "A(n)swer?"]) == (
+        "no **A(n)swer?yes"
+    )
+
+
+def test_only_what_may_be_the_prefix_or_trailing_space_is_held_back() -> None:
+    finder = AnswerFinder(DEFAULT_ANSWER_PREFIX_TOKENS, strip_tokens=True, stream_prefix=False)
+    outcome = [finder.feed(piece) for piece in ["Final", " Answer", ": ", "4", "2 ", "is", "\n"]]
+    assert outcome == ["", "", "", "4", "2", " is", ""]
+
+
+@pytest.mark.parametrize(("tokens", "strip"), [([], True), ([" ", "\n"], True), ([""], False)])
+def test_a_prefix_without_text_is_refused(tokens: list[str], strip: bool) -> None:
+    with pytest.raises(ConfigurationError, match="answer_prefix_tokens"):
+        AnswerFinder(tokens, strip_tokens=strip, stream_prefix=False)
+
+
+BLOCKS: list[str | dict[Any, Any]] = [
+    {"type": "text", "text": "hi"},
+    {"type": "tool_use", "id": "1"},
+]
+
+
+# -- where the answer ends -----------------------------------------------------------------
+
+SOURCES = (r"SOURCES?:|QUESTION:\s", len("QUESTION: "))
+
+
+@given(
+    answer=st.lists(st.sampled_from(["S", "SOURCE", "QUEST", "x", " ", "\n", ":"])).map("".join),
+    mark=st.sampled_from(["", "SOURCES: a", "sources:b", "QUESTION: c SOURCES: d"]),
+    cuts=CUTS,
+)
+def test_the_answer_ends_where_the_sources_begin(answer: str, mark: str, cuts: list[int]) -> None:
+    text = answer + mark
+    cutter = AnswerCutter(*SOURCES)
+    found = "".join(map(cutter.feed, pieces_of(text, cuts))) + cutter.finish()
+    assert found == re.split(SOURCES[0], text, flags=re.IGNORECASE)[0]
+
+
+def test_no_more_is_held_back_than_it_takes_to_see_the_end() -> None:
+    cutter = AnswerCutter(*SOURCES)
+    assert cutter.feed("a long enough answer") == "a long enou"
+    assert cutter.finish() == "gh answer"
+
+
+@given(answer=st.text(), cuts=CUTS)
+def test_without_a_prefix_all_is_the_answer_but_the_white_space_around_it(
+    answer: str, cuts: list[int]
+) -> None:
+    finder = AnswerFinder(None, strip_tokens=True)
+    pieces = pieces_of(answer, cuts)
+    assert "".join(map(finder.feed, pieces)) + finder.finish() == answer.strip()

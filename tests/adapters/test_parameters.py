@@ -1,0 +1,247 @@
+"""What a route takes from its query string and path: the parameters of its factory."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import date
+from enum import Enum, IntEnum
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pytest
+from langchain_core.runnables import (
+    Runnable,
+)
+from pydantic import (
+    Field,
+)
+from werkzeug.datastructures import MultiDict
+
+from quart_lanarky.adapters.langchain.parameters import factory_name, factory_parameters
+from quart_lanarky.errors import ConfigurationError, InputError
+from tests.adapters.test_chains import LCEL
+
+if TYPE_CHECKING:
+    from nowhere import Imaginary
+
+
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 2
+
+
+def factory(
+    count: int,
+    size: Size = Size.SMALL,
+    style: Literal["plain", "rich"] = "plain",
+    top: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    names: list[str] | None = None,
+    anything=None,  # type: ignore[no-untyped-def]  # noqa: ANN001
+) -> "Imaginary": ...
+
+
+def parameters(**query: Any) -> dict[str, Any]:
+    fields = factory_parameters(factory)
+    return fields.check(fields.pick(MultiDict(query)))
+
+
+def test_parameters_are_converted_to_their_annotations() -> None:
+    query = {"count": "3", "size": "2", "style": "rich", "top": "0.25", "names": ["a"]}
+    assert parameters(**query, anything="x") == {
+        "count": 3,
+        "size": Size.LARGE,
+        "style": "rich",
+        "top": 0.25,
+        "names": ["a"],
+        "anything": "x",
+    }
+
+
+def test_parameters_with_a_default_may_be_missing() -> None:
+    assert parameters(count="3") == {"count": 3}
+
+
+def test_the_last_of_several_values_counts_for_a_single_one() -> None:
+    assert parameters(count=["1", "2"], names=["a", "b"]) == {"count": 2, "names": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({}, "count"),
+        ({"count": "many"}, "count"),
+        ({"count": "1", "size": "3"}, "size"),
+        ({"count": "1", "style": "baroque"}, "style"),
+        ({"count": "1", "top": "2"}, "top"),
+        ({"count": "1", "unknown": "2"}, "unknown"),
+    ],
+)
+def test_a_wrong_parameter_is_named(query: dict[str, str], field: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parameters(**query)
+    assert list(refused.value.fields) == [field]
+
+
+def test_a_return_annotation_for_type_checkers_alone_does_not_matter() -> None:
+    assert "count" in factory_parameters(factory).hints
+
+
+class Factory:
+    def method(self, k: "int") -> object: ...
+    def __call__(self, k: "int", more: int = 0) -> object: ...
+
+
+def decorated(k: "int") -> object: ...
+
+
+def logged(function: Any) -> Any:
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any: ...
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (Factory().method, "Factory.method"),
+        (Factory(), "Factory.__call__"),
+        (partial(Factory(), more=1), "Factory.__call__"),
+        (partial(partial(factory, 1), top=0.5), "factory"),
+        (logged(decorated), "decorated"),
+    ],
+)
+def test_a_factory_may_be_any_callable(made: Any, name: str) -> None:
+    fields = factory_parameters(made)
+    key = "size" if name == "factory" else "k"
+    assert fields.check(fields.pick(MultiDict({key: "2"})))[key] == 2
+    assert factory_name(made) == f"the chain factory {name}()"
+
+
+class Plain(Enum):
+    ONE = 1
+    TWO = 2
+
+
+def kinds(
+    *,
+    level: Literal[1, 2],
+    plain: Plain = Plain.ONE,
+    levels: Annotated[list[Literal[1, 2]] | None, Field(max_length=2)] = None,
+    several: set[Plain] = frozenset(),  # type: ignore[assignment]
+    day: date | None = None,
+    ident: uuid.UUID | None = None,
+    flag: bool = False,
+    top: Annotated[int | None, Field(ge=1, alias="n")] = None,
+) -> Iterator[Runnable[Any, Any]]:
+    yield LCEL
+
+
+def test_texts_choose_among_values_of_any_type() -> None:
+    fields = factory_parameters(kinds)
+    query = MultiDict([("level", "2"), ("plain", "2"), ("levels", "1"), ("levels", "2")])
+    query.update({"several": ["1", "2"], "day": "2026-01-02", "flag": "true", "top": "4"})
+    query["ident"] = str(uuid.UUID(int=1))
+    assert fields.check(fields.pick(query)) == {
+        "level": 2,
+        "plain": Plain.TWO,
+        "levels": [1, 2],
+        "several": {Plain.ONE, Plain.TWO},
+        "day": date(2026, 1, 2),
+        "ident": uuid.UUID(int=1),
+        "flag": True,
+        "top": 4,
+    }
+    assert fields.check({"level": 1, "plain": Plain.TWO}) == {"level": 1, "plain": Plain.TWO}
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "why"),
+    [
+        ({"level": "3"}, "level", "Input should be 1 or 2"),
+        ({"plain": "ONE"}, "plain", "Input should be 1 or 2"),
+        ({"levels": "3"}, "levels.0", "Input should be 1 or 2"),
+        ({"day": "soon"}, "day", "Input should be a valid date"),
+        ({"ident": "x"}, "ident", "Input should be a valid UUID"),
+        ({"flag": "maybe"}, "flag", "Input should be a valid boolean"),
+        ({"top": "0"}, "top", "Input should be greater than or equal to 1"),
+        ({"n": "4"}, "n", "Extra inputs are not permitted"),
+        ({"levels": ["1", "2", "1"]}, "levels", "List should have at most 2 items"),
+    ],
+)
+def test_what_is_wrong_with_a_parameter_is_said(query: Any, field: str, why: str) -> None:
+    fields = factory_parameters(kinds)
+    with pytest.raises(InputError) as refusal:
+        fields.check(fields.pick(MultiDict({"level": "1", **query})))
+    assert list(refusal.value.fields) == [field]
+    assert refusal.value.fields[field].startswith(why)
+
+
+def generating(k: "int") -> "Iterator[Imaginary]":
+    yield
+
+
+async def generating_async(k: "int") -> "AsyncIterator[Imaginary]":
+    yield
+
+
+async def awaited(k: "int") -> "Imaginary": ...
+
+
+POSTPONED = """
+from __future__ import annotations
+from typing import Annotated
+from pydantic import Field
+def factory(k: Annotated[int, Field(le=9)], *, more: list[int] | None = None) -> Imaginary: ...
+"""
+
+
+def postponed() -> Any:
+    namespace: dict[str, Any] = {}
+    exec(POSTPONED, namespace)  # noqa: S102  # a module with postponed annotations
+    return namespace["factory"]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        generating,
+        generating_async,
+        awaited,
+        contextmanager(generating),
+        asynccontextmanager(generating_async),
+        postponed(),
+    ],
+)
+def test_a_factory_may_have_any_form(made: Any) -> None:
+    fields = factory_parameters(made)
+    assert fields.check(fields.pick(MultiDict({"k": "2"}))) == {"k": 2}
+    with pytest.raises(InputError, match="k: Field required"):
+        fields.check({})
+
+
+@pytest.mark.parametrize("annotation", ["int[", "1 + None", "typing_extensions.Nowhere"])
+def test_an_annotation_that_makes_no_sense_is_the_developers_error(annotation: str) -> None:
+    def odd(where: Any) -> None: ...
+
+    odd.__annotations__["where"] = annotation
+    with pytest.raises(ConfigurationError, match=r"odd\(\): .*must be importable at run time"):
+        factory_parameters(odd)
+
+
+def test_an_annotation_that_cannot_be_resolved_is_the_developers_error() -> None:
+    def lost(where: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(ConfigurationError, match=r"lost\(\): name 'Nowhere' is not defined"):
+        factory_parameters(lost)
+
+
+@pytest.mark.parametrize("kind", ["args", "kwargs", "positional"])
+def test_a_parameter_that_cannot_be_filled_by_name_is_the_developers_error(kind: str) -> None:
+    def star(*args: int) -> None: ...
+    def double_star(**kwargs: int) -> None: ...
+    def positional(a: int, /) -> None: ...
+
+    wrong = {"args": star, "kwargs": double_star, "positional": positional}[kind]
+    with pytest.raises(ConfigurationError, match="cannot come from a query string"):
+        factory_parameters(wrong)
