@@ -23,13 +23,14 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.websockets import answer
-from tests.live import models
+from tests.live import models, options
 
 app = Quart(__name__)
 app.config["RESPONSE_TIMEOUT"] = 1  # Quart would cut streams after it
 app.config["QUART_LANARKY_BUFFER_EVENTS"] = 64
 app.config["QUART_LANARKY_MAX_QUEUED_TURNS"] = 3
 lanarky = LanarkyExtension(app)
+options.add_routes(app, lanarky)
 
 PROMPT = ChatPromptTemplate.from_template("{question}")
 
