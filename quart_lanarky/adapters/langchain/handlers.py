@@ -43,7 +43,7 @@ from .filters import (
     TextFilter,
     Utterance,
 )
-from .speakers import DEFAULT_HOLD_TOKENS, Speaks, Speech, Tagged, everyone
+from .speakers import DEFAULT_HOLD_TOKENS, ModelCall, Speaks, Speech, Tagged, everyone
 
 __all__ = ["EventCallbackHandler", "FinalTokenHandler", "SourceDocumentHandler", "TokenHandler"]
 
@@ -250,17 +250,19 @@ class TokenHandler(_ChainHandler):
     def _begin(
         self,
         run_id: UUID,
+        *,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        invocation_params: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        tags, metadata = tags or (), metadata or {}
-        if not self._tools and self._speaks(tags, metadata):
-            tools = _names_tools(kwargs.get("invocation_params") or {})
+        call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
+        if not self._tools and self._speaks(call):
             self._muted = self._muted or bool(self._utterances)
-            self._utterances[run_id] = self._listen(has_tools=tools, metadata=metadata)
+            self._utterances[run_id] = self._listen(call)
 
-    def _listen(self, *, has_tools: bool, metadata: Mapping[str, Any]) -> Utterance:
+    def _listen(self, call: ModelCall) -> Utterance:
         """Return how a run that begins is listened to: here, all of its text is the answer."""
         return Utterance(_filter_of(self._speech))
 
@@ -347,11 +349,11 @@ class FinalTokenHandler(TokenHandler):
         if self._prefix is None:
             self._prefix = speech.prefix
 
-    def _listen(self, *, has_tools: bool, metadata: Mapping[str, Any]) -> Utterance:
+    def _listen(self, call: ModelCall) -> Utterance:
         """Return how a run that begins is listened to: each one starts anew."""
-        in_graph = "langgraph_node" in metadata
-        if self._prefix is None and (has_tools or in_graph or self._speech.has_tools):
-            return Utterance(_filter_of(self._speech), self._hold if has_tools else None)
+        in_graph = "langgraph_node" in call.metadata
+        if self._prefix is None and (call.has_tools or in_graph or self._speech.has_tools):
+            return Utterance(_filter_of(self._speech), self._hold if call.has_tools else None)
         return Utterance(self._find_prefix())
 
     def _find_prefix(self) -> AnswerFinder:
@@ -363,10 +365,6 @@ def _filter_of(speech: Speech) -> TextFilter | None:
     if speech.cut is not None:
         return AnswerCutter(speech.cut.pattern, speech.cut.longest)
     return AnswerFinder(None, strip_tokens=True) if speech.strip else None
-
-
-def _names_tools(parameters: Mapping[str, Any]) -> bool:
-    return bool(parameters.get("tools") or parameters.get("functions"))
 
 
 class SourceDocumentHandler(_ChainHandler):

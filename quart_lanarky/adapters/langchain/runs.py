@@ -119,8 +119,9 @@ class _UsageMeter(BaseCallbackHandler):
         """Add the usage of one model call, if the model reports it."""
         for generation in (g for group in response.generations for g in group):
             message = generation.message if isinstance(generation, ChatGeneration) else None
-            if isinstance(message, AIMessage) and message.usage_metadata:
-                self._total = add_usage(self._total, message.usage_metadata)
+            usage = message.usage_metadata if isinstance(message, AIMessage) else None
+            if usage and "total_tokens" in usage:  # a cached message has a cost, of zero, and none
+                self._total = add_usage(self._total, usage)
 
     def usage(self) -> dict[str, JsonValue] | None:
         """Return the sum, its keys sorted (LangChain's order changes), or None without a report."""

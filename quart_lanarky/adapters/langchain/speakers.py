@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
     "DEFAULT_HOLD_TOKENS",
@@ -30,16 +30,38 @@ DEFAULT_HOLD_TOKENS = 32
 NOSTREAM = frozenset({"nostream", "langsmith:nostream"})
 """The tags by which LangChain's users keep a model's tokens to themselves."""
 
-Speaks = Callable[[Sequence[str], Mapping[str, Any]], bool]
-"""Tells by its tags and metadata whether a model's run speaks for the answer."""
+
+class ModelCall(NamedTuple):
+    """What LangChain tells of a model's run when it starts.
+
+    Attributes:
+        tags: Its tags, its own and those of what it is part of.
+        metadata: Its metadata, with its place in a graph.
+        parameters: What the model is called with, tools among it.
+        options: What else it was asked for, such as an answer of a certain structure.
+    """
+
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = {}
+    parameters: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = {}
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the model may call tools."""
+        return bool(self.parameters.get("tools") or self.parameters.get("functions"))
+
+
+Speaks = Callable[[ModelCall], bool]
+"""Tells whether a model's run speaks for the answer."""
 
 Nodes = Mapping[str, "Nodes | None"]
 """The nodes of a graph that speak; each with those of the graph inside it, None for any."""
 
 
-def everyone(tags: Sequence[str], metadata: Mapping[str, Any]) -> bool:
+def everyone(call: ModelCall) -> bool:
     """Let every model's run speak that its owner has not told to be quiet."""
-    return NOSTREAM.isdisjoint(tags)
+    return NOSTREAM.isdisjoint(call.tags)
 
 
 @dataclass(frozen=True)
@@ -52,14 +74,16 @@ class Tagged:
 
     tag: str
 
-    def __call__(self, tags: Sequence[str], metadata: Mapping[str, Any]) -> bool:
+    def __call__(self, call: ModelCall) -> bool:
         """Tell whether the run speaks."""
-        return self.tag in tags and NOSTREAM.isdisjoint(tags)
+        return self.tag in call.tags and everyone(call)
 
 
 @dataclass(frozen=True)
 class InNodes(Tagged):
     """Lets those runs of a tagged graph speak that are in certain nodes.
+
+    A model that is asked for data of a certain structure decides something, and says nothing.
 
     Attributes:
         nodes: The nodes.
@@ -67,9 +91,10 @@ class InNodes(Tagged):
 
     nodes: Nodes
 
-    def __call__(self, tags: Sequence[str], metadata: Mapping[str, Any]) -> bool:
+    def __call__(self, call: ModelCall) -> bool:
         """Tell whether the run speaks."""
-        return super().__call__(tags, metadata) and self._is_inside(metadata)
+        decides = "ls_structured_output_format" in call.options
+        return super().__call__(call) and not decides and self._is_inside(call.metadata)
 
     def _is_inside(self, metadata: Mapping[str, Any]) -> bool:
         """Follow the run's path, such as ``writer:…|model:…``, through the graph."""

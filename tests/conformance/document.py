@@ -1,0 +1,70 @@
+"""The table of `docs/chains.md`, made from the rows: `python -m tests.conformance.document`."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from tests.conformance.cells import CACHES, COLUMNS
+from tests.conformance.rows import Row
+from tests.conformance.table import ROWS
+from tests.servers import ROOT
+
+PAGE = ROOT / "docs" / "chains.md"
+HEADING = "## What the suite tries\n"
+GROUPS = {
+    "models": "Models and their parsers, wrappers and fallbacks",
+    "functions": "Functions, maps, branches, generators, histories",
+    "retrieval": "Retrieval",
+    "agents": "Agents of `create_agent`",
+    "executors": "Agents of `AgentExecutor`",
+    "graphs": "Graphs of LangGraph",
+    "classic": "Classic chains",
+}
+ARRIVES = {"model": "streams", "always": "streams", "never": "whole", "any": "either"}
+TAKES_BACK = {"never": "", "may": "may be", "must": "yes"}
+
+
+def table() -> str:
+    """Return what the page has below its heading."""
+    cells = len(ROWS) * len(COLUMNS) * len(CACHES)
+    red = [row for row in ROWS if row.xfail]
+    return "\n".join(
+        [
+            (
+                f"{len(ROWS)} kinds, {len(COLUMNS) * len(CACHES)} cells each: {cells} cells. All are "
+                f"green but those of {len(red)} kinds, whose last column has the reason."
+            ),
+            "",
+            (
+                "An answer streams where its model does, or comes whole in one `completion`; “either” "
+                "is where LangChain decides. Tokens are taken back where a model had to go first to "
+                "show that it was not the one."
+            ),
+            *(
+                line
+                for group, rows in groupby(ROWS, lambda r: r.group)
+                for line in _of(group, rows)
+            ),
+            "",
+        ]
+    )
+
+
+def _of(group: str, rows: Iterator[Row]) -> Iterator[str]:
+    yield from ("", f"### {GROUPS[group]}", "")
+    yield "| kind | answer | sources | taken back | not green, for |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        sources = "" if row.documents is None else "yes"
+        name, back = row.id.replace("-", " "), TAKES_BACK[row.retracts]
+        yield f"| {name} | {ARRIVES[row.streams]} | {sources} | {back} | {row.xfail} |"
+
+
+def page() -> str:
+    """Return the page with its table made anew."""
+    prose, heading, rest = PAGE.read_text(encoding="utf-8").partition(HEADING)
+    introduction = rest.strip().partition("\n\n")[0]
+    return f"{prose}{heading}\n{introduction}\n\n{table()}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

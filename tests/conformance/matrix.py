@@ -1,0 +1,35 @@
+"""The matrix of what was green and what was red, to be looked at."""
+
+from collections.abc import Iterator
+
+from tests.conformance.cells import COLUMNS, Column
+from tests.conformance.rows import Row
+
+
+class Matrix:
+    """A mark for each cell: `.` green, `F` red, `x` red as expected."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[Column, str]] = {}
+
+    def add(self, row: Row, column: Column, *, green: bool) -> None:
+        """Add the next of the three cells of a row and a column."""
+        cells = self._rows.setdefault(row.id, dict.fromkeys(COLUMNS, ""))
+        cells[column] += "." if green else "x" if row.xfail else "F"
+
+    def lines(self) -> Iterator[str]:
+        """Yield the matrix as text: a line a row, three marks a column."""
+        width = max(map(len, self._rows))
+        for part in ("transport", "mode", "behaviour"):
+            heads = (getattr(column, part)[:3].ljust(4) for column in COLUMNS)
+            yield f"{'':{width}} {''.join(heads)}"
+        for name, cells in self._rows.items():
+            yield f"{name:{width}} {''.join(marks.ljust(4) for marks in cells.values())}"
+        yield self._totals()
+
+    def _totals(self) -> str:
+        marks = "".join(cell for cells in self._rows.values() for cell in cells.values())
+        return (
+            f"{len(self._rows)} rows, {len(marks)} cells: {marks.count('.')} green, "
+            f"{marks.count('x')} red as expected, {marks.count('F')} red"
+        )

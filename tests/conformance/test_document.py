@@ -1,0 +1,13 @@
+"""The page about chains says what the suite tries, and no more."""
+
+from tests.conformance import document
+from tests.conformance.table import ROWS
+
+
+def test_the_table_of_the_page_is_that_of_the_suite() -> None:
+    remedy = "run: python -m tests.conformance.document"
+    assert document.PAGE.read_text(encoding="utf-8") == document.page(), remedy
+
+
+def test_every_kind_has_a_name_of_its_own() -> None:
+    assert len({row.id for row in ROWS}) == len(ROWS)
