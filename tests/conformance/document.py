@@ -23,34 +23,26 @@ ARRIVES = {"model": "streams", "always": "streams", "never": "whole", "any": "ei
 TAKES_BACK = {"never": "", "may": "may be", "must": "yes"}
 
 
+INTRODUCTION = """\
+{rows} kinds, {each} cells each: {all} cells. All are green but those of {red} kinds, whose last
+column has the reason.
+
+An answer streams where its model does, or comes whole in one `completion`; “either” is where
+LangChain decides. Tokens are taken back where a model had to go first to show that it was not the
+one.
+"""
+
+
 def table() -> str:
-    """Return what the page has below its heading."""
-    cells = len(ROWS) * len(COLUMNS) * len(CACHES)
-    red = [row for row in ROWS if row.xfail]
-    return "\n".join(
-        [
-            (
-                f"{len(ROWS)} kinds, {len(COLUMNS) * len(CACHES)} cells each: {cells} cells. All are "
-                f"green but those of {len(red)} kinds, whose last column has the reason."
-            ),
-            "",
-            (
-                "An answer streams where its model does, or comes whole in one `completion`; “either” "
-                "is where LangChain decides. Tokens are taken back where a model had to go first to "
-                "show that it was not the one."
-            ),
-            *(
-                line
-                for group, rows in groupby(ROWS, lambda r: r.group)
-                for line in _of(group, rows)
-            ),
-            "",
-        ]
-    )
+    """Return what the page has below its heading and its first paragraph."""
+    each, red = len(COLUMNS) * len(CACHES), sum(bool(row.xfail) for row in ROWS)
+    lines = [INTRODUCTION.format(rows=len(ROWS), each=each, all=each * len(ROWS), red=red)]
+    for group, rows in groupby(ROWS, lambda row: row.group):
+        lines += [f"### {GROUPS[group]}", "", *_lines(rows), ""]
+    return "\n".join(lines)
 
 
-def _of(group: str, rows: Iterator[Row]) -> Iterator[str]:
-    yield from ("", f"### {GROUPS[group]}", "")
+def _lines(rows: Iterator[Row]) -> Iterator[str]:
     yield "| kind | answer | sources | taken back | not green, for |"
     yield "|---|---|---|---|---|"
     for row in rows:

@@ -7,6 +7,7 @@ have; `whole` cannot stream; `sync` has only synchronous methods.
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -262,12 +263,20 @@ class Cache(InMemoryCache):
     """A cache in which a conversation is found again.
 
     LangChain notes a cost of zero in each message that comes from a cache. An agent's next
-    prompt holds that message, is another prompt then, and would not be found.
+    prompt holds that message, is another prompt then, and would not be found. Its older
+    versions have the ids of messages in the prompt, too, which a graph makes anew each time.
     """
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        prompt = prompt.replace('"usage_metadata": {"total_cost": 0}, ', "")
-        return super().lookup(prompt, llm_string)
+        return super().lookup(_same(prompt), llm_string)
+
+    def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        super().update(_same(prompt), llm_string, return_val)
+
+
+def _same(prompt: str) -> str:
+    prompt = prompt.replace('"usage_metadata": {"total_cost": 0}, ', "")
+    return re.sub(r"""\b(id['"]?[:=] ?['"])(lc_run--)?[0-9a-f-]{36}(-0)?""", r"\1", prompt)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from langchain.agents.middleware import (
 )
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool, create_retriever_tool, tool
+from langchain_core.tools import BaseTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
@@ -237,7 +237,12 @@ def agent_with_a_tool_that_calls_a_model(kit: Kit) -> Runnable[Any, Any]:
 @group.row(inputs=INPUTS, answer=ANSWER, keeps_documents=True)
 def agent_with_a_retriever_as_a_tool(kit: Kit) -> Runnable[Any, Any]:
     """What an agent looks up on its way is its own affair."""
-    find = create_retriever_tool(Shelf(), "find", "Find something.")
+
+    @tool
+    async def find(query: str) -> str:
+        """Find something."""
+        return str(await Shelf().ainvoke(query))
+
     return agent(kit.chat(after_tools(calls("find", query="rain"), ANSWER)), find)
 
 

@@ -64,7 +64,8 @@ async def test_a_factory_cleans_up_when_the_client_goes_away(server: Server) -> 
         httpx.AsyncClient(base_url=server.url, verify=False) as client,
         client.stream("POST", path, json=ASK) as response,
     ):
-        await anext(response.aiter_raw())
+        chunks = response.aiter_raw()  # whose end would close the connection
+        await anext(chunks)
         assert await log(server, key) == {"opened": 1, "closed": 0, "heard": None}
     await wait_until_closed(server, key)
 
