@@ -1,5 +1,6 @@
 """Which handlers fit which chain, which of its models speak, and where its answer is."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 from itertools import pairwise
 from operator import itemgetter
@@ -9,10 +10,21 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import SummarizationMiddleware, after_model
 from langchain_classic.agents import AgentExecutor, create_react_agent
-from langchain_classic.chains import ConversationChain, RetrievalQA
+from langchain_classic.chains import (
+    ConversationChain,
+    LLMChain,
+    ReduceDocumentsChain,
+    RetrievalQA,
+    SimpleSequentialChain,
+    StuffDocumentsChain,
+)
+from langchain_classic.chains.router.base import MultiRouteChain, RouterChain
 from langchain_classic.memory import ConversationBufferMemory
-from langchain_core.language_models import FakeListChatModel
+from langchain_core.caches import InMemoryCache
+from langchain_core.chat_history import InMemoryChatMessageHistory
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
 from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
+from langchain_core.outputs import GenerationChunk
 from langchain_core.prompts import PromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import (
@@ -21,11 +33,13 @@ from langchain_core.runnables import (
     Runnable,
     RunnableBranch,
     RunnableConfig,
+    RunnableGenerator,
     RunnableLambda,
     RunnableParallel,
     RunnablePassthrough,
     RunnableSequence,
 )
+from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tools import tool
 from langgraph.func import entrypoint
 from langgraph.graph import MessagesState, StateGraph
@@ -46,8 +60,24 @@ from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, plan
 from quart_lanarky.adapters.langchain.speakers import MARK, InNodes, Tagged
 from quart_lanarky.errors import ChainTypeError
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::langchain_core._api.LangChainDeprecationWarning"  # all that is classic is deprecated
+)
+
 MODEL = FakeListChatModel(responses=["hi"])
-LCEL = PromptTemplate.from_template("{question}") | MODEL
+PROMPT = PromptTemplate.from_template("{question}")
+LCEL = PROMPT | MODEL
+
+
+class RouterTo(RouterChain):
+    """Routes nowhere."""
+
+    @property
+    def input_keys(self) -> list[str]:
+        raise NotImplementedError
+
+    def _call(self, inputs: dict[str, Any], run_manager: Any = None) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 class NoRetriever(BaseRetriever):
@@ -153,7 +183,6 @@ def test_the_users_chain_is_not_changed(chain: Runnable[Any, Any]) -> None:
     assert repr(chain) == before
 
 
-@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 def test_a_marked_chain_has_the_users_own_memory_and_model() -> None:
     memory = ConversationBufferMemory()
     marked = plan_chain(ConversationChain(llm=MODEL, memory=memory)).chain
@@ -224,6 +253,110 @@ def test_an_opaque_function_is_called_as_before() -> None:
     assert plan_chain(RunnableLambda(itemgetter("a"))).chain.invoke({"a": 1}) == 1
 
 
+@pytest.mark.parametrize("returned", [agent(), graph("one")])
+def test_what_a_function_returns_speaks_only_if_it_needs_no_manners_of_its_own(
+    returned: Runnable[Any, Any],
+) -> None:
+    """The route has made its handlers before the function is called."""
+    marked = plan_chain(RunnableLambda(lambda _: returned)).chain
+    assert marked.func(None) is returned  # type: ignore[attr-defined]
+    marked = plan_chain(RunnableLambda(lambda _: LCEL)).chain
+    assert marked_models(marked.func(None)) == 1  # type: ignore[attr-defined]
+
+
+def test_a_history_knows_where_the_answer_is() -> None:
+    chain = RunnableWithMessageHistory(
+        RunnablePassthrough.assign(a=LCEL, b=LCEL),
+        lambda session_id: InMemoryChatMessageHistory(),
+        input_messages_key="question",
+        output_messages_key="b",
+    )
+    assert plan_chain(chain).speech.keys == ("b",)
+
+
+class Streaming(FakeListLLM):
+    """An LLM that streams, as FakeListLLM does not."""
+
+    async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[GenerationChunk]:
+        raise NotImplementedError
+        yield
+
+
+async def shout(chunks: AsyncIterator[Any]) -> AsyncIterator[str]:
+    raise NotImplementedError
+    yield
+
+
+LLM = Streaming(responses=["hi"])
+CACHED: dict[str, Any] = {"responses": ["hi"], "cache": InMemoryCache()}
+
+
+@pytest.mark.parametrize(
+    ("chain", "own"),
+    [
+        (LLM, True),
+        (PROMPT | LLM.bind(stop=["x"]) | StrOutputParser(), True),
+        (LLM.with_retry(), False),  # LangChain would not try again
+        (LLM.with_fallbacks([LLM]), False),
+        (Streaming(**CACHED), False),  # nor look into the cache
+        (FakeListLLM(responses=["hi"]), False),
+        (RunnableGenerator(shout), True),
+        (LCEL | RunnableGenerator(shout), True),
+        (PROMPT | FakeListChatModel(**CACHED) | RunnableGenerator(shout), False),
+        (PROMPT | MODEL.with_retry() | RunnableGenerator(shout), False),
+        (PROMPT | MODEL.with_fallbacks([MODEL]) | RunnableGenerator(shout), False),
+        (RunnableParallel(a=RunnableGenerator(shout)).pick("a"), False),
+    ],
+)
+def test_a_chain_is_streamed_only_where_that_loses_nothing(
+    chain: Runnable[Any, Any], own: bool
+) -> None:
+    plan = plan_chain(chain)
+    assert plan.has_own_chunks is own
+    assert not (own and marked_models(plan.chain)), "the model would be heard as well"
+    assert not plan_chain(chain, final_tag="mine").has_own_chunks
+
+
+# -- classic chains ------------------------------------------------------------------------
+
+
+def llm_chain(**options: Any) -> LLMChain:
+    return LLMChain(llm=MODEL, prompt=PROMPT, **options)
+
+
+@pytest.mark.parametrize(("strips"), [True, False])
+def test_a_simple_sequence_may_strip_the_answer(strips: bool) -> None:
+    chain = SimpleSequentialChain(chains=[llm_chain(), llm_chain()], strip_outputs=strips)
+    assert plan_chain(chain).speech.strip is strips
+
+
+def test_an_agent_that_announces_its_answer_strips_it() -> None:
+    speech = plan_chain(agent()).speech
+    assert (speech.prefix, speech.strip) == (("Final", "Answer", ":"), True)
+
+
+def test_a_router_speaks_if_all_its_destinations_speak_in_one_manner() -> None:
+    def router(destination: Any) -> Any:
+        route = RouterTo()
+        return MultiRouteChain(
+            router_chain=route, destination_chains={"a": destination}, default_chain=llm_chain()
+        )
+
+    assert marked_models(plan_chain(router(llm_chain())).chain) == 2
+    stripping = SimpleSequentialChain(chains=[llm_chain()], strip_outputs=True)
+    assert marked_models(plan_chain(router(stripping)).chain) == 0
+
+
+def test_what_makes_too_many_documents_fewer_does_not_speak() -> None:
+    document = PromptTemplate.from_template("{page_content}")
+    stuff = StuffDocumentsChain(
+        llm_chain=llm_chain(), document_prompt=document, document_variable_name="question"
+    )
+    marked: Any = plan_chain(ReduceDocumentsChain(combine_documents_chain=stuff)).chain
+    assert marked_models(marked.combine_documents_chain) == 1
+    assert marked.collapse_documents_chain is stuff
+
+
 # -- graphs --------------------------------------------------------------------------------
 
 
@@ -248,7 +381,8 @@ def test_conditions_and_commands_lead_to_an_end_too() -> None:
         builder.add_node(name, lambda state: state)
     builder.add_node("turn", turn)
     builder.add_edge("__start__", "free")
-    builder.add_conditional_edges("free", lambda state: "bound")  # to wherever it likes
+    builder.add_edge("free", "bound")
+    builder.add_conditional_edges("free", lambda state: "bound")  # or wherever it likes
     builder.add_conditional_edges("bound", lambda state: "other", ["other", "turn"])
     builder.add_edge(["other", "turn"], "last")
     assert set(speaking(builder.compile())) == {"free", "turn", "last"}

@@ -445,6 +445,16 @@ async def test_hold_tokens_says_how_many_wait(
     assert len(sink.events) == 99
 
 
+@pytest.mark.parametrize("hold", [0, 1])
+async def test_what_was_let_go_is_taken_back_when_the_call_is_known(
+    sink: Recorder, hold: int
+) -> None:
+    handler = FinalTokenStreamingCallbackHandler(sink, mode="text", hold_tokens=hold)
+    await say(handler, "let me ", "see", end=call(), **TOOLS)
+    assert sink.text() == ""
+    assert sink.retracted() == 2
+
+
 async def test_what_looked_like_a_tool_call_and_was_none_is_sent(
     sink: Recorder, final: Any
 ) -> None:

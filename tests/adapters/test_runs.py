@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
@@ -68,6 +69,13 @@ async def test_usage_is_the_sum_over_all_models_in_a_fixed_order() -> None:
 async def test_usage_is_null_where_no_model_reports_it(chain: Runnable[Any, Any]) -> None:
     [*_, end] = await events_of(run_of(chain))
     assert end.json()["usage"] is None
+
+
+async def test_a_cached_answer_costs_nothing_and_says_nothing_of_it() -> None:
+    cached = FakeListChatModel(responses=["a"], cache=InMemoryCache())
+    for _ in range(2):  # LangChain notes a cost of zero in the second
+        [*_, end] = await events_of(run_of(cached))
+        assert end.json()["usage"] is None
 
 
 async def test_a_failed_run_has_its_bill_all_the_same() -> None:

@@ -67,6 +67,10 @@ async def failing_to_clean_up() -> AsyncIterator[Runnable[Any, Any]]:
     raise RuntimeError(models.SECRET)
 
 
+async def awaited() -> Runnable[Any, Any]:
+    return PROMPT | models.SilentModel()
+
+
 # -- configuration -------------------------------------------------------------------------
 
 
@@ -177,6 +181,7 @@ def add_routes(app: Quart, lanarky: LanarkyExtension) -> None:
     for name, chain, options in [
         ("yielding", yielding, {}),
         ("yielding-in-a-thread", yielding_in_a_thread, {}),
+        ("awaited", lambda: awaited(), {}),  # noqa: PLW0108  # a plain function around a coroutine
         ("yielding-nothing", yielding_nothing, {}),
         ("yielding-twice", yielding_twice, {}),
         ("failing-to-clean-up", failing_to_clean_up, {}),

@@ -79,6 +79,11 @@ async def test_on_a_websocket_a_factory_cleans_up_after_the_last_turn(server: Se
     await wait_until_closed(server, key)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_plain_function_may_return_a_coroutine(server: Server, transport: str) -> None:
+    assert text(await ask(server, transport, "/options/awaited", ASK)) == "all of ?"
+
+
 async def test_a_factory_that_yields_nothing_gave_no_chain(server: Server) -> None:
     answer = httpx.post(f"{server.url}/options/yielding-nothing", json=ASK)
     assert answer.status_code == 500
