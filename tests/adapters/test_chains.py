@@ -57,7 +57,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, plan_chain
-from quart_lanarky.adapters.langchain.speakers import MARK, InNodes, Tagged
+from quart_lanarky.adapters.langchain.speakers import MARK, InNodes, Tagged, nobody
 from quart_lanarky.errors import ChainTypeError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -313,7 +313,7 @@ def test_a_chain_is_streamed_only_where_that_loses_nothing(
 ) -> None:
     plan = plan_chain(chain)
     assert plan.has_own_chunks is own
-    assert not (own and marked_models(plan.chain)), "the model would be heard as well"
+    assert (plan.speech.speaks is nobody) is own, "else the model would be heard as well"
     assert not plan_chain(chain, final_tag="mine").has_own_chunks
 
 

@@ -55,7 +55,6 @@ class Row:
         keeps_documents: The chain retrieves, and was told to keep its documents to itself.
         then: The inputs and the answer of a second turn, which needs the memory of the first.
         sync_only: LangChain can only `invoke` this chain.
-        xfail: Why the row is known to fail.
     """
 
     id: str
@@ -75,7 +74,6 @@ class Row:
     keeps_documents: bool = False
     then: tuple[Any, str] | None = None
     sync_only: bool = False
-    xfail: str = ""
 
     @property
     def output(self) -> Any:

@@ -277,10 +277,8 @@ def decorated_function_with_a_final_tag(kit: Kit) -> Runnable[Any, Any]:
 
 # -- generators ----------------------------------------------------------------------------
 
-NO_AINVOKE = "LangChain: a RunnableGenerator of a synchronous function has no ainvoke"
 
-
-@group.row(inputs="anything", answer=ANSWER, streams="always", sync_only=True, xfail=NO_AINVOKE)
+@group.row(inputs="anything", answer=ANSWER, streams="always", sync_only=True)
 def sync_generator(kit: Kit) -> Runnable[Any, Any]:
     def recite(chunks: Iterator[str]) -> Iterator[str]:
         yield from cut(ANSWER)
@@ -297,7 +295,7 @@ def async_generator(kit: Kit) -> Runnable[Any, Any]:
     return RunnableGenerator(recite)
 
 
-@group.row(inputs=INPUTS, answer=ANSWER.upper(), streams="any", sync_only=True, xfail=NO_AINVOKE)
+@group.row(inputs=INPUTS, answer=ANSWER.upper(), streams="any", sync_only=True)
 def sync_generator_after_a_model(kit: Kit) -> Runnable[Any, Any]:
     def shout(chunks: Iterator[str]) -> Iterator[str]:
         for chunk in chunks:

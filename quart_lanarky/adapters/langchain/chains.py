@@ -23,7 +23,7 @@ from .graphs import GRAPHS
 from .handlers import EventCallbackHandler
 from .marks import Marked, nearest
 from .runnables import RUNNABLES, reports_its_end, unwrap
-from .speakers import DEFAULT_HOLD_TOKENS, Speech, Tagged
+from .speakers import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
 
 __all__ = [
     "ChainPlan",
@@ -84,7 +84,7 @@ def plan_chain(
     if final_tag is not None:
         marked = replace(marked, chain=chain, speech=_tagged(marked.speech, final_tag))
     elif marked.has_own_chunks:
-        marked = replace(marked, chain=chain)  # else the models would be heard as well
+        marked = replace(marked, speech=replace(marked.speech, speaks=nobody))
     return ChainPlan(
         chain=_reporting(marked.chain),
         pairs=_pairs(marked, hold_tokens) if handlers is None else (handlers,),

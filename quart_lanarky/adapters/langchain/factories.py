@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable
 from quart import current_app
 
 from ...errors import ChainTypeError
-from .chains import check_chain
+from .chains import check_chain, unwrap
 from .parameters import factory_name
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]
@@ -30,6 +30,7 @@ def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
         ChainTypeError: `chain` is neither a chain nor callable.
     """
     if isinstance(chain, Runnable):
+        _warn_of_memory(chain)
 
         async def ready_chain() -> Runnable[Any, Any]:
             return chain
@@ -38,6 +39,15 @@ def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
     if callable(chain):
         return chain
     raise ChainTypeError(f"add_chain takes a chain or a function that makes one, not {chain!r}")
+
+
+def _warn_of_memory(chain: Runnable[Any, Any]) -> None:
+    if getattr(unwrap(chain), "memory", None) is not None:
+        logger.warning(
+            "this %s has a memory, which all clients of the route will share: they see each "
+            "other's conversations. Pass a function that makes a chain for each of them",
+            type(unwrap(chain)).__name__,
+        )
 
 
 async def open_chain(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import wraps
@@ -26,6 +26,7 @@ from langchain_core.runnables import (
     RunnableWithFallbacks,
 )
 from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.runnables.config import run_in_executor
 from langchain_core.runnables.configurable import (
     RunnableConfigurableAlternatives,
     RunnableConfigurableFields,
@@ -71,7 +72,21 @@ def _llm(model: Any, key: str | None, mark: Mark) -> Marked:
 
 
 def _generator(generator: Any, key: str | None, mark: Mark) -> Marked:
-    return Marked(generator, has_own_chunks=hasattr(generator, "_atransform"))
+    if not hasattr(generator, "_atransform"):  # then LangChain can only invoke it
+        generator = RunnableGenerator(_in_threads(generator._transform), name=generator.name)  # noqa: SLF001
+    return Marked(generator, has_own_chunks=True)
+
+
+def _in_threads(transform: Callable[[Iterator[Any]], Iterator[Any]]) -> Callable[..., Any]:
+    """Return an asynchronous generator function that does what a synchronous one does."""
+    end = object()
+
+    async def atransform(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        results = transform(iter([chunk async for chunk in chunks]))
+        while (result := await run_in_executor(None, next, results, end)) is not end:
+            yield result
+
+    return atransform
 
 
 def _function(function: RunnableLambda[Any, Any], key: str | None, mark: Mark) -> Marked:

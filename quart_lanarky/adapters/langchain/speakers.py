@@ -14,11 +14,13 @@ __all__ = [
     "MARK",
     "Cut",
     "InNodes",
+    "ModelCall",
     "Nodes",
     "Speaks",
     "Speech",
     "Tagged",
     "everyone",
+    "nobody",
 ]
 
 MARK = "quart_lanarky:speaks"
@@ -62,6 +64,11 @@ Nodes = Mapping[str, "Nodes | None"]
 def everyone(call: ModelCall) -> bool:
     """Let every model's run speak that its owner has not told to be quiet."""
     return NOSTREAM.isdisjoint(call.tags)
+
+
+def nobody(call: ModelCall) -> bool:
+    """Let no model's run speak: the chain itself does."""
+    return False
 
 
 @dataclass(frozen=True)
