@@ -128,6 +128,14 @@ def test_a_prefix_without_text_is_a_value_error_at_construction(handler: type[An
         handler(answer_prefix_tokens=["", " "])
 
 
+@pytest.mark.parametrize(
+    "handler", [FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler]
+)
+def test_a_negative_number_of_held_tokens_is_a_value_error(handler: type[Any]) -> None:
+    with pytest.raises(ValueError, match="hold_tokens is a number of tokens or None, not -1"):
+        handler(hold_tokens=-1)
+
+
 # -- what a handler may do to its chain ----------------------------------------------------
 
 

@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_classic.callbacks.streaming_stdout_final_only import (
     FinalStreamingStdOutCallbackHandler,
 )
@@ -184,6 +186,22 @@ async def test_what_the_chain_changes_is_taken_back_and_no_more(
     await tokens.on_chain_end("the answer is 42", run_id=ROOT)
     assert sink.text() == "the answer is 42"
     assert sink.retracted() == 1
+
+
+@given(
+    said=st.lists(st.text("ab", min_size=1, max_size=3), max_size=6),
+    output=st.text("ab", max_size=12),
+)
+async def test_what_stands_in_the_end_is_what_the_chain_returned(
+    said: list[str], output: str
+) -> None:
+    sink = Recorder()
+    handler = TokenStreamingCallbackHandler(sink, mode="text")
+    await say(handler, *said)
+    await handler.on_chain_end(output, run_id=ROOT)
+    assert sink.text() == output
+    if output.startswith("".join(said)):
+        assert sink.retracted() == 0
 
 
 async def test_a_model_that_speaks_after_another_takes_back_what_that_one_said(

@@ -163,8 +163,8 @@ class FinalTokenStreamingCallbackHandler(FinalTokenHandler, StreamingCallbackHan
             go before a tool call is taken back by a `retract` event.
 
     Raises:
-        ConfigurationError: There is no such mode, or the prefix has no text. It is a
-            ValueError.
+        ConfigurationError: There is no such mode, the prefix has no text, or `hold_tokens` is
+            less than 0. It is a ValueError.
     """
 
 
@@ -190,8 +190,8 @@ class FinalTokenWebSocketCallbackHandler(FinalTokenHandler, WebSocketCallbackHan
             go before a tool call is taken back by a `retract` event.
 
     Raises:
-        ConfigurationError: There is no such mode, or the prefix has no text. It is a
-            ValueError.
+        ConfigurationError: There is no such mode, the prefix has no text, or `hold_tokens` is
+            less than 0. It is a ValueError.
     """
 
 

@@ -43,7 +43,7 @@ from .filters import (
     TextFilter,
     Utterance,
 )
-from .speakers import DEFAULT_HOLD_TOKENS, ModelCall, Speaks, Speech, Tagged, everyone
+from .speakers import DEFAULT_HOLD_TOKENS, ModelCall, Speaks, Speech, Tagged, check_hold, everyone
 
 __all__ = ["EventCallbackHandler", "FinalTokenHandler", "SourceDocumentHandler", "TokenHandler"]
 
@@ -340,6 +340,7 @@ class FinalTokenHandler(TokenHandler):
         self._prefix = answer_prefix_tokens
         self._strip = strip_tokens
         self._stream_prefix = stream_prefix
+        check_hold(hold_tokens)
         self._hold = inf if hold_tokens is None else hold_tokens
         self._find_prefix()  # a prefix without text is refused here and not at the first token
 

@@ -16,7 +16,7 @@ from quart import Blueprint, Response, has_websocket_context, request, websocket
 from werkzeug.datastructures import MultiDict
 
 from ... import sse
-from ...errors import InputError
+from ...errors import ConfigurationError, InputError
 from ...events import Mode, check_mode
 from ...extension import Settings, current_settings
 from ...messages import parse_object
@@ -28,7 +28,7 @@ from .factories import ChainFactory, factory_of, open_chain
 from .inputs import chain_inputs
 from .parameters import factory_parameters
 from .runs import ChainRun
-from .speakers import DEFAULT_HOLD_TOKENS
+from .speakers import DEFAULT_HOLD_TOKENS, check_hold
 
 __all__ = ["ChainOptions", "chain_blueprint", "stream_chain"]
 
@@ -70,6 +70,11 @@ class _Options:
     def __post_init__(self) -> None:
         if self.mode is not None:
             check_mode(self.mode)
+        check_hold(self.hold_tokens)
+        if self.input_model is not None and not _is_model(self.input_model):
+            raise ConfigurationError(
+                f"input_model= takes a Pydantic model, not {self.input_model!r}"
+            )
 
 
 @overload
@@ -116,8 +121,8 @@ def stream_chain(
               those that fit the chain.
 
     Raises:
-        ConfigurationError: There is no such mode, or the factory has a parameter that cannot
-            come from a request. It is a ValueError.
+        ConfigurationError: An option makes no sense, or the factory has a parameter that
+            cannot come from a request. It is a ValueError.
         TypeError: There is no such option.
     """
     route_options = _Options(**options)
@@ -260,6 +265,10 @@ class _ChainService:
         )
         handlers = [factory(stream, mode=self.mode) for factory in self._handlers]
         return self._new_run(inputs, handlers, stream)
+
+
+def _is_model(candidate: Any) -> bool:
+    return isinstance(candidate, type) and issubclass(candidate, BaseModel)
 
 
 async def _json_body() -> str | bytes:

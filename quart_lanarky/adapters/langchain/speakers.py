@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ...errors import ConfigurationError
+
 __all__ = [
     "DEFAULT_HOLD_TOKENS",
     "MARK",
@@ -19,6 +21,7 @@ __all__ = [
     "Speaks",
     "Speech",
     "Tagged",
+    "check_hold",
     "everyone",
     "nobody",
 ]
@@ -59,6 +62,12 @@ Speaks = Callable[[ModelCall], bool]
 
 Nodes = Mapping[str, "Nodes | None"]
 """The nodes of a graph that speak; each with those of the graph inside it, None for any."""
+
+
+def check_hold(tokens: int | None) -> None:
+    """Raise ConfigurationError, a ValueError, if so many tokens cannot be held."""
+    if tokens is not None and tokens < 0:
+        raise ConfigurationError(f"hold_tokens is a number of tokens or None, not {tokens!r}")
 
 
 def everyone(call: ModelCall) -> bool:
