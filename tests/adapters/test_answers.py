@@ -28,6 +28,7 @@ from quart_lanarky.adapters.langchain.answers import (
     token_text,
 )
 
+CALL = AIMessage("let me see", tool_calls=[{"name": "look", "args": {}, "id": "1"}])
 BLOCKS: list[str | dict[Any, Any]] = [
     {"type": "text", "text": "hi"},
     {"type": "tool_use", "id": "1"},
@@ -66,19 +67,26 @@ def test_the_text_of_a_result() -> None:
         ({"a": 1, "b": "x"}, None, '{"a": 1, "b": "x"}'),
         ({"a": 1}, "output", '{"a": 1}'),
         (None, None, ""),
-        ({"a": None, "b": "x"}, ("a", "b"), "x"),
+        ({"a": None, "b": "x"}, (("a", "b"),), "x"),
         ({"a": AIMessage("x"), "b": [AIMessage("y")]}, None, '{"a": "x", "b": ["y"]}'),
         ([AIMessage("x"), AIMessage("y")], None, '["x", "y"]'),
-        ({"messages": [HumanMessage("?"), AIMessage("hi")]}, ("messages",), "hi"),
-        ({"messages": [AIMessage("hi"), HumanMessage("?")]}, ("messages",), ""),
-        ({"messages": []}, ("messages",), "[]"),
-        ({"__interrupt__": [Interrupt("sure?")], "messages": []}, (INTERRUPT,), "sure?"),
-        ({"__interrupt__": [Interrupt({"q": 1}), Interrupt(2)]}, (INTERRUPT,), '[{"q": 1}, 2]'),
+        ({"messages": [HumanMessage("?"), AIMessage("hi")]}, "messages", "hi"),
+        ({"messages": [AIMessage("hi"), HumanMessage("?")]}, "messages", ""),
+        ({"messages": []}, "messages", "[]"),
+        ({"messages": [HumanMessage("hi", name="expert")]}, "messages", "hi"),
+        ({"messages": [CALL]}, "messages", ""),
+        ({"messages": [HumanMessage("?")], "answer": "hi"}, (("messages", "answer"),), "hi"),
+        ([HumanMessage("?"), AIMessage("hi")], None, "hi"),
+        ({"a": {"b": "x", "c": 1}}, (("a",), ("b",)), "x"),
+        ({"a": "x"}, (("a",), ("b",)), "x"),
+        ({"a": {"c": 1}}, (("a",), ("b",)), '{"c": 1}'),
+        ({"__interrupt__": [Interrupt("sure?")], "messages": []}, INTERRUPT, "sure?"),
+        ({"__interrupt__": [Interrupt({"q": 1}), Interrupt(2)]}, INTERRUPT, '[{"q": 1}, 2]'),
         ([1, float("nan")], None, "[1, null]"),
     ],
 )
 def test_the_answer_in_a_chains_output(output: Any, keys: Any, text: str) -> None:
-    assert answer_text(output, (keys,) if isinstance(keys, str) else keys or ()) == text
+    assert answer_text(output, ((keys,),) if isinstance(keys, str) else keys or ()) == text
 
 
 @pytest.mark.parametrize(

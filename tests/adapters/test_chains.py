@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import SummarizationMiddleware, after_model
+from langchain.agents.middleware import PIIMiddleware, SummarizationMiddleware, after_model
 from langchain_classic.agents import AgentExecutor, create_react_agent
 from langchain_classic.chains import (
     ConversationChain,
@@ -31,6 +31,7 @@ from langchain_core.runnables import (
     ConfigurableField,
     RouterRunnable,
     Runnable,
+    RunnableBinding,
     RunnableBranch,
     RunnableConfig,
     RunnableGenerator,
@@ -56,8 +57,15 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, plan_chain
-from quart_lanarky.adapters.langchain.speakers import MARK, InNodes, Tagged, nobody
+from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, mark, plan_chain
+from quart_lanarky.adapters.langchain.speakers import (
+    GRAPH_MARK,
+    MARK,
+    AnyOf,
+    InNodes,
+    Tagged,
+    nobody,
+)
 from quart_lanarky.errors import ChainTypeError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -131,30 +139,31 @@ FINAL = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)
 
 
 @pytest.mark.parametrize(
-    ("chain", "pair", "keys"),
+    ("chain", "pair", "places"),
     [
         (LCEL, TOKENS, ()),
         (LCEL.with_config(run_name="AgentExecutor"), TOKENS, ()),
-        (qa(), TOKENS, ("result",)),
-        (qa(return_source_documents=True, output_key="text"), TOKENS, ("text",)),
-        (qa().with_config(tags=["x"]), TOKENS, ("result",)),
-        (agent(), FINAL, ("output",)),
-        (agent(return_intermediate_steps=True).with_config(tags=["x"]), FINAL, ("output",)),
-        (graph("one"), FINAL, ("__interrupt__", "structured_response", "messages")),
+        (qa(), TOKENS, (("result",),)),
+        (qa(return_source_documents=True, output_key="text"), TOKENS, (("text",),)),
+        (qa().with_config(tags=["x"]), TOKENS, (("result",),)),
+        (agent(), FINAL, (("output",),)),
+        (agent(return_intermediate_steps=True).with_config(tags=["x"]), FINAL, (("output",),)),
+        (graph("one"), FINAL, (("__interrupt__", "structured_response", "messages"),)),
+        (RunnablePassthrough.assign(a=qa()), TOKENS, (("a",), ("result",))),
+        (RunnableLambda(len), FINAL, ()),  # it may return an agent
     ],
 )
-def test_the_handlers_fit_the_chain(chain: Runnable[Any, Any], pair: Any, keys: Any) -> None:
+def test_the_handlers_fit_the_chain(chain: Runnable[Any, Any], pair: Any, places: Any) -> None:
     plan = plan_chain(chain)
     assert classes(plan) == [pair, DOCUMENTS]
-    assert plan.speech.keys == keys
+    assert plan.speech.places == places
 
 
 @pytest.mark.parametrize(
     ("chain", "returned"), [(LCEL, False), (qa(), True), (agent(), True), (graph("one"), True)]
 )
 def test_an_agents_retrievals_are_its_own_affair(chain: Runnable[Any, Any], returned: bool) -> None:
-    _, (http, websocket) = plan_chain(chain).pairs
-    assert http().ignore_retriever is websocket().ignore_retriever is returned
+    assert plan_chain(chain).speech.returns_documents is returned
 
 
 def test_hold_tokens_reaches_the_handlers_of_agents() -> None:
@@ -185,9 +194,9 @@ def test_the_users_chain_is_not_changed(chain: Runnable[Any, Any]) -> None:
 
 def test_a_marked_chain_has_the_users_own_memory_and_model() -> None:
     memory = ConversationBufferMemory()
-    marked = plan_chain(ConversationChain(llm=MODEL, memory=memory)).chain
-    assert marked.memory is memory  # type: ignore[attr-defined]
-    assert marked.llm.bound is MODEL  # type: ignore[attr-defined]
+    marked = mark(ConversationChain(llm=MODEL, memory=memory)).chain
+    assert marked.memory is memory
+    assert marked.llm.bound is MODEL
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,8 @@ def test_a_marked_chain_has_the_users_own_memory_and_model() -> None:
         (RunnablePassthrough.assign(a=LCEL).pick(["a"]), 0),
         (RunnableBranch((bool, LCEL), LCEL), 2),
         (RunnableBranch((bool, LCEL), qa()), 2),
-        (RunnableBranch((bool, LCEL), agent()), 0),  # they speak in two manners
+        (RunnableBranch((bool, LCEL), agent()), 0),  # they are read in two manners
+        (LCEL.with_fallbacks([graph("one")]), 1),  # besides the graph, which has a mark of its own
         (LCEL.with_fallbacks([LCEL, RunnableLambda(str)]), 2),
         (RouterRunnable({"a": LCEL, "b": LCEL}), 2),
         (LCEL.map(), 0),
@@ -233,14 +243,45 @@ def test_output_key_says_which_way_the_answer_goes(
 ) -> None:
     plan = plan_chain(chain, output_key=key)
     assert marked_models(plan.chain) == marks
-    assert plan.speech.keys == (key,) if marks else True
+    assert not marks or plan.speech.places[0] == (key,)
 
 
-@pytest.mark.parametrize("chain", [MODEL, NoRetriever(), MODEL.bind(stop=["x"]), look])
-async def test_what_is_no_chain_of_its_own_tells_its_end_all_the_same(
-    chain: Runnable[Any, Any],
-) -> None:
-    assert isinstance(plan_chain(chain).chain, RunnableSequence)
+class LoudLambda(RunnableLambda[Any, Any]):
+    """Makes something of the output after its handlers were told of it."""
+
+    async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
+        return str(await super().ainvoke(*args, **kwargs)).upper()
+
+
+class LoudBinding(RunnableBinding[Any, Any]):
+    """The same around any chain."""
+
+    async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
+        return str(await super().ainvoke(*args, **kwargs)).upper()
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        MODEL,
+        NoRetriever(),
+        MODEL.bind(stop=["x"]),
+        look,
+        graph("one"),
+        LoudLambda(len),
+        LoudBinding(bound=LCEL),
+        LoudBinding(bound=LCEL).bind(),
+    ],
+)
+def test_what_does_not_tell_its_end_is_made_to(chain: Runnable[Any, Any]) -> None:
+    served = plan_chain(chain).chain
+    assert isinstance(served, RunnableSequence)
+    assert len(served.steps) == 2
+
+
+@pytest.mark.parametrize("chain", [LCEL, LCEL.bind(), LCEL.with_retry(), RunnableLambda(len)])
+def test_what_tells_its_end_is_served_as_it_is(chain: Runnable[Any, Any]) -> None:
+    assert type(plan_chain(chain).chain) is type(chain)
 
 
 def test_an_opaque_function_is_called_as_before() -> None:
@@ -253,13 +294,7 @@ def test_an_opaque_function_is_called_as_before() -> None:
     assert plan_chain(RunnableLambda(itemgetter("a"))).chain.invoke({"a": 1}) == 1
 
 
-@pytest.mark.parametrize("returned", [agent(), graph("one")])
-def test_what_a_function_returns_speaks_only_if_it_needs_no_manners_of_its_own(
-    returned: Runnable[Any, Any],
-) -> None:
-    """The route has made its handlers before the function is called."""
-    marked = plan_chain(RunnableLambda(lambda _: returned)).chain
-    assert marked.func(None) is returned  # type: ignore[attr-defined]
+def test_a_chain_that_a_function_returns_is_marked_then() -> None:
     marked = plan_chain(RunnableLambda(lambda _: LCEL)).chain
     assert marked_models(marked.func(None)) == 1  # type: ignore[attr-defined]
 
@@ -271,7 +306,7 @@ def test_a_history_knows_where_the_answer_is() -> None:
         input_messages_key="question",
         output_messages_key="b",
     )
-    assert plan_chain(chain).speech.keys == ("b",)
+    assert plan_chain(chain).speech.places == (("b",),)
 
 
 class Streaming(FakeListLLM):
@@ -304,6 +339,11 @@ CACHED: dict[str, Any] = {"responses": ["hi"], "cache": InMemoryCache()}
         (LCEL | RunnableGenerator(shout), True),
         (PROMPT | FakeListChatModel(**CACHED) | RunnableGenerator(shout), False),
         (PROMPT | MODEL.with_retry() | RunnableGenerator(shout), False),
+        (RunnableParallel(a=LCEL.with_retry()) | RunnableGenerator(shout), False),
+        (RunnablePassthrough.assign(a=LCEL.with_retry()) | RunnableGenerator(shout), False),
+        (MODEL.with_retry().with_config(tags=["x"]) | RunnableGenerator(shout), False),
+        (RunnableBranch((bool, LCEL), LCEL.with_retry()) | RunnableGenerator(shout), False),
+        ((PROMPT | MODEL.with_retry()).bind() | RunnableGenerator(shout), False),
         (PROMPT | MODEL.with_fallbacks([MODEL]) | RunnableGenerator(shout), False),
         (RunnableParallel(a=RunnableGenerator(shout)).pick("a"), False),
     ],
@@ -352,9 +392,16 @@ def test_what_makes_too_many_documents_fewer_does_not_speak() -> None:
     stuff = StuffDocumentsChain(
         llm_chain=llm_chain(), document_prompt=document, document_variable_name="question"
     )
-    marked: Any = plan_chain(ReduceDocumentsChain(combine_documents_chain=stuff)).chain
+    marked = mark(ReduceDocumentsChain(combine_documents_chain=stuff)).chain
     assert marked_models(marked.combine_documents_chain) == 1
     assert marked.collapse_documents_chain is stuff
+
+
+def test_any_of_several_may_speak() -> None:
+    speech = plan_chain(graph("one").with_fallbacks([graph("two"), LCEL])).speech
+    rules = (InNodes(GRAPH_MARK, {"one": None}), InNodes(GRAPH_MARK, {"two": None}), Tagged(MARK))
+    assert speech.speaks == AnyOf(rules)
+    assert (speech.has_tools, speech.is_agent, speech.returns_documents) == (True, True, True)
 
 
 # -- graphs --------------------------------------------------------------------------------
@@ -400,6 +447,21 @@ def test_an_agents_tools_and_middleware_do_not_speak() -> None:
     assert speaking(built) == {"model": None}
 
 
+def test_no_model_speaks_before_middleware_that_removes_what_it_says() -> None:
+    built = create_agent(MODEL, middleware=[PIIMiddleware("email", apply_to_output=True)])
+    assert "model" not in speaking(built)
+    built = create_agent(MODEL, middleware=[PIIMiddleware("email")])
+    assert speaking(built) == {"model": None}
+
+
+def test_agents_that_may_hand_over_may_end() -> None:
+    builder = StateGraph(MessagesState)
+    builder.add_node("alice", graph("a"), destinations=("bob",))
+    builder.add_node("bob", graph("b"), destinations=("alice",))
+    builder.add_edge("__start__", "alice")
+    assert speaking(builder.compile()) == {"alice": {"a": None}, "bob": {"b": None}}
+
+
 def test_a_graph_without_messages_speaks_where_its_only_output_is_or_where_it_is_told() -> None:
     class State(TypedDict):
         question: str
@@ -415,8 +477,8 @@ def test_a_graph_without_messages_speaks_where_its_only_output_is_or_where_it_is
     assert speaking(built()) == {}
     assert speaking(built(output_schema=Answer)) == {"one": None}
     plan = plan_chain(built(), output_key="answer")
-    assert plan.speech.keys == ("__interrupt__", "answer")
-    assert plan.speech.speaks == InNodes(MARK, {"one": None})
+    assert plan.speech.places == (("__interrupt__", "answer"),)
+    assert plan.speech.speaks == InNodes(GRAPH_MARK, {"one": None})
 
 
 def test_a_function_of_langgraph_is_opaque() -> None:

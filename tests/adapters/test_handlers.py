@@ -271,6 +271,33 @@ async def test_what_a_tool_has_a_model_say_is_not_heard(sink: Recorder, tokens: 
     assert [event.data for event in sink.events] == ["hi"]
 
 
+async def test_what_the_condition_of_an_edge_has_a_model_say_is_not_heard(
+    sink: Recorder, tokens: Any
+) -> None:
+    await tokens.on_chain_start({}, {}, run_id=ROOT, tags=["graph:step:1"])
+    own, edge = UUID(int=1), UUID(int=2)
+    await tokens.on_chain_start({}, {}, run_id=own, parent_run_id=ROOT, tags=["seq:step:1"])
+    await say(tokens, "hi")
+    await tokens.on_chain_end({}, run_id=own, parent_run_id=ROOT)
+    await tokens.on_chain_start({}, {}, run_id=edge, parent_run_id=ROOT, tags=["seq:step:3"])
+    await say(tokens, "secret", run=OTHER)
+    await tokens.on_chain_error(RuntimeError(), run_id=edge, parent_run_id=ROOT)
+    await say(tokens, "hello", run=OTHER)
+    assert [event.data for event in sink.events if event.name == "completion"] == ["hi", "hello"]
+
+
+async def test_a_dict_without_the_answers_key_is_the_answer_of_a_chain_that_was_planned(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, "half an ans")
+    await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
+    assert sink.text() == "half an ans"  # by hand, nobody knows better
+    tokens.follow(Speech(places=(("answer",),)))
+    await say(tokens, "half an ans", run=OTHER)
+    await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
+    assert sink.text() == 'half an ans{"error": "sorry"}'
+
+
 @pytest.mark.parametrize(
     ("path", "heard"),
     [
@@ -292,7 +319,7 @@ async def test_in_a_graph_the_nodes_decide(
 
 
 async def test_what_follows_the_answer_is_cut_off(sink: Recorder, tokens: Any) -> None:
-    tokens.follow(Speech(keys=("answer",), cut=Cut("SOURCES:", 8)))
+    tokens.follow(Speech(places=(("answer",),), cut=Cut("SOURCES:", 8)))
     await say(tokens, "It is", " so.\nSOUR", "CES: a.md")
     await tokens.on_chain_end({"answer": "It is so.\n", "sources": "a.md"}, run_id=ROOT)
     assert sink.text() == "It is so.\n"
@@ -307,8 +334,10 @@ async def documents_sent(sink: Recorder) -> list[str]:
     return [document["page_content"] for document in event.json()["source_documents"]]
 
 
-@pytest.mark.parametrize("key", ["source_documents", "context"])
-@pytest.mark.parametrize("contents", [["a", "b"], []])
+@pytest.mark.parametrize(
+    ("key", "contents"),
+    [("source_documents", ["a", "b"]), ("source_documents", []), ("context", ["a", "b"])],
+)
 async def test_returned_documents_are_sent_once_when_the_whole_chain_ends(
     sink: Recorder, key: str, contents: list[str]
 ) -> None:
@@ -321,7 +350,8 @@ async def test_returned_documents_are_sent_once_when_the_whole_chain_ends(
 
 
 @pytest.mark.parametrize(
-    "outputs", ["text", {"result": "hi"}, None, {"context": "text"}, {"context": ["text"]}]
+    "outputs",
+    ["text", {"result": "hi"}, None, {"context": "text"}, {"context": ["text"]}, {"context": []}],
 )
 async def test_a_chain_that_returns_no_documents_sends_none(sink: Recorder, outputs: Any) -> None:
     await SourceDocumentStreamingCallbackHandler(sink).on_chain_end(outputs, run_id=ROOT)
@@ -336,6 +366,15 @@ async def test_what_was_retrieved_is_sent_where_the_chain_drops_it(sink: Recorde
     await handler.on_retriever_end([Document("a"), Document("b"), Document("a")], run_id=RUN)
     await handler.on_chain_end("answer", run_id=ROOT)
     assert await documents_sent(sink) == ["a", "b"]
+
+
+async def test_what_was_retrieved_is_not_sent_for_a_chain_that_keeps_it(sink: Recorder) -> None:
+    handler = SourceDocumentStreamingCallbackHandler(sink)
+    handler.follow(Speech(returns_documents=True))
+    await handler.on_retriever_start({}, "?", run_id=RUN, parent_run_id=ROOT)
+    await handler.on_retriever_end([Document("a")], run_id=RUN)
+    await handler.on_chain_end("answer", run_id=ROOT)
+    assert sink.events == []
 
 
 def test_a_handler_of_returned_documents_is_not_told_of_retrievers(sink: Recorder) -> None:

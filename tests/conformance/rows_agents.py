@@ -6,6 +6,7 @@ from typing import Any
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
     HumanInTheLoopMiddleware,
+    PIIMiddleware,
     SummarizationMiddleware,
     wrap_model_call,
 )
@@ -300,3 +301,9 @@ def agent_that_asks_for_approval(kit: Kit) -> Runnable[Any, Any]:
 )
 def agent_with_messages_of_earlier_runs(kit: Kit) -> Runnable[Any, Any]:
     return agent(kit.chat(looks_after()), look)
+
+
+@group.row(inputs=INPUTS, answer="Write to [REDACTED_EMAIL], in Zürich.", streams="never")
+def agent_whose_middleware_redacts_what_it_says(kit: Kit) -> Runnable[Any, Any]:
+    redacts = PIIMiddleware("email", apply_to_input=False, apply_to_output=True)
+    return agent(kit.chat(f"Write to {SECRET}@example.com, in Zürich."), middleware=[redacts])

@@ -13,8 +13,10 @@ from langchain_classic.agents import (
     initialize_agent,
 )
 from langchain_classic.memory import ConversationBufferMemory
+from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.runnables import Runnable
+from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tools import tool
 
 from tests.conformance.models import SECRET, Kit, Reply, after_tools, calls, everything, when
@@ -217,3 +219,17 @@ def tool_calling_agent_that_never_ends(kit: Kit) -> Runnable[Any, Any]:
     looks = calls("look", SECRET, city="Zürich")
     agent = create_tool_calling_agent(kit.chat(lambda _: looks), [look], TOOL_CALLING)
     return executor(agent, max_iterations=2)
+
+
+@group.row(
+    inputs=INPUTS,
+    answer=ANSWER,
+    key="output",
+    caches=False,
+    options={"config": {"configurable": {"session_id": "ada"}}},
+)
+def react_agent_with_a_history(kit: Kit) -> Runnable[Any, Any]:
+    agent = executor(create_react_agent(kit.chat(LOOKS_AND_ANSWERS), [look], REACT))
+    return RunnableWithMessageHistory(
+        agent, lambda session_id: InMemoryChatMessageHistory(), input_messages_key="input"
+    )

@@ -4,15 +4,16 @@ import json
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import Runnable
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
-from tests.conformance.models import SECRET, Kit, calls, everything
+from tests.conformance.models import SECRET, Kit, always, calls, everything
 from tests.conformance.rows import ANSWER, Group
 from tests.conformance.rows_agents import look, looks_after, words
 
@@ -313,3 +314,61 @@ def function_as_a_graph(kit: Kit) -> Runnable[Any, Any]:
         return (await kit.chat(ANSWER).ainvoke(inputs["question"])).text
 
     return flow
+
+
+# -- idioms --------------------------------------------------------------------------------
+
+
+@group.row(inputs=INPUTS, answer=ANSWER)
+def graph_with_a_model_in_a_condition(kit: Kit) -> Runnable[Any, Any]:
+    """The model that looks at the answer speaks to the graph, and not to the user."""
+
+    async def grade(state: MessagesState) -> str:
+        verdict = await kit.chat(f"{SECRET}: good", "grader").ainvoke(state["messages"])
+        return "good" if verdict.text.endswith("good") else "bad"
+
+    graph = sequence(says(kit.chat(ANSWER)))
+    graph.add_conditional_edges("step0", grade, {"good": END, "bad": "step0"})
+    return graph.compile()
+
+
+@group.row(inputs=INPUTS, answer=ANSWER)
+def graph_of_agents_that_may_hand_over(kit: Kit) -> Runnable[Any, Any]:
+    @tool
+    def to_bob() -> Command[Any]:
+        """Ask Bob."""
+        note = ToolMessage(f"{SECRET}: asked", tool_call_id="call_to_bob")
+        return Command(goto="bob", graph=Command.PARENT, update={"messages": [note]})
+
+    alice = create_agent(kit.chat(always(calls("to_bob")), "alice"), [to_bob], name="alice")
+    bob = create_agent(kit.chat(ANSWER, "bob"), name="bob")
+    graph = StateGraph(MessagesState)
+    graph.add_node("alice", alice, destinations=("bob",))
+    graph.add_node("bob", bob, destinations=("alice",))
+    graph.add_edge(START, "alice")
+    return graph.compile()
+
+
+@group.row(inputs=INPUTS, answer=ANSWER, streams="never")
+def graph_whose_expert_has_a_name(kit: Kit) -> Runnable[Any, Any]:
+    """A human message with a name is what an agent says, and no question of the user."""
+
+    async def expert(state: MessagesState) -> dict[str, Any]:
+        said = await kit.chat(ANSWER).ainvoke(state["messages"])
+        return {"messages": [HumanMessage(said.text, name="expert")]}
+
+    return sequence(expert, lambda state: {}).compile()
+
+
+class Answered(MessagesState):
+    """A conversation, and beside it the answer."""
+
+    answer: str
+
+
+@group.row(inputs=INPUTS, answer=ANSWER, key="answer")
+def graph_whose_answer_is_beside_its_messages(kit: Kit) -> Runnable[Any, Any]:
+    async def node(state: Answered) -> dict[str, Any]:
+        return {"answer": (await kit.chat(ANSWER).ainvoke(state["messages"])).text}
+
+    return StateGraph(Answered).add_node("node", node).add_edge(START, "node").compile()

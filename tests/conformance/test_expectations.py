@@ -59,7 +59,7 @@ def answer_in(row: Row, output: Any) -> str:
     """Return the answer that the output holds, by the rules that the documentation gives."""
     key = row.options.get("output_key") or row.key
     if key is not None:
-        return as_text(output[key])
+        output = output[key]
     if not isinstance(output, dict):
         return as_text(output)
     if interrupts := output.get("__interrupt__"):

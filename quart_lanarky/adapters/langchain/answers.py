@@ -41,6 +41,9 @@ _ASKING = ("human", "system")
 
 Chunk = GenerationChunk | ChatGenerationChunk
 
+Places = Sequence[Sequence[str]]
+"""The keys that lead to an answer in nested dicts: for each level, which to try."""
+
 
 def token_text(token: str | list[Any], chunk: Chunk | None) -> str:
     """Return the text of a token; empty for a tool call, a usage report and their like.
@@ -75,18 +78,23 @@ def calls_tools(result: LLMResult) -> bool:
     )
 
 
-def find_answer(output: Any, keys: Sequence[str]) -> tuple[Any, bool]:
-    """Return the part of a chain's output that is its answer, and whether a key led there.
+def find_answer(output: Any, places: Places) -> tuple[Any, bool]:
+    """Return the part of a chain's output that is its answer, and whether it was to be there.
 
     Args:
         output: What the chain returned.
-        keys: Which value of a dict is the answer: the first that there is.
+        places: The keys that lead to the answer, level by level; of each level the first that
+            there is, and rather one that holds no question that waits for an answer.
     """
-    if isinstance(output, Mapping):
-        for key in keys:
-            if output.get(key) is not None:
-                return (_asked(output[key]) if key == INTERRUPT else output[key]), True
-    return output, False
+    for keys in places:
+        if not isinstance(output, Mapping):
+            break
+        given = [key for key in keys if output.get(key) is not None]
+        if not given:
+            return output, False
+        key = next((key for key in given if not _is_unanswered(output[key])), given[0])
+        output = _asked(output[key]) if key == INTERRUPT else output[key]
+    return output, bool(places) or not isinstance(output, Mapping)
 
 
 def _asked(interrupts: Sequence[Any]) -> Any:
@@ -95,23 +103,23 @@ def _asked(interrupts: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def answer_json(output: Any, keys: Sequence[str]) -> JsonValue:
+def answer_json(output: Any, places: Places) -> JsonValue:
     """Return the answer that a chain's output holds, as JSON: messages as their text.
 
     Args:
         output: What the chain returned: a message, a text, a dict of outputs, or anything.
-        keys: Which value of a dict is the answer: the first that there is. Without one the
-            whole dict is. Of a conversation, the last message is, unless the user said it.
+        places: The keys that lead to the answer. Of a conversation it is the last message,
+            unless that is the user's or calls a tool.
     """
-    answer, found = find_answer(output, keys)
-    if found and _is_conversation(answer):
-        return "" if answer[-1].type in _ASKING else str(answer[-1].text)
+    answer, _ = find_answer(output, places)
+    if _is_conversation(answer) and (places or any(m.type in _ASKING for m in answer)):
+        return "" if _is_unanswered(answer) else str(answer[-1].text)
     return to_json(_with_texts(answer))
 
 
-def answer_text(output: Any, keys: Sequence[str]) -> str:
+def answer_text(output: Any, places: Places) -> str:
     """Return the same answer as text: what is no text already as a JSON document."""
-    answer = answer_json(output, keys)
+    answer = answer_json(output, places)
     if answer is None:
         return ""
     return answer if isinstance(answer, str) else json.dumps(answer)
@@ -133,6 +141,18 @@ def _is_conversation(value: Any) -> bool:
         and bool(value)
         and all(isinstance(item, BaseMessage) for item in value)
     )
+
+
+def _is_unanswered(value: Any) -> bool:
+    """Tell whether a conversation ends with somebody's turn who is not the chain.
+
+    A human message with a name is what one agent has to say to another.
+    """
+    if not _is_conversation(value):
+        return False
+    last: BaseMessage = value[-1]
+    asks = last.type in _ASKING and not last.name
+    return asks or (isinstance(last, AIMessage) and bool(last.tool_calls))
 
 
 def _with_texts(value: Any) -> Any:
@@ -163,9 +183,14 @@ def documents_in(output: Any) -> list[Document] | None:
     """Return the documents that a chain returned beside its answer, if it did."""
     for key in DOCUMENT_KEYS if isinstance(output, Mapping) else ():
         documents = output.get(key)
-        if isinstance(documents, list) and all(isinstance(d, Document) for d in documents):
+        named = bool(documents) or key == SOURCE_DOCUMENTS  # an empty context may be anything
+        if isinstance(documents, list) and named and all(map(_is_document, documents)):
             return documents
     return None
+
+
+def _is_document(value: Any) -> bool:
+    return isinstance(value, Document)
 
 
 def distinct(documents: Iterable[Document]) -> list[Document]:

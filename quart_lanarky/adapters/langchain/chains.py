@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableBinding, RunnablePassthrough
 
 from ...errors import ChainTypeError
 from .callbacks import (
@@ -21,7 +21,7 @@ from .callbacks import (
 from .classic import CLASSIC, is_agent_executor, is_retrieval_qa
 from .graphs import GRAPHS
 from .handlers import EventCallbackHandler
-from .marks import Marked, nearest
+from .marks import MARKED_MODELS, Marked, nearest
 from .runnables import RUNNABLES, reports_its_end, unwrap
 from .speakers import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
 
@@ -118,7 +118,7 @@ def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
 
 
 def _under(key: str | None) -> Speech:
-    return replace(Marked(None).speech, keys=() if key is None else (key,))
+    return replace(MARKED_MODELS, places=() if key is None else ((key,),))
 
 
 def _tagged(speech: Speech, tag: str) -> Speech:
@@ -131,17 +131,26 @@ def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     A model, a retriever, a tool, a graph or somebody's own Runnable does not, or not always. A
     sequence does, whatever is in it.
     """
-    return chain if reports_its_end(chain) else RunnablePassthrough() | chain
+    if reports_its_end(chain):
+        return chain
+    # Bound, for a sequence within a sequence would lose what its class makes of its output.
+    return RunnablePassthrough() | RunnableBinding(bound=chain)
 
 
 def _pairs(marked: Marked, hold_tokens: int | None) -> tuple[HandlerPair, ...]:
-    documents = tuple(partial(d, only_returned=marked.returns_documents) for d in _DOCUMENTS)
-    if not marked.is_agent:
-        return _TOKENS, (documents[0], documents[1])
-    finals = tuple(partial(f, hold_tokens=hold_tokens) for f in _FINAL_TOKENS)
-    return (finals[0], finals[1]), (documents[0], documents[1])
+    if not marked.speech.is_agent:
+        return _TOKENS, _DOCUMENTS
+    http, websocket = _FINAL_TOKENS
+    finals = (partial(http, hold_tokens=hold_tokens), partial(websocket, hold_tokens=hold_tokens))
+    return finals, _DOCUMENTS
 
 
 _TOKENS: HandlerPair = (TokenStreamingCallbackHandler, TokenWebSocketCallbackHandler)
-_DOCUMENTS = (SourceDocumentStreamingCallbackHandler, SourceDocumentWebSocketCallbackHandler)
-_FINAL_TOKENS = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)
+_DOCUMENTS: HandlerPair = (
+    SourceDocumentStreamingCallbackHandler,
+    SourceDocumentWebSocketCallbackHandler,
+)
+_FINAL_TOKENS: HandlerPair = (
+    FinalTokenStreamingCallbackHandler,
+    FinalTokenWebSocketCallbackHandler,
+)

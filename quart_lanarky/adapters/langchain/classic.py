@@ -38,7 +38,8 @@ def is_retrieval_qa(chain: Any) -> bool:
 
 def _chain(chain: Any, key: str | None, mark: Mark) -> Marked:
     """Leave a chain that cannot be seen into as it is, such as a user's own."""
-    return Marked(chain, Speech(MARKED_MODELS.speaks, (_key(chain, key),)), returns_documents=True)
+    places = ((_key(chain, key),),)
+    return Marked(chain, Speech(MARKED_MODELS.speaks, places, returns_documents=True))
 
 
 def _key(chain: Any, key: str | None) -> str:
@@ -49,8 +50,9 @@ def _key(chain: Any, key: str | None) -> str:
 
 def _found(chain: Any, key: str | None, update: dict[str, Any], said_by: Marked) -> Marked:
     """Return `chain` with marked chains in the fields that say its answer."""
-    found = said_by.within(chain.model_copy(update=update), _key(chain, key))
-    return replace(found, returns_documents=True)
+    copy = chain.model_copy(update=update)
+    speech = replace(said_by.speech, places=((_key(chain, key),),), returns_documents=True)
+    return Marked(copy, speech)
 
 
 def _said_by(field: str) -> Marker:
@@ -87,7 +89,7 @@ def _reduce(chain: Any, key: str | None, mark: Mark) -> Marked:
 def _sequential(chain: Any, key: str | None, mark: Mark) -> Marked:
     """Mark the chain that returns the only output, or the one that is named."""
     if key is None and len(chain.output_variables) > 1:
-        return Marked(chain, returns_documents=True)
+        return Marked(chain, replace(MARKED_MODELS, returns_documents=True))
     wanted = _key(chain, key)
     place = next((i for i, c in enumerate(chain.chains) if wanted in c.output_keys), None)
     return _chain(chain, key, mark) if place is None else _nth(chain, place, wanted, mark)
@@ -123,13 +125,14 @@ def _executor(chain: Any, key: str | None, mark: Mark) -> Marked:
     prefix = None if parser is None else (nearest(parser, _PREFIXES) or _any_prefix)(parser)
     speech = Speech(
         MARKED_MODELS.speaks,
-        (_key(chain, key),),
+        ((_key(chain, key),),),
         prefix=prefix,
         strip=prefix is not None,
         has_tools=prefix is None,
+        is_agent=True,
+        returns_documents=True,
     )
-    copy = chain.model_copy(update={"agent": agent})
-    return Marked(copy, speech, is_agent=True, returns_documents=True)
+    return Marked(chain.model_copy(update={"agent": agent}), speech)
 
 
 def _agent(agent: Any, mark: Mark) -> tuple[Any, Any]:

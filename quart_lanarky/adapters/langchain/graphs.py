@@ -9,15 +9,15 @@ a tool.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from .answers import INTERRUPT
 from .marks import Mark, Marked, Markers, nearest
-from .speakers import MARK, InNodes, Nodes, Speech
+from .speakers import GRAPH_MARK, InNodes, Nodes, Speech
 
 __all__ = ["GRAPHS"]
 
+_MESSAGES = ("structured_response", "messages")
 _START, _END = "__start__", "__end__"
 _QUIET = {
     "langgraph.prebuilt.tool_node.ToolNode": True,
@@ -28,23 +28,32 @@ _QUIET = {
 def _opaque(graph: Any, key: str | None, mark: Mark) -> Marked:
     """Leave a graph as it is whose nodes cannot be seen, such as a function's."""
     keys = (INTERRUPT,) if key is None else (INTERRUPT, key)
-    return Marked(graph, Speech(InNodes(MARK, {}), keys), is_agent=True, returns_documents=True)
+    return Marked(graph, _speech({}, keys))
 
 
 def _graph(graph: Any, key: str | None, mark: Mark) -> Marked:
     keys = _answer_keys(graph) if key is None else (key,)
     nodes = _speaking(graph) if keys else {}
-    speech = Speech(InNodes(MARK, nodes), (INTERRUPT, *keys), has_tools=True)
-    return replace(_opaque(graph.with_config(tags=[MARK]), key, mark), speech=speech)
+    return Marked(graph.with_config(tags=[GRAPH_MARK]), _speech(nodes, (INTERRUPT, *keys)))
+
+
+def _speech(nodes: Nodes, keys: tuple[str, ...]) -> Speech:
+    return Speech(
+        InNodes(GRAPH_MARK, nodes),
+        (keys,),
+        has_tools=True,
+        is_agent=True,
+        returns_documents=True,
+    )
 
 
 def _answer_keys(graph: Any) -> tuple[str, ...]:
     """Return where the graph's output has the answer; nowhere in particular if it is empty."""
     channels = graph.output_channels
     names = [channels] if isinstance(channels, str) else list(channels)
-    if "messages" in names:
-        return ("structured_response", "messages")
-    return tuple(names) if len(names) == 1 else ()
+    others = tuple(name for name in names if name not in _MESSAGES)
+    alone = others if len(others) == 1 else ()
+    return (*_MESSAGES, *alone) if "messages" in names else alone
 
 
 def _speaking(graph: Any) -> Nodes:
@@ -76,15 +85,23 @@ def _after(builder: Any, name: str) -> Iterator[str]:
     branches = builder.branches.get(name, {}).values()
     for branch in branches:
         edges += [_END] if branch.ends is None else branch.ends.values()  # anywhere, or these
-    edges += builder.nodes[name].ends or ()
-    yield from edges or [_END]
+    commands = builder.nodes[name].ends or ()
+    # A graph as a node names those to whom it may hand over, and ends the whole if to nobody.
+    may_end = not edges and (not commands or _is_graph(builder.nodes[name].runnable))
+    yield from [*edges, *commands, *([_END] if may_end else ())]
 
 
 def _is_quiet(graph: Any, name: str) -> bool:
-    """Tell whether a node runs tools or is middleware: it says nothing to the user."""
+    """Tell whether a node runs tools or is middleware: it says nothing to the user.
+
+    Middleware that removes personal data from what a model says is not: the model may not
+    speak before it.
+    """
     bound = graph.nodes[name].bound
     hook = getattr(bound, "func", None) or getattr(bound, "afunc", None)
-    return bool(nearest(bound, _QUIET) or nearest(getattr(hook, "__self__", None), _QUIET))
+    owner = getattr(hook, "__self__", None)
+    is_middleware = nearest(owner, _QUIET) and not getattr(owner, "apply_to_output", False)
+    return bool(nearest(bound, _QUIET) or is_middleware)
 
 
 def _is_graph(bound: Any) -> bool:

@@ -11,6 +11,7 @@ its own chain (rule 3), at a fraction of the cost of its other ways to call a ha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,6 +19,7 @@ from uuid import UUID
 from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import BaseModel, JsonValue
 
 from ... import events
@@ -45,7 +47,14 @@ from .filters import (
 )
 from .speakers import DEFAULT_HOLD_TOKENS, ModelCall, Speaks, Speech, Tagged, check_hold, everyone
 
-__all__ = ["EventCallbackHandler", "FinalTokenHandler", "SourceDocumentHandler", "TokenHandler"]
+__all__ = [
+    "ChainHandler",
+    "EventCallbackHandler",
+    "FinalTokenHandler",
+    "SourceDocumentHandler",
+    "TokenHandler",
+    "join_run",
+]
 
 T = TypeVar("T")
 
@@ -87,14 +96,28 @@ class EventCallbackHandler(AsyncCallbackHandler):
         await self.sink.send(Event(name, data) if isinstance(data, str) else json_event(name, data))
 
 
-class _ChainHandler(EventCallbackHandler):
+class ChainHandler(EventCallbackHandler):
     """Notices when the whole chain ends: the run that started first and in no other.
 
     LangChain starts fallbacks beside their chain and not within it, so that there may be
     several runs which are part of no other.
     """
 
-    _root: UUID | None = None
+    def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
+        super().__init__(stream, mode=mode)
+        self._root: UUID | None = None
+        self._planned: Speech | None = None
+        self.speech = Speech()
+
+    def follow(self, speech: Speech) -> None:
+        """Go by what the chain's kind says; the routes call it on each handler they make."""
+        self.speech = self._planned = speech
+
+    def join(self, speech: Speech) -> None:
+        """Go by what a chain says that was made while the planned one ran, and answers for it."""
+        if self._planned is not None:
+            places = self._planned.places + speech.places
+            self.speech = replace(speech, places=places)
 
     async def on_chain_start(
         self,
@@ -126,7 +149,7 @@ class _ChainHandler(EventCallbackHandler):
         raise NotImplementedError
 
 
-class TokenHandler(_ChainHandler):
+class TokenHandler(ChainHandler):
     """Sends the text of the model runs that speak for the answer, and holds to the outcome.
 
     Models often do not stream: cached answers, no support, synchronous code. That is never
@@ -149,9 +172,10 @@ class TokenHandler(_ChainHandler):
         super().__init__(stream, mode=mode)
         self._output_key = output_key
         self._speaks: Speaks = everyone if final_tag is None else Tagged(final_tag)
-        self._speech = Speech()
+        self._is_tagged = final_tag is not None
         self._utterances: dict[UUID, Utterance] = {}  # of the model runs that speak now
-        self._tools: set[UUID] = set()  # the runs of tools that go on now
+        self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
+        self._aside: set[UUID] = set()  # the runs whose models speak to somebody else
         self._floor: UUID | None = None  # whose text the sent tokens are
         self._sent: list[str] = []  # the tokens that stand at the client
         self._muted = False  # two runs spoke at once
@@ -159,24 +183,19 @@ class TokenHandler(_ChainHandler):
         self._passed_over = False  # some model said something that nobody was to hear
         self.fell_back = False  # so the output was sent whole
 
-    def follow(self, speech: Speech) -> None:
-        """Go by what the chain's kind says; the routes call it on each handler they make.
-
-        What the constructor was told about tags and keys stands.
-        """
-        self._speech = speech
-        if self._speaks is everyone:
-            self._speaks = speech.speaks
-
-    # A chat model streams under `ainvoke` only for a handler that has these two methods.
+    # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
+    # several that have them LangChain asks one, so it passes the chunks on to the next: that
+    # is how `astream_events` hears of them in a user's own function.
 
     def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
         """Leave the chunks as they are; that this method exists makes chat models stream."""
-        return output
+        other = _other_tap()
+        return output if other is None else other.tap_output_aiter(run_id, output)
 
     def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:
         """Leave the chunks as they are; that this method exists makes chat models stream."""
-        return output
+        other = _other_tap()
+        return output if other is None else other.tap_output_iter(run_id, output)
 
     # -- what LangChain calls --------------------------------------------------------------
 
@@ -227,19 +246,53 @@ class TokenHandler(_ChainHandler):
         """Leave the floor: what was sent stands until another run speaks in its place."""
         self._utterances.pop(run_id, None)
 
+    async def on_chain_start(
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note the run if it is a graph's node, or decides where the graph goes from there.
+
+        What comes after a node's own step is no part of it: the conditions of its edges.
+        """
+        await super().on_chain_start(serialized, inputs, run_id=run_id, parent_run_id=parent_run_id)
+        if any(tag.startswith("graph:step:") for tag in tags or ()):
+            self._nodes.add(run_id)
+        elif parent_run_id in self._nodes and "seq:step:1" not in (tags or ()):
+            self._aside.add(run_id)
+
+    async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Send what is left to send, if it was the whole chain that ended."""
+        self._forget(run_id)
+        await super().on_chain_end(outputs, run_id=run_id, **kwargs)
+
+    async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the whole chain has failed, if it has."""
+        self._forget(run_id)
+        await super().on_chain_error(error, run_id=run_id, **kwargs)
+
+    def _forget(self, run_id: UUID) -> None:
+        self._nodes.discard(run_id)
+        self._aside.discard(run_id)
+
     async def on_tool_start(
         self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Note that what models say from now on is said to the tool."""
-        self._tools.add(run_id)
+        self._aside.add(run_id)
 
     async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that the tool has ended."""
-        self._tools.discard(run_id)
+        self._aside.discard(run_id)
 
     async def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that the tool has ended."""
-        self._tools.discard(run_id)
+        self._aside.discard(run_id)
 
     async def hear(self, run_id: UUID, text: str) -> None:
         """Take text that the chain itself put out, as its run `run_id`."""
@@ -258,13 +311,14 @@ class TokenHandler(_ChainHandler):
         **kwargs: Any,
     ) -> None:
         call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
-        if not self._tools and self._speaks(call):
+        speaks = self._speaks if self._is_tagged else self.speech.speaks
+        if not self._aside and speaks(call):
             self._muted = self._muted or bool(self._utterances)
             self._utterances[run_id] = self._listen(call)
 
     def _listen(self, call: ModelCall) -> Utterance:
         """Return how a run that begins is listened to: here, all of its text is the answer."""
-        return Utterance(_filter_of(self._speech))
+        return Utterance(_filter_of(self.speech))
 
     # -- what is sent ----------------------------------------------------------------------
 
@@ -289,9 +343,9 @@ class TokenHandler(_ChainHandler):
 
     async def _settle(self, output: Any) -> None:
         """Send what the output has beyond the sent tokens; take back those it does not have."""
-        keys = self._speech.keys if self._output_key is None else (self._output_key,)
-        answer = answer_text(output, keys)
-        is_told = find_answer(output, keys)[1] or not isinstance(output, Mapping)
+        places = self.speech.places if self._output_key is None else ((self._output_key,),)
+        answer = answer_text(output, places)
+        is_told = find_answer(output, places)[1] or self._planned is not None
         sent = "".join(self._sent)
         if says_the_same(sent, answer) or (sent and (self._is_loose or not is_told)):
             return
@@ -335,7 +389,7 @@ class FinalTokenHandler(TokenHandler):
         hold_tokens: int | None = DEFAULT_HOLD_TOKENS,
     ) -> None:
         super().__init__(stream, mode=mode, output_key=output_key, final_tag=final_tag)
-        self._speech = Speech(keys=AGENT_KEYS)
+        self.speech = Speech(places=(AGENT_KEYS,), has_tools=True)
         self._is_loose = stream_prefix or not strip_tokens
         self._prefix = answer_prefix_tokens
         self._strip = strip_tokens
@@ -344,22 +398,38 @@ class FinalTokenHandler(TokenHandler):
         self._hold = inf if hold_tokens is None else hold_tokens
         self._find_prefix()  # a prefix without text is refused here and not at the first token
 
-    def follow(self, speech: Speech) -> None:
-        """Go by what the chain's kind says, but for what the constructor was told."""
-        super().follow(speech)
-        if self._prefix is None:
-            self._prefix = speech.prefix
-
     def _listen(self, call: ModelCall) -> Utterance:
         """Return how a run that begins is listened to: each one starts anew."""
-        in_graph = "langgraph_node" in call.metadata
-        if self._prefix is None and (call.has_tools or in_graph or self._speech.has_tools):
-            return Utterance(_filter_of(self._speech), self._hold if call.has_tools else None)
-        return Utterance(self._find_prefix())
+        is_known = self._planned is not None or "langgraph_node" in call.metadata
+        is_announced = self._prefix is not None or self.speech.prefix is not None
+        if is_announced or not (is_known or call.has_tools):
+            return Utterance(self._find_prefix())
+        holds = call.has_tools and self.speech.has_tools
+        return Utterance(_filter_of(self.speech), self._hold if holds else None)
 
     def _find_prefix(self) -> AnswerFinder:
-        prefix = DEFAULT_ANSWER_PREFIX_TOKENS if self._prefix is None else self._prefix
+        told = self.speech.prefix if self._prefix is None else self._prefix
+        prefix = DEFAULT_ANSWER_PREFIX_TOKENS if told is None else told
         return AnswerFinder(prefix, strip_tokens=self._strip, stream_prefix=self._stream_prefix)
+
+
+def join_run(speech: Speech) -> None:
+    """Tell the handlers of the current run of a chain that was made in it; see `join`."""
+    for handler in _current_handlers():
+        if isinstance(handler, ChainHandler):
+            handler.join(speech)
+
+
+def _current_handlers() -> Sequence[Any]:
+    callbacks: Any = (var_child_runnable_config.get() or {}).get("callbacks")
+    handlers: Sequence[Any] = getattr(callbacks, "handlers", callbacks) or ()
+    return handlers
+
+
+def _other_tap() -> Any:
+    """Return the first handler of somebody else's that wants to see the chunks."""
+    others = (h for h in _current_handlers() if not isinstance(h, TokenHandler))
+    return next((h for h in others if hasattr(h, "tap_output_aiter")), None)
 
 
 def _filter_of(speech: Speech) -> TextFilter | None:
@@ -368,7 +438,7 @@ def _filter_of(speech: Speech) -> TextFilter | None:
     return AnswerFinder(None, strip_tokens=True) if speech.strip else None
 
 
-class SourceDocumentHandler(_ChainHandler):
+class SourceDocumentHandler(ChainHandler):
     """Sends the documents that the whole chain returns, or else those that it retrieved."""
 
     def __init__(
@@ -412,7 +482,9 @@ class SourceDocumentHandler(_ChainHandler):
     async def _conclude(self, output: Any) -> None:
         """Send the documents; an empty list is sent as well."""
         returned = documents_in(output)
-        documents, self._retrieved = self._retrieved if returned is None else returned, None
+        retrieved, self._retrieved = self._retrieved, None
+        listens = not self.speech.returns_documents
+        documents = retrieved if returned is None and listens else returned
         if documents is not None:
             payload = [to_source_document(document) for document in distinct(documents)]
             await self.sink.send(events.source_documents(payload))

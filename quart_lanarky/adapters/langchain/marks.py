@@ -43,15 +43,11 @@ class Marked:
     Attributes:
         chain: The marked chain.
         speech: How its answer is told from the rest.
-        is_agent: Whether its models may think before they answer.
-        returns_documents: Whether its output, and nothing else, says which documents count.
         has_own_chunks: Whether its answer is best taken from the chunks that it streams.
     """
 
     chain: Any
     speech: Speech = MARKED_MODELS
-    is_agent: bool = False
-    returns_documents: bool = False
     has_own_chunks: bool = False
 
     def within(self, container: Any, *keys: str) -> Self:
@@ -59,9 +55,10 @@ class Marked:
 
         Args:
             container: A copy of the container with the marked chain in it.
-            keys: Where in the container's output the answer is.
+            keys: Where in the container's output the chain's is, if not all of it.
         """
-        speech = replace(self.speech, keys=keys)
+        places = (*((key,) for key in keys), *self.speech.places)
+        speech = replace(self.speech, places=places)
         return replace(self, chain=container, speech=speech, has_own_chunks=False)
 
 

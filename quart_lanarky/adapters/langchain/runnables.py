@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import wraps
-from inspect import isasyncgenfunction, isgeneratorfunction
+from inspect import isgeneratorfunction
+from itertools import chain as chained
+from itertools import zip_longest
 from typing import Any
 
 from langchain_core.caches import BaseCache
@@ -17,6 +19,7 @@ from langchain_core.runnables import (
     Runnable,
     RunnableAssign,
     RunnableBranch,
+    RunnableConfig,
     RunnableGenerator,
     RunnableLambda,
     RunnableParallel,
@@ -34,10 +37,16 @@ from langchain_core.runnables.configurable import (
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.runnables.router import RouterRunnable
-from langchain_core.runnables.utils import is_async_callable
+from langchain_core.runnables.utils import (
+    accepts_config,
+    is_async_callable,
+    is_async_generator,
+)
 
+from .answers import Places
+from .handlers import join_run
 from .marks import MARKED_MODELS, Mark, Marked, Markers, class_path, nearest, with_step
-from .speakers import MARK
+from .speakers import MARK, AnyOf, Speaks, nobody
 
 __all__ = ["RUNNABLES", "reports_its_end", "unwrap"]
 
@@ -50,10 +59,14 @@ def unwrap(chain: Runnable[Any, Any]) -> Any:
 
 
 def reports_its_end(chain: Runnable[Any, Any]) -> bool:
-    """Tell whether a chain's handlers get to know what it returns."""
+    """Tell whether a chain's handlers get to know what it returns, once and at last."""
     while isinstance(chain, RunnableBindingBase) and not isinstance(chain, RunnableRetry):
+        if type(chain).ainvoke is not RunnableBindingBase.ainvoke:
+            return False
         chain = chain.bound
-    return nearest(chain, _REPORTING) is not None
+    kind = nearest(chain, _REPORTING)
+    # What a subclass makes of the output comes after its handlers were told of it.
+    return kind is not None and type(chain).ainvoke is kind.ainvoke
 
 
 # -- what speaks ---------------------------------------------------------------------------
@@ -77,12 +90,15 @@ def _generator(generator: Any, key: str | None, mark: Mark) -> Marked:
     return Marked(generator, has_own_chunks=True)
 
 
-def _in_threads(transform: Callable[[Iterator[Any]], Iterator[Any]]) -> Callable[..., Any]:
+def _in_threads(transform: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
     """Return an asynchronous generator function that does what a synchronous one does."""
     end = object()
 
-    async def atransform(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        results = transform(iter([chunk async for chunk in chunks]))
+    options = ["config"] if accepts_config(transform) else []
+
+    async def atransform(chunks: AsyncIterator[Any], config: RunnableConfig) -> AsyncIterator[Any]:
+        whole = iter([chunk async for chunk in chunks])
+        results = transform(whole, **dict.fromkeys(options, config))
         while (result := await run_in_executor(None, next, results, end)) is not end:
             yield result
 
@@ -92,18 +108,20 @@ def _in_threads(transform: Callable[[Iterator[Any]], Iterator[Any]]) -> Callable
 def _function(function: RunnableLambda[Any, Any], key: str | None, mark: Mark) -> Marked:
     """Mark what the function returns, if that is a chain, when it is called.
 
-    What else it calls cannot be seen from here, and is not heard.
+    It may be an agent. What else the function calls cannot be seen, and is not heard.
     """
-    speech = replace(MARKED_MODELS, keys=() if key is None else (key,))
+    speech = replace(MARKED_MODELS, places=() if key is None else ((key,),), is_agent=True)
     func, afunc = getattr(function, "func", None), getattr(function, "afunc", None)
-    if isgeneratorfunction(func) or isasyncgenfunction(afunc):
-        return Marked(function, speech, has_own_chunks=isasyncgenfunction(afunc))
+    if isgeneratorfunction(func) or is_async_generator(afunc):
+        return Marked(function, speech, has_own_chunks=is_async_generator(afunc))
 
     def mark_returned(returned: Any) -> Any:
-        marked = mark(returned, key) if isinstance(returned, Runnable) else None
-        # The route went by what the function is: other manners of speech come too late.
-        plain = marked is not None and replace(marked.speech, keys=()) == MARKED_MODELS
-        return marked.chain if marked is not None and plain else returned
+        if not isinstance(returned, Runnable):
+            return returned
+        marked = mark(returned, key)
+        places = marked.speech.places[len(speech.places) :]  # the run knows the key already
+        join_run(replace(marked.speech, places=places))
+        return marked.chain
 
     marked_function = copy(function)
     for name in ("func", "afunc"):
@@ -136,7 +154,9 @@ def _sequence(chain: RunnableSequence[Any, Any], key: str | None, mark: Mark) ->
     place, key, is_picked = _speaking_step(chain.steps, key)
     marked = mark(chain.steps[place], key)
     copied = with_step(chain, place, marked.chain)
-    found = marked.within(copied, *(() if is_picked else marked.speech.keys))
+    found = marked.within(copied)
+    if is_picked:
+        found = replace(found, speech=replace(found.speech, places=found.speech.places[1:]))
     own = marked.has_own_chunks and not any(map(_needs_whole, chain.steps[:place]))
     return replace(found, has_own_chunks=own)
 
@@ -166,9 +186,26 @@ def _needs_whole(step: Any) -> bool:
 
     LangChain does not retry, and looks into no cache, when it streams.
     """
-    bare = unwrap(step)
-    is_model = isinstance(bare, BaseLanguageModel) and _is_cached(bare)
-    return is_model or isinstance(step, RunnableRetry | RunnableWithFallbacks)
+    if isinstance(step, RunnableRetry | RunnableWithFallbacks):
+        return True
+    if isinstance(step, BaseLanguageModel):
+        return _is_cached(step)
+    return any(map(_needs_whole, _parts(step)))
+
+
+def _parts(step: Any) -> Iterable[Any]:
+    """Return the runnables inside one that LangChain streams through."""
+    if isinstance(step, RunnableBindingBase):
+        return [step.bound]
+    if isinstance(step, RunnableSequence):
+        return step.steps
+    if isinstance(step, RunnableParallel):
+        return step.steps__.values()
+    if isinstance(step, RunnableAssign):
+        return [step.mapper]
+    if isinstance(step, RunnableBranch):
+        return [step.default, *(branch for _, branch in step.branches)]
+    return ()
 
 
 def _is_cached(model: BaseLanguageModel[Any]) -> bool:
@@ -190,12 +227,12 @@ def _assign(chain: RunnableAssign, key: str | None, mark: Mark) -> Marked:
     if key is None and len(chain.mapper.steps__) == 1:
         key = next(iter(chain.mapper.steps__))
     marked = mark(chain.mapper, key)
-    return marked.within(chain.model_copy(update={"mapper": marked.chain}), *marked.speech.keys)
+    return marked.within(chain.model_copy(update={"mapper": marked.chain}))
 
 
 def _binding(chain: RunnableBindingBase[Any, Any], key: str | None, mark: Mark) -> Marked:
     marked = mark(chain.bound, key)
-    found = marked.within(chain.model_copy(update={"bound": marked.chain}), *marked.speech.keys)
+    found = marked.within(chain.model_copy(update={"bound": marked.chain}))
     return replace(found, has_own_chunks=marked.has_own_chunks)
 
 
@@ -250,17 +287,28 @@ def _router(chain: RouterRunnable[Any], key: str | None, mark: Mark) -> Marked:
 
 
 def _agreed(chain: Any, update: dict[str, Any], options: Sequence[Marked]) -> Marked:
-    """Mark a chain that has one of several speak, if they all speak in one manner."""
-    keys = tuple(dict.fromkeys(key for option in options for key in option.speech.keys))
-    first, *others = [replace(option.speech, keys=()) for option in options]
-    if any(other != first for other in others):
-        return Marked(chain, replace(MARKED_MODELS, keys=keys))
-    found = options[0].within(chain.model_copy(update=update), *keys)
-    return replace(
-        found,
-        is_agent=any(option.is_agent for option in options),
-        returns_documents=any(option.returns_documents for option in options),
+    """Mark a chain that has one of several speak, if what they say is read in one manner."""
+    speeches = [option.speech for option in options]
+    rules: list[Speaks] = []
+    for speech in speeches:
+        rules += [] if speech.speaks in rules else [speech.speaks]
+    common = replace(
+        speeches[0],
+        speaks=rules[0] if len(rules) == 1 else AnyOf(tuple(rules)),
+        places=_union([speech.places for speech in speeches]),
+        has_tools=any(speech.has_tools for speech in speeches),
+        is_agent=any(speech.is_agent for speech in speeches),
+        returns_documents=any(speech.returns_documents for speech in speeches),
     )
+    if len({(speech.prefix, speech.cut, speech.strip) for speech in speeches}) > 1:
+        return Marked(chain, replace(common, speaks=nobody, prefix=None, cut=None, strip=False))
+    return Marked(chain.model_copy(update=update), common)
+
+
+def _union(places: Sequence[Places]) -> tuple[tuple[str, ...], ...]:
+    """Return where the answer of any of several chains is, level by level."""
+    levels = zip_longest(*places, fillvalue=())
+    return tuple(tuple(dict.fromkeys(chained.from_iterable(level))) for level in levels)
 
 
 RUNNABLES: Markers = {
@@ -282,7 +330,7 @@ RUNNABLES: Markers = {
         (RunnableWithFallbacks, _fallbacks),
         (RouterRunnable, _router),
     )
-}
+} | {"langchain.chat_models.base._ConfigurableModel": _model}
 
 _KINDS: tuple[type, ...] = (
     RunnableSequence,
@@ -296,9 +344,7 @@ _KINDS: tuple[type, ...] = (
     RunnableWithFallbacks,
     RunnableRetry,
 )
-_REPORTING = dict.fromkeys(map(class_path, _KINDS), True) | {
-    "langchain_classic.chains.base.Chain": True
-}
+_REPORTING: Mapping[str, Any] = {class_path(kind): kind for kind in _KINDS}
 """The kinds that tell their handlers what they return.
 
 A graph tells all but what it asks its user when it interrupts, and is none of them.

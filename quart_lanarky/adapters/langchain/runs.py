@@ -21,7 +21,7 @@ from ...runs import Run
 from ...streams import EventStream
 from .answers import answer_json, answer_text
 from .chains import ChainPlan
-from .handlers import EventCallbackHandler, TokenHandler
+from .handlers import ChainHandler, EventCallbackHandler, TokenHandler
 
 __all__ = ["ChainRun"]
 
@@ -57,12 +57,13 @@ class ChainRun(Run):
         self._plan = plan
         self._inputs = inputs
         self._source = source
+        self._followers = [h for h in handlers if isinstance(h, ChainHandler)]
         self._speakers = [h for h in handlers if isinstance(h, TokenHandler)]
         self._meter = _UsageMeter()
         ours: RunnableConfig = {"callbacks": [*handlers, self._meter], "run_id": self.id}
         self._config = merge_configs(config, ours)
-        for speaker in self._speakers:
-            speaker.follow(plan.speech)
+        for follower in self._followers:
+            follower.follow(plan.speech)
 
     async def _invoke(self) -> Any:
         try:
@@ -84,7 +85,8 @@ class ChainRun(Run):
 
     def output(self) -> JsonValue:
         """Return the chain's answer as JSON, once the run has ended."""
-        return answer_json(self.result, self._plan.speech.keys)
+        speech = self._followers[0].speech if self._followers else self._plan.speech
+        return answer_json(self.result, speech.places)
 
 
 @cache

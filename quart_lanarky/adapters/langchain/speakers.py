@@ -13,7 +13,9 @@ from ...errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_HOLD_TOKENS",
+    "GRAPH_MARK",
     "MARK",
+    "AnyOf",
     "Cut",
     "InNodes",
     "ModelCall",
@@ -28,6 +30,9 @@ __all__ = [
 
 MARK = "quart_lanarky:speaks"
 """The tag that `chains.py` puts on the models that speak for their chain."""
+
+GRAPH_MARK = "quart_lanarky:graph"
+"""The tag that it puts on graphs, some of whose models speak; all of them inherit it."""
 
 DEFAULT_HOLD_TOKENS = 32
 """How many tokens wait while a model that has tools may still turn to calling one."""
@@ -126,6 +131,21 @@ class InNodes(Tagged):
 
 
 @dataclass(frozen=True)
+class AnyOf:
+    """Lets those runs speak that any of several rules does.
+
+    Attributes:
+        rules: The rules.
+    """
+
+    rules: tuple[Speaks, ...]
+
+    def __call__(self, call: ModelCall) -> bool:
+        """Tell whether the run speaks."""
+        return any(speaks(call) for speaks in self.rules)
+
+
+@dataclass(frozen=True)
 class Cut:
     """Where an answer ends that is followed by something else.
 
@@ -144,17 +164,21 @@ class Speech:
 
     Attributes:
         speaks: Which model runs say it.
-        keys: Which value of the chain's output it is, the first that there is; without any
-            the whole output.
+        places: Where in the chain's output it is: the keys that lead there, level by level,
+            of each level the first that there is. Without any it is the whole output.
         prefix: What announces it in a model's text, if the model also thinks aloud.
         cut: What ends it, if the model's text goes on.
         strip: Whether the chain returns it without the white space around it.
         has_tools: Whether the models may call tools instead of answering.
+        is_agent: Whether the models may think before they answer.
+        returns_documents: Whether the output, and nothing else, says which documents count.
     """
 
     speaks: Speaks = everyone
-    keys: tuple[str, ...] = ()
+    places: tuple[tuple[str, ...], ...] = ()
     prefix: tuple[str, ...] | None = None
     cut: Cut | None = None
     strip: bool = False
     has_tools: bool = False
+    is_agent: bool = False
+    returns_documents: bool = False
