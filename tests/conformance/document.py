@@ -13,6 +13,7 @@ HEADING = "## What the suite tries\n"
 GROUPS = {
     "models": "Models and their parsers, wrappers and fallbacks",
     "functions": "Functions, maps, branches, generators, histories",
+    "idioms": "Chains that functions make and call, and other idioms",
     "retrieval": "Retrieval",
     "agents": "Agents of `create_agent`",
     "executors": "Agents of `AgentExecutor`",

@@ -6,6 +6,7 @@ from tests.conformance import (
     rows_executors,
     rows_functions,
     rows_graphs,
+    rows_idioms,
     rows_models,
     rows_retrieval,
 )
@@ -13,6 +14,7 @@ from tests.conformance import (
 MODULES = (
     rows_models,
     rows_functions,
+    rows_idioms,
     rows_retrieval,
     rows_agents,
     rows_executors,

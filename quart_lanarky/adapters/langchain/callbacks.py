@@ -2,7 +2,7 @@
 
 The two classes of a pair differ in where they send by default: a streaming handler into an
 `EventStream`, which an `EventStreamResponse` sends; a WebSocket handler straight to the
-WebSocket of the current view. What they do is written once, in `handlers.py`.
+WebSocket of the current view. What they do is written once, in `handlers.py` and `tokens.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,8 @@ from __future__ import annotations
 from ...errors import ConfigurationError
 from ...streams import EventSink, EventStream
 from ...websockets import WebSocketSink
-from .handlers import (
-    EventCallbackHandler,
-    FinalTokenHandler,
-    SourceDocumentHandler,
-    TokenHandler,
-)
+from .handlers import EventCallbackHandler, SourceDocumentHandler
+from .tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
     "EventCallbackHandler",

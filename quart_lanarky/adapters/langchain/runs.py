@@ -21,7 +21,8 @@ from ...runs import Run
 from ...streams import EventStream
 from .answers import answer_json, answer_text
 from .chains import ChainPlan
-from .handlers import ChainHandler, EventCallbackHandler, TokenHandler
+from .handlers import ChainHandler, EventCallbackHandler
+from .tokens import TokenHandler
 
 __all__ = ["ChainRun"]
 

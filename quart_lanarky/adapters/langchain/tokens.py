@@ -1,0 +1,324 @@
+"""The handlers of tokens: they hear what models say, and send what of it is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from math import inf
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
+
+from ... import events
+from ...events import Mode
+from ...streams import EventSink
+from .answers import (
+    INTERRUPT,
+    answer_text,
+    calls_tools,
+    find_answer,
+    is_tool_call,
+    result_text,
+    says_the_same,
+    token_text,
+)
+from .filters import (
+    DEFAULT_ANSWER_PREFIX_TOKENS,
+    AnswerCutter,
+    AnswerFinder,
+    TextFilter,
+    Utterance,
+)
+from .handlers import ChainHandler, current_handlers
+from .speakers import (
+    DEFAULT_HOLD_TOKENS,
+    ModelCall,
+    Speaks,
+    Speech,
+    Tagged,
+    check_hold,
+    everyone,
+)
+
+__all__ = ["FinalTokenHandler", "TokenHandler"]
+
+T = TypeVar("T")
+
+AGENT_KEYS = (INTERRUPT, "structured_response", "output", "messages")
+"""Where agents return their answers, all kinds of them."""
+
+
+class TokenHandler(ChainHandler):
+    """Sends the text of the model runs that speak for the answer, and holds to the outcome.
+
+    Models often do not stream: cached answers, no support, synchronous code. That is never
+    looked up, only seen: a model's run that ends without having sent text sends its result;
+    and where nothing was sent when the whole chain ends, its output goes (rule 7).
+
+    One run has the floor at a time. If another one speaks after it, or the chain returns
+    something else in the end, what was sent is taken back by a `retract` event. If two speak
+    at once, neither does, and the output goes.
+    """
+
+    def __init__(
+        self,
+        stream: EventSink | None = None,
+        *,
+        mode: Mode = "json",
+        output_key: str | None = None,
+        final_tag: str | None = None,
+    ) -> None:
+        super().__init__(stream, mode=mode)
+        self._output_key = output_key
+        self._speaks: Speaks = everyone if final_tag is None else Tagged(final_tag)
+        self._is_tagged = final_tag is not None
+        self._utterances: dict[UUID, Utterance] = {}  # of the model runs that speak now
+        self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
+        self._aside: set[UUID] = set()  # the runs whose models speak to somebody else
+        self._floor: UUID | None = None  # whose text the sent tokens are
+        self._sent: list[str] = []  # the tokens that stand at the client
+        self._muted = False  # two runs spoke at once
+        self._is_loose = False  # what is sent may differ from what the chain returns
+        self._passed_over = False  # some model said something that nobody was to hear
+        self.fell_back = False  # so the output was sent whole
+
+    # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
+    # several that have them LangChain asks one, so it passes the chunks on to the next: that
+    # is how `astream_events` hears of them in a user's own function.
+
+    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Leave the chunks as they are; that this method exists makes chat models stream."""
+        other = _other_tap()
+        return output if other is None else other.tap_output_aiter(run_id, output)
+
+    def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:
+        """Leave the chunks as they are; that this method exists makes chat models stream."""
+        other = _other_tap()
+        return output if other is None else other.tap_output_iter(run_id, output)
+
+    # -- what LangChain calls --------------------------------------------------------------
+
+    async def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Listen to the run if it speaks for the answer."""
+        self._begin(run_id, **kwargs)
+
+    async def on_llm_start(
+        self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Listen to the run if it speaks for the answer."""
+        self._begin(run_id, **kwargs)
+
+    async def on_llm_new_token(
+        self,
+        token: str | list[str | dict[str, Any]],
+        *,
+        chunk: GenerationChunk | ChatGenerationChunk | None = None,
+        run_id: UUID,
+        **kwargs: Any,
+    ) -> None:
+        """Send the token's text. LangChain passes `token` by its name: do not rename it."""
+        utterance = self._utterances.get(run_id)
+        if utterance is None:
+            return
+        if utterance.may_call_tools and is_tool_call(chunk):
+            utterance.hold = inf  # nothing more goes before it is known what the run ends in
+        if text := token_text(token, chunk):
+            await self._utter(run_id, utterance, utterance.hear(text))
+
+    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Send what is left of the run's text, or take it back if it called a tool."""
+        utterance = self._utterances.get(run_id)
+        if utterance is None:
+            self._passed_over = self._passed_over or bool(result_text(response))
+            return
+        if utterance.may_call_tools and calls_tools(response):
+            del self._utterances[run_id]
+            if self._floor == run_id:
+                await self._retract(len(self._sent))
+            return
+        await self._utter(run_id, utterance, utterance.finish(result_text(response)))
+        self._utterances.pop(run_id, None)
+
+    async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Leave the floor: what was sent stands until another run speaks in its place."""
+        self._utterances.pop(run_id, None)
+
+    async def on_chain_start(
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note the run if it is a graph's node, or decides where the graph goes from there.
+
+        What comes after a node's own step is no part of it: the conditions of its edges.
+        """
+        await super().on_chain_start(serialized, inputs, run_id=run_id, parent_run_id=parent_run_id)
+        if any(tag.startswith("graph:step:") for tag in tags or ()):
+            self._nodes.add(run_id)
+        elif parent_run_id in self._nodes and "seq:step:1" not in (tags or ()):
+            self._aside.add(run_id)
+
+    async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Send what is left to send, if it was the whole chain that ended."""
+        self._forget(run_id)
+        await super().on_chain_end(outputs, run_id=run_id, **kwargs)
+
+    async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the whole chain has failed, if it has."""
+        self._forget(run_id)
+        await super().on_chain_error(error, run_id=run_id, **kwargs)
+
+    def _forget(self, run_id: UUID) -> None:
+        self._nodes.discard(run_id)
+        self._aside.discard(run_id)
+
+    async def on_tool_start(
+        self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Note that what models say from now on is said to the tool."""
+        self._aside.add(run_id)
+
+    async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the tool has ended."""
+        self._aside.discard(run_id)
+
+    async def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the tool has ended."""
+        self._aside.discard(run_id)
+
+    async def hear(self, run_id: UUID, text: str) -> None:
+        """Take text that the chain itself put out, as its run `run_id`."""
+        await self._utter(run_id, None, [text])
+
+    # -- one run's text --------------------------------------------------------------------
+
+    def _begin(
+        self,
+        run_id: UUID,
+        *,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        invocation_params: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
+        speaks = self._speaks if self._is_tagged else self.speech.speaks
+        if not self._aside and speaks(call):
+            self._muted = self._muted or bool(self._utterances)
+            self._utterances[run_id] = self._listen(call)
+
+    def _listen(self, call: ModelCall) -> Utterance:
+        """Return how a run that begins is listened to: here, all of its text is the answer."""
+        return Utterance(_filter_of(self.speech))
+
+    # -- what is sent ----------------------------------------------------------------------
+
+    async def _utter(
+        self, run_id: UUID, utterance: Utterance | None, tokens: Sequence[str]
+    ) -> None:
+        if tokens and await self._take_floor(run_id):
+            for token in tokens:
+                await self._say(token)
+
+    async def _take_floor(self, run_id: UUID) -> bool:
+        """Give the floor to the run; whoever had it before did not say the answer."""
+        if self._muted or self._floor != run_id:
+            await self._retract(len(self._sent))
+            self._floor = run_id
+        return not self._muted
+
+    async def _conclude(self, output: Any) -> None:
+        """Make what was sent equal to what the whole chain returned."""
+        await self._settle(output)
+        self._floor, self._sent, self._muted = None, [], False
+
+    async def _settle(self, output: Any) -> None:
+        """Send what the output has beyond the sent tokens; take back those it does not have."""
+        places = self.speech.places if self._output_key is None else ((self._output_key,),)
+        answer = answer_text(output, places)
+        is_told = find_answer(output, places)[1] or self._planned is not None
+        sent = "".join(self._sent)
+        if says_the_same(sent, answer) or (sent and (self._is_loose or not is_told)):
+            return
+        kept, text = 0, ""
+        for token in self._sent:
+            if not answer.startswith(text + token):
+                break
+            kept, text = kept + 1, text + token
+        self.fell_back = bool(answer) and not sent and (self._passed_over or self._muted)
+        await self._retract(len(self._sent) - kept)
+        await self._say(answer[len(text) :])
+
+    async def _retract(self, count: int) -> None:
+        if count:
+            del self._sent[len(self._sent) - count :]
+            await self.sink.send(events.retract(count))
+
+    async def _say(self, text: str) -> None:
+        if text:
+            self._sent.append(text)
+            await self.sink.send(events.completion(text, self.mode))
+
+
+class FinalTokenHandler(TokenHandler):
+    """Sends only what an agent answers: its thoughts and its tool calls stay inside.
+
+    A model that has tools answers if it ends without calling one. A model that has none, in a
+    graph, answers at once. Any other is taken to announce its answer in words.
+    """
+
+    def __init__(
+        self,
+        stream: EventSink | None = None,
+        *,
+        mode: Mode = "json",
+        output_key: str | None = None,
+        final_tag: str | None = None,
+        answer_prefix_tokens: Sequence[str] | None = None,
+        strip_tokens: bool = True,
+        stream_prefix: bool = False,
+        hold_tokens: int | None = DEFAULT_HOLD_TOKENS,
+    ) -> None:
+        super().__init__(stream, mode=mode, output_key=output_key, final_tag=final_tag)
+        self.speech = Speech(places=(AGENT_KEYS,), has_tools=True)
+        self._is_loose = stream_prefix or not strip_tokens
+        self._prefix = answer_prefix_tokens
+        self._strip = strip_tokens
+        self._stream_prefix = stream_prefix
+        check_hold(hold_tokens)
+        self._hold = inf if hold_tokens is None else hold_tokens
+        self._find_prefix()  # a prefix without text is refused here and not at the first token
+
+    def _listen(self, call: ModelCall) -> Utterance:
+        """Return how a run that begins is listened to: each one starts anew."""
+        is_known = self._planned is not None or "langgraph_node" in call.metadata
+        is_announced = self._prefix is not None or self.speech.prefix is not None
+        if is_announced or not (is_known or call.has_tools):
+            return Utterance(self._find_prefix())
+        holds = call.has_tools and self.speech.has_tools
+        return Utterance(_filter_of(self.speech), self._hold if holds else None)
+
+    def _find_prefix(self) -> AnswerFinder:
+        told = self.speech.prefix if self._prefix is None else self._prefix
+        prefix = DEFAULT_ANSWER_PREFIX_TOKENS if told is None else told
+        return AnswerFinder(prefix, strip_tokens=self._strip, stream_prefix=self._stream_prefix)
+
+
+def _other_tap() -> Any:
+    """Return the first handler of somebody else's that wants to see the chunks."""
+    others = (h for h in current_handlers() if not isinstance(h, TokenHandler))
+    return next((h for h in others if hasattr(h, "tap_output_aiter")), None)
+
+
+def _filter_of(speech: Speech) -> TextFilter | None:
+    if speech.cut is not None:
+        return AnswerCutter(speech.cut.pattern, speech.cut.longest)
+    return AnswerFinder(None, strip_tokens=True) if speech.strip else None

@@ -1,0 +1,480 @@
+"""What the handlers of tokens send for what LangChain tells them of a run."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_classic.callbacks.streaming_stdout_final_only import (
+    FinalStreamingStdOutCallbackHandler,
+)
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, LLMResult
+
+from quart_lanarky.adapters.langchain.callbacks import (
+    FinalTokenStreamingCallbackHandler,
+    TokenStreamingCallbackHandler,
+)
+from quart_lanarky.adapters.langchain.speakers import Cut, InNodes, Speech, Tagged
+from quart_lanarky.adapters.langchain.tokens import TokenHandler
+from quart_lanarky.events import Event
+
+RUN, OTHER, ROOT = uuid4(), uuid4(), uuid4()
+TOOLS = {"invocation_params": {"tools": [{"name": "look"}]}}
+
+
+class Recorder:
+    """A sink that keeps what it gets, and reads it as a client does."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def send(self, event: Event, /) -> None:
+        self.events.append(event)
+
+    def text(self) -> str:
+        """Return the tokens that stand: those that were not taken back."""
+        tokens: list[str] = []
+        for event in self.events:
+            if event.name == "retract":
+                del tokens[len(tokens) - event.json()["tokens"] :]
+            else:
+                tokens.append(event.data)
+        return "".join(tokens)
+
+    def retracted(self) -> int:
+        return sum(event.json()["tokens"] for event in self.events if event.name == "retract")
+
+
+def result(text: str) -> LLMResult:
+    return LLMResult(generations=[[Generation(text=text)]])
+
+
+def call(text: str = "") -> LLMResult:
+    """The end of a model's run that calls a tool."""
+    message = AIMessage(text, tool_calls=[{"name": "look", "args": {}, "id": "1"}])
+    return LLMResult(generations=[[ChatGeneration(message=message)]])
+
+
+CALL_CHUNK = ChatGenerationChunk(
+    message=AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name="look", index=0)])
+)
+
+
+async def say(
+    handler: TokenHandler, *tokens: str, run: UUID = RUN, end: LLMResult | None = None, **start: Any
+) -> None:
+    """Have a model's run say the tokens, from its start to its end."""
+    await handler.on_chat_model_start({}, [], run_id=run, **start)
+    for token in tokens:
+        await handler.on_llm_new_token(token, run_id=run)
+    await handler.on_llm_end(end or result("".join(tokens)), run_id=run)
+
+
+@pytest.fixture
+def sink() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def tokens(sink: Recorder) -> TokenStreamingCallbackHandler:
+    return TokenStreamingCallbackHandler(sink, mode="text")
+
+
+@pytest.fixture
+def final(sink: Recorder) -> FinalTokenStreamingCallbackHandler:
+    return FinalTokenStreamingCallbackHandler(sink, mode="text")
+
+
+# -- once ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mode", "data"), [("json", '{"token": "hi"}'), ("text", "hi")])
+async def test_a_token_is_sent_in_the_handlers_mode(sink: Recorder, mode: Any, data: str) -> None:
+    await say(TokenStreamingCallbackHandler(sink, mode=mode), "hi")
+    assert sink.events == [Event("completion", data)]
+
+
+async def test_an_empty_token_is_not_sent_and_does_not_count(sink: Recorder, tokens: Any) -> None:
+    await say(tokens, "", end=result("whole"))
+    assert [event.data for event in sink.events] == ["whole"]
+
+
+@pytest.mark.parametrize("output", ["hi", AIMessage("hi"), {"text": "hi"}])
+async def test_what_came_as_tokens_is_not_sent_again(
+    sink: Recorder, tokens: Any, output: object
+) -> None:
+    await say(tokens, "h", "i")
+    await tokens.on_chain_end(output, run_id=ROOT)
+    assert [event.data for event in sink.events] == ["h", "i"]
+
+
+async def test_json_that_is_written_another_way_is_not_sent_again(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, '{"a":', "1}")
+    await tokens.on_chain_end({"a": 1}, run_id=ROOT)
+    assert len(sink.events) == 2
+
+
+async def test_only_the_end_of_the_whole_chain_sends_an_output(sink: Recorder) -> None:
+    handler = TokenStreamingCallbackHandler(sink, mode="text", output_key="answer")
+    await handler.on_chain_end({"answer": "inner"}, run_id=RUN, parent_run_id=ROOT)
+    assert sink.events == []
+    await handler.on_chain_end({"answer": "outer", "other": 1}, run_id=ROOT)
+    assert sink.text() == "outer"
+
+
+@pytest.mark.parametrize("nothing", ["", None, AIMessage("")])
+async def test_a_chain_that_says_nothing_sends_nothing(
+    sink: Recorder, tokens: Any, nothing: object
+) -> None:
+    await say(tokens, end=result(""))
+    await tokens.on_chain_end(nothing, run_id=ROOT)
+    assert sink.events == []
+
+
+async def test_the_handler_of_a_second_chain_starts_anew(sink: Recorder, tokens: Any) -> None:
+    await say(tokens, "one")
+    await tokens.on_chain_end("one", run_id=ROOT)
+    await say(tokens, "two", run=OTHER)
+    await tokens.on_chain_end("two", run_id=OTHER)
+    assert sink.text() == "onetwo"
+
+
+async def test_a_chain_that_langchain_starts_beside_another_is_part_of_it(
+    sink: Recorder, tokens: Any
+) -> None:
+    await tokens.on_chain_start({}, {}, run_id=ROOT)
+    await tokens.on_chain_start({}, {}, run_id=OTHER)  # a fallback
+    await say(tokens, "hi")
+    await tokens.on_chain_end("hi", run_id=OTHER)
+    await tokens.on_chain_end("hi", run_id=ROOT)
+    assert [event.data for event in sink.events] == ["hi"]
+
+
+async def test_the_handler_of_a_chain_that_failed_can_be_that_of_the_next(
+    sink: Recorder, tokens: Any
+) -> None:
+    await tokens.on_chain_start({}, {}, run_id=ROOT)
+    await tokens.on_chain_error(RuntimeError(), run_id=OTHER, parent_run_id=ROOT)
+    await tokens.on_chain_error(RuntimeError(), run_id=ROOT)
+    await tokens.on_chain_start({}, {}, run_id=OTHER)
+    await tokens.on_chain_end("hi", run_id=OTHER)
+    assert sink.text() == "hi"
+
+
+# -- exactly -------------------------------------------------------------------------------
+
+
+async def test_what_the_chain_adds_is_sent_and_nothing_taken_back(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, "the", " answer")
+    await tokens.on_chain_end("the answer is 42", run_id=ROOT)
+    assert [event.data for event in sink.events] == ["the", " answer", " is 42"]
+
+
+async def test_what_the_chain_changes_is_taken_back_and_no_more(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, "the", " answer", " is", " 43")
+    await tokens.on_chain_end("the answer is 42", run_id=ROOT)
+    assert sink.text() == "the answer is 42"
+    assert sink.retracted() == 1
+
+
+@given(
+    said=st.lists(st.text("ab", min_size=1, max_size=3), max_size=6),
+    output=st.text("ab", max_size=12),
+)
+async def test_what_stands_in_the_end_is_what_the_chain_returned(
+    said: list[str], output: str
+) -> None:
+    sink = Recorder()
+    handler = TokenStreamingCallbackHandler(sink, mode="text")
+    await say(handler, *said)
+    await handler.on_chain_end(output, run_id=ROOT)
+    assert sink.text() == output
+    if output.startswith("".join(said)):
+        assert sink.retracted() == 0
+
+
+async def test_a_model_that_speaks_after_another_takes_back_what_that_one_said(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, "a ", "question")
+    await say(tokens, "the ", "answer", run=OTHER)
+    await tokens.on_chain_end("the answer", run_id=ROOT)
+    assert sink.text() == "the answer"
+    assert sink.retracted() == 2
+
+
+async def test_a_model_that_fails_is_heard_until_another_speaks(
+    sink: Recorder, tokens: Any
+) -> None:
+    await tokens.on_chat_model_start({}, [], run_id=RUN)
+    await tokens.on_llm_new_token("so f", run_id=RUN)
+    await tokens.on_llm_error(RuntimeError(), run_id=RUN)
+    assert sink.text() == "so f"
+    await say(tokens, "fallback", run=OTHER)
+    assert sink.text() == "fallback"
+
+
+async def test_two_models_that_speak_at_once_are_both_silent(sink: Recorder, tokens: Any) -> None:
+    for run in (RUN, OTHER):
+        await tokens.on_chat_model_start({}, [], run_id=run)
+        await tokens.on_llm_new_token(f"{run}", run_id=run)
+    await tokens.on_llm_end(result(""), run_id=OTHER)
+    await tokens.on_llm_new_token("more", run_id=RUN)
+    await tokens.on_llm_end(result(""), run_id=RUN)
+    assert sink.text() == ""
+    await tokens.on_chain_end({"a": "1", "b": "2"}, run_id=ROOT)
+    assert sink.text() == '{"a": "1", "b": "2"}'
+    assert tokens.fell_back
+
+
+# -- who speaks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", ["nostream", "langsmith:nostream"])
+async def test_a_model_that_is_not_to_stream_is_not_heard(
+    sink: Recorder, tokens: Any, tag: str
+) -> None:
+    await say(tokens, "secret", tags=["other", tag])
+    assert sink.events == []
+    await tokens.on_chain_end("the answer", run_id=ROOT)
+    assert sink.text() == "the answer"
+    assert tokens.fell_back
+
+
+async def test_only_models_with_the_final_tag_are_heard(sink: Recorder) -> None:
+    handler = TokenStreamingCallbackHandler(sink, mode="text", final_tag="mine")
+    handler.follow(Speech(Tagged("not mine")))  # what the user says counts
+    await say(handler, "secret", tags=["seq:step:1"])
+    await say(handler, "hi", run=OTHER, tags=["seq:step:2", "mine"])
+    assert sink.text() == "hi"
+    assert sink.retracted() == 0
+
+
+async def test_what_a_tool_has_a_model_say_is_not_heard(sink: Recorder, tokens: Any) -> None:
+    await tokens.on_tool_start({}, "", run_id=ROOT)
+    await say(tokens, "secret")
+    await tokens.on_tool_end("", run_id=ROOT)
+    await tokens.on_tool_start({}, "", run_id=ROOT)
+    await tokens.on_tool_error(RuntimeError(), run_id=ROOT)
+    await say(tokens, "hi", run=OTHER)
+    assert [event.data for event in sink.events] == ["hi"]
+
+
+async def test_what_the_condition_of_an_edge_has_a_model_say_is_not_heard(
+    sink: Recorder, tokens: Any
+) -> None:
+    await tokens.on_chain_start({}, {}, run_id=ROOT, tags=["graph:step:1"])
+    own, edge = UUID(int=1), UUID(int=2)
+    await tokens.on_chain_start({}, {}, run_id=own, parent_run_id=ROOT, tags=["seq:step:1"])
+    await say(tokens, "hi")
+    await tokens.on_chain_end({}, run_id=own, parent_run_id=ROOT)
+    await tokens.on_chain_start({}, {}, run_id=edge, parent_run_id=ROOT, tags=["seq:step:3"])
+    await say(tokens, "secret", run=OTHER)
+    await tokens.on_chain_error(RuntimeError(), run_id=edge, parent_run_id=ROOT)
+    await say(tokens, "hello", run=OTHER)
+    assert [event.data for event in sink.events if event.name == "completion"] == ["hi", "hello"]
+
+
+async def test_a_dict_without_the_answers_key_is_the_answer_of_a_chain_that_was_planned(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, "half an ans")
+    await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
+    assert sink.text() == "half an ans"  # by hand, nobody knows better
+    tokens.follow(Speech(places=(("answer",),)))
+    await say(tokens, "half an ans", run=OTHER)
+    await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
+    assert sink.text() == 'half an ans{"error": "sorry"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "heard"),
+    [
+        ("writer:1", True),
+        ("reader:1", False),
+        ("team:1", False),  # a graph, and no model of it
+        ("team:1|lead:2", True),
+        ("team:1|aide:2", False),
+        ("writer:1|anything:2|deeper:3", True),
+        ("", False),
+    ],
+)
+async def test_in_a_graph_the_nodes_decide(
+    sink: Recorder, tokens: Any, path: str, heard: bool
+) -> None:
+    tokens.follow(Speech(InNodes("tag", {"writer": None, "team": {"lead": None}})))
+    await say(tokens, "hi", tags=["tag"], metadata={"langgraph_checkpoint_ns": path})
+    assert sink.text() == ("hi" if heard else "")
+
+
+async def test_what_follows_the_answer_is_cut_off(sink: Recorder, tokens: Any) -> None:
+    tokens.follow(Speech(places=(("answer",),), cut=Cut("SOURCES:", 8)))
+    await say(tokens, "It is", " so.\nSOUR", "CES: a.md")
+    await tokens.on_chain_end({"answer": "It is so.\n", "sources": "a.md"}, run_id=ROOT)
+    assert sink.text() == "It is so.\n"
+    assert sink.retracted() == 0
+
+
+# -- answers that are announced in words ---------------------------------------------------
+
+
+def langchains_text(tokens: list[str], capsys: pytest.CaptureFixture[str], **options: Any) -> str:
+    handler = FinalStreamingStdOutCallbackHandler(**options)
+    for token in tokens:
+        handler.on_llm_new_token(token)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", [["hm", "Final", " Answer", ":", " 42", "!"], ["hm", " 42"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stream_prefix": True},
+        {"answer_prefix_tokens": ["Final", " Answer", ":"], "strip_tokens": False},
+        {"answer_prefix_tokens": ["Answer", ":"]},
+    ],
+)
+async def test_the_arguments_mean_what_langchain_documents(
+    sink: Recorder, said: list[str], options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = langchains_text(said, capsys, **options)
+    # Where white space is ignored it is ignored around the answer too, as agents return it.
+    if options.get("strip_tokens", True):
+        expected = expected.strip()
+    await say(FinalTokenStreamingCallbackHandler(sink, mode="text", **options), *said)
+    assert sink.text() == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ({"stream_prefix": True}, "Final Answer: 42"),
+        ({"strip_tokens": False, "answer_prefix_tokens": ["Answer:"]}, " 42 "),
+    ],
+)
+async def test_what_was_asked_for_beside_the_answer_is_not_taken_back(
+    sink: Recorder, option: dict[str, Any], text: str
+) -> None:
+    handler = FinalTokenStreamingCallbackHandler(sink, mode="text", **option)
+    await say(handler, "Final Answer: 42 ")
+    await handler.on_chain_end({"output": "42"}, run_id=ROOT)
+    assert [event.data for event in sink.events] == [text]
+
+
+async def test_the_search_starts_anew_with_each_model_run(sink: Recorder, final: Any) -> None:
+    await say(final, "Final Ans")
+    await say(final, "wer: no", run=OTHER)
+    assert sink.events == []
+
+
+async def test_a_second_announcement_takes_the_place_of_the_first(
+    sink: Recorder, final: Any
+) -> None:
+    await say(final, "Final Answer: 1\nAction: what?")
+    await say(final, "Final Answer: 2", run=OTHER)
+    await final.on_chain_end({"output": "2"}, run_id=ROOT)
+    assert sink.text() == "2"
+
+
+async def test_an_agents_model_that_does_not_stream_is_searched_all_the_same(
+    sink: Recorder, final: Any
+) -> None:
+    await say(final, end=result("I think.\nFinal Answer: 42"))
+    await final.on_chain_end({"output": "42"}, run_id=ROOT)
+    assert [event.data for event in sink.events] == ["42"]
+
+
+async def test_an_agent_that_never_announced_its_answer_has_its_output_sent(
+    sink: Recorder, final: Any
+) -> None:
+    await say(final, "I think")
+    await final.on_chain_end({"output": "gave up", "intermediate_steps": []}, run_id=ROOT)
+    assert sink.text() == "gave up"
+
+
+# -- answers that call no tool -------------------------------------------------------------
+
+
+async def test_a_model_without_tools_is_heard_at_once_in_a_graph(
+    sink: Recorder, final: Any
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, metadata={"langgraph_node": "model"})
+    await final.on_llm_new_token("hi", run_id=RUN)
+    assert sink.text() == "hi"
+
+
+@pytest.mark.parametrize(("count", "taken_back"), [(31, 0), (32, 0), (33, 33), (40, 40)])
+@pytest.mark.parametrize("ends_with_chunks", [True, False])
+async def test_what_is_said_before_a_tool_call_is_held_or_taken_back(
+    sink: Recorder, final: Any, count: int, taken_back: int, ends_with_chunks: bool
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    for number in range(count):
+        await final.on_llm_new_token(f"{number} ", run_id=RUN)
+    if ends_with_chunks:
+        await final.on_llm_new_token("", chunk=CALL_CHUNK, run_id=RUN)
+        await final.on_llm_new_token("and more", run_id=RUN)  # which nobody is to see
+    await final.on_llm_end(call(), run_id=RUN)
+    assert sink.text() == ""
+    assert sink.retracted() == taken_back
+    await say(final, "done", run=OTHER, **TOOLS)
+    assert sink.text() == "done"
+
+
+@pytest.mark.parametrize(("hold", "at_once"), [(0, 1), (2, 3), (None, None)])
+async def test_hold_tokens_says_how_many_wait(
+    sink: Recorder, hold: int | None, at_once: int | None
+) -> None:
+    handler = FinalTokenStreamingCallbackHandler(sink, mode="text", hold_tokens=hold)
+    await handler.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    for number in range(1, 100):
+        await handler.on_llm_new_token(f"{number} ", run_id=RUN)
+        assert bool(sink.events) == (at_once is not None and number >= at_once)
+    await handler.on_llm_end(result(""), run_id=RUN)
+    assert len(sink.events) == 99
+
+
+@pytest.mark.parametrize("hold", [0, 1])
+async def test_what_was_let_go_is_taken_back_when_the_call_is_known(
+    sink: Recorder, hold: int
+) -> None:
+    handler = FinalTokenStreamingCallbackHandler(sink, mode="text", hold_tokens=hold)
+    await say(handler, "let me ", "see", end=call(), **TOOLS)
+    assert sink.text() == ""
+    assert sink.retracted() == 2
+
+
+async def test_what_looked_like_a_tool_call_and_was_none_is_sent(
+    sink: Recorder, final: Any
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    await final.on_llm_new_token("an answer", run_id=RUN)
+    await final.on_llm_new_token("", chunk=CALL_CHUNK, run_id=RUN)
+    await final.on_llm_end(result("an answer"), run_id=RUN)  # the call was not valid
+    assert sink.text() == "an answer"
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ({"messages": [AIMessage("one"), AIMessage("two")]}, "two"),
+        ({"messages": [AIMessage("two")], "structured_response": {"a": 1}}, '{"a": 1}'),
+        ({"messages": [AIMessage("two")], "structured_response": None}, "two"),
+        ({"input": "?", "output": "two"}, "two"),
+    ],
+)
+async def test_an_agents_output_is_found_by_hand_too(
+    sink: Recorder, final: Any, output: Any, answer: str
+) -> None:
+    await final.on_chain_end(output, run_id=ROOT)
+    assert sink.text() == answer
