@@ -37,7 +37,6 @@ from .speakers import (
     Speech,
     Tagged,
     check_hold,
-    everyone,
 )
 
 __all__ = ["FinalTokenHandler", "TokenHandler"]
@@ -70,8 +69,7 @@ class TokenHandler(ChainHandler):
     ) -> None:
         super().__init__(stream, mode=mode)
         self._output_key = output_key
-        self._speaks: Speaks = everyone if final_tag is None else Tagged(final_tag)
-        self._is_tagged = final_tag is not None
+        self._speaks: Speaks | None = None if final_tag is None else Tagged(final_tag)
         self._utterances: dict[UUID, Utterance] = {}  # of the model runs that speak now
         self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
         self._aside: set[UUID] = set()  # the runs whose models speak to somebody else
@@ -210,7 +208,7 @@ class TokenHandler(ChainHandler):
         **kwargs: Any,
     ) -> None:
         call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
-        speaks = self._speaks if self._is_tagged else self.speech.speaks
+        speaks = self._speaks or self.speech.speaks
         if not self._aside and speaks(call):
             self._muted = self._muted or bool(self._utterances)
             self._utterances[run_id] = self._listen(call)
