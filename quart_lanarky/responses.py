@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import Any
 
 from pydantic import JsonValue
 from quart import Response
@@ -29,8 +30,17 @@ class _RunBody(ResponseBody):
     def __init__(self, run: Run, resources: AsyncExitStack) -> None:
         self._run = run
         self._resources = resources
+        self._is_entered = False
+        if (task := asyncio.current_task()) is not None:
+            task.add_done_callback(self._close_if_never_entered)
+
+    def _close_if_never_entered(self, request: asyncio.Task[Any]) -> None:
+        """Close the resources of a client that went away before its response began."""
+        if not self._is_entered:
+            self._closing = request.get_loop().create_task(self._resources.aclose())
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
+        self._is_entered = True
         await self._run.__aenter__()
         return self._chunks()
 
@@ -58,24 +68,12 @@ class EventStreamResponse(Response):
     """
 
     def __init__(self, run: Run, resources: AsyncExitStack | None = None) -> None:
-        if resources is not None:
-            _close_at_the_latest(resources)
         body = _RunBody(run, resources or AsyncExitStack())
         super().__init__(body, content_type=sse.CONTENT_TYPE)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.
         self.timeout = None
-
-
-def _close_at_the_latest(resources: AsyncExitStack) -> None:
-    """Close the resources when the request's task ends, unless the body has done so before.
-
-    A client that goes away early enough cancels the request before its body is entered.
-    """
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    if task is not None:
-        task.add_done_callback(lambda _: loop.create_task(resources.aclose()))
 
 
 async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:

@@ -18,11 +18,11 @@ from .callbacks import (
     TokenStreamingCallbackHandler,
     TokenWebSocketCallbackHandler,
 )
-from .classic import CLASSIC, is_agent_executor, is_retrieval_qa
+from .classic import CLASSIC
 from .graphs import GRAPHS
 from .handlers import EventCallbackHandler
 from .marks import MARKED_MODELS, Marked, nearest
-from .runnables import RUNNABLES, reports_its_end, unwrap
+from .runnables import RUNNABLES, reports_its_end
 from .speakers import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
 
 __all__ = [
@@ -30,11 +30,8 @@ __all__ = [
     "HandlerFactory",
     "HandlerPair",
     "check_chain",
-    "is_agent_executor",
-    "is_retrieval_qa",
     "mark",
     "plan_chain",
-    "unwrap",
 ]
 
 HandlerFactory = Callable[..., EventCallbackHandler]
@@ -82,14 +79,15 @@ def plan_chain(
     """
     marked = mark(chain, output_key)
     if final_tag is not None:
-        marked = replace(marked, chain=chain, speech=_tagged(marked.speech, final_tag))
+        speech = replace(marked.speech, speaks=Tagged(final_tag))
+        marked = Marked(chain, speech)
     elif marked.has_own_chunks:
         marked = replace(marked, speech=replace(marked.speech, speaks=nobody))
     return ChainPlan(
         chain=_reporting(marked.chain),
         pairs=_pairs(marked, hold_tokens) if handlers is None else (handlers,),
         speech=marked.speech,
-        has_own_chunks=marked.has_own_chunks and final_tag is None,
+        has_own_chunks=marked.has_own_chunks,
     )
 
 
@@ -119,10 +117,6 @@ def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
 
 def _under(key: str | None) -> Speech:
     return replace(MARKED_MODELS, places=() if key is None else ((key,),))
-
-
-def _tagged(speech: Speech, tag: str) -> Speech:
-    return replace(speech, speaks=Tagged(tag))
 
 
 def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
 
 from .filters import DEFAULT_ANSWER_PREFIX_TOKENS
-from .marks import MARKED_MODELS, Mark, Marked, Marker, Markers, nearest, with_step
+from .marks import MARKED_MODELS, Mark, Marked, Marker, Markers, agreed, is_a, nearest, with_step
 from .speakers import Cut, Speech
 
 __all__ = ["CLASSIC", "is_agent_executor", "is_retrieval_qa"]
@@ -28,18 +28,17 @@ _SOURCES = Cut(r"SOURCES?:|QUESTION:\s", len("QUESTION: "))
 
 def is_agent_executor(chain: Any) -> bool:
     """Tell whether `chain` is a classic `AgentExecutor`."""
-    return nearest(chain, {_EXECUTOR: True}) is not None
+    return is_a(chain, _EXECUTOR)
 
 
 def is_retrieval_qa(chain: Any) -> bool:
     """Tell whether `chain` is a classic `RetrievalQA` or of its family."""
-    return nearest(chain, {_RETRIEVAL_QA: True}) is not None
+    return is_a(chain, _RETRIEVAL_QA)
 
 
 def _chain(chain: Any, key: str | None, mark: Mark) -> Marked:
     """Leave a chain that cannot be seen into as it is, such as a user's own."""
-    places = ((_key(chain, key),),)
-    return Marked(chain, Speech(MARKED_MODELS.speaks, places, returns_documents=True))
+    return _of(chain, key, Marked(chain))
 
 
 def _key(chain: Any, key: str | None) -> str:
@@ -50,9 +49,13 @@ def _key(chain: Any, key: str | None) -> str:
 
 def _found(chain: Any, key: str | None, update: dict[str, Any], said_by: Marked) -> Marked:
     """Return `chain` with marked chains in the fields that say its answer."""
-    copy = chain.model_copy(update=update)
-    speech = replace(said_by.speech, places=((_key(chain, key),),), returns_documents=True)
-    return Marked(copy, speech)
+    return _of(chain, key, Marked(chain.model_copy(update=update), said_by.speech))
+
+
+def _of(chain: Any, key: str | None, marked: Marked) -> Marked:
+    """Return `marked` with what holds for all classic chains: a dict of outputs."""
+    speech = replace(marked.speech, places=((_key(chain, key),),), returns_documents=True)
+    return replace(marked, speech=speech)
 
 
 def _said_by(field: str) -> Marker:
@@ -110,11 +113,9 @@ def _router(chain: Any, key: str | None, mark: Mark) -> Marked:
     """Mark all destinations: one of them answers."""
     marked = {name: mark(each, None) for name, each in chain.destination_chains.items()}
     default = mark(chain.default_chain, None)
-    if any(each.speech != default.speech for each in marked.values()):
-        return _chain(chain, key, mark)
     destinations = {name: each.chain for name, each in marked.items()}
     update = {"destination_chains": destinations, "default_chain": default.chain}
-    return _found(chain, key, update, default)
+    return _of(chain, key, agreed(chain, update, [default, *marked.values()]))
 
 
 # -- agents --------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from langchain_core.runnables import Runnable
 from quart import current_app
 
 from ...errors import ChainTypeError
-from .chains import check_chain, unwrap
+from .chains import check_chain
 from .parameters import factory_name
+from .runnables import unwrap
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]
 

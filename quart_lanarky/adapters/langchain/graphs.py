@@ -8,21 +8,19 @@ a tool.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from .answers import INTERRUPT
-from .marks import Mark, Marked, Markers, nearest
+from .marks import Mark, Marked, Markers, is_a
 from .speakers import GRAPH_MARK, InNodes, Nodes, Speech
 
 __all__ = ["GRAPHS"]
 
 _MESSAGES = ("structured_response", "messages")
 _START, _END = "__start__", "__end__"
-_QUIET = {
-    "langgraph.prebuilt.tool_node.ToolNode": True,
-    "langchain.agents.middleware.types.AgentMiddleware": True,
-}
+_COMPILED = "langgraph.graph.state.CompiledStateGraph"
+_TOOLS = "langgraph.prebuilt.tool_node.ToolNode"
+_MIDDLEWARE = "langchain.agents.middleware.types.AgentMiddleware"
 
 
 def _opaque(graph: Any, key: str | None, mark: Mark) -> Marked:
@@ -78,17 +76,16 @@ def _can_end(graph: Any, name: str) -> bool:
     return False
 
 
-def _after(builder: Any, name: str) -> Iterator[str]:
-    """Yield where a node leads: by edges, by conditions, by its own command."""
+def _after(builder: Any, name: str) -> list[str]:
+    """Return where a node leads: by edges, by conditions, by its own command."""
     edges = [end for start, end in builder.edges if start == name]
     edges += [end for starts, end in builder.waiting_edges if name in starts]
-    branches = builder.branches.get(name, {}).values()
-    for branch in branches:
+    for branch in builder.branches.get(name, {}).values():
         edges += [_END] if branch.ends is None else branch.ends.values()  # anywhere, or these
     commands = builder.nodes[name].ends or ()
     # A graph as a node names those to whom it may hand over, and ends the whole if to nobody.
     may_end = not edges and (not commands or _is_graph(builder.nodes[name].runnable))
-    yield from [*edges, *commands, *([_END] if may_end else ())]
+    return [*edges, *commands, *([_END] if may_end else ())]
 
 
 def _is_quiet(graph: Any, name: str) -> bool:
@@ -100,14 +97,12 @@ def _is_quiet(graph: Any, name: str) -> bool:
     bound = graph.nodes[name].bound
     hook = getattr(bound, "func", None) or getattr(bound, "afunc", None)
     owner = getattr(hook, "__self__", None)
-    is_middleware = nearest(owner, _QUIET) and not getattr(owner, "apply_to_output", False)
-    return bool(nearest(bound, _QUIET) or is_middleware)
+    redacts = getattr(owner, "apply_to_output", False)
+    return is_a(bound, _TOOLS) or (is_a(owner, _MIDDLEWARE) and not redacts)
 
 
 def _is_graph(bound: Any) -> bool:
-    return nearest(bound, {_COMPILED: True}) is not None
+    return is_a(bound, _COMPILED)
 
-
-_COMPILED = "langgraph.graph.state.CompiledStateGraph"
 
 GRAPHS: Markers = {_COMPILED: _graph, "langgraph.pregel.main.Pregel": _opaque}

@@ -140,7 +140,7 @@ class SourceDocumentHandler(ChainHandler):
     @property
     def ignore_retriever(self) -> bool:
         """Tell LangChain whether to be quiet about retrievers."""
-        return self._only_returned
+        return self._only_returned or self.speech.returns_documents
 
     async def on_retriever_start(
         self,
@@ -167,8 +167,7 @@ class SourceDocumentHandler(ChainHandler):
         """Send the documents; an empty list is sent as well."""
         returned = documents_in(output)
         retrieved, self._retrieved = self._retrieved, None
-        listens = not self.speech.returns_documents
-        documents = retrieved if returned is None and listens else returned
+        documents = returned if returned is not None or self.ignore_retriever else retrieved
         if documents is not None:
             payload = [to_source_document(document) for document in distinct(documents)]
             await self.sink.send(events.source_documents(payload))

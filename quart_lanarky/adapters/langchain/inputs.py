@@ -30,15 +30,10 @@ from langchain_core.runnables import (
 from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 from langchain_core.runnables.config import ensure_config, merge_configs, set_config_context
 from langchain_core.runnables.configurable import DynamicRunnable
-from pydantic import (
-    AfterValidator,
-    PlainValidator,
-    PydanticUserError,
-    RootModel,
-)
+from pydantic import AfterValidator, PlainValidator, PydanticUserError, RootModel
 from typing_extensions import is_typeddict
 
-from .chains import is_agent_executor, is_retrieval_qa, unwrap
+from .classic import is_agent_executor, is_retrieval_qa
 from .conversations import TextOrMessages, with_messages
 from .fields import (
     WRAPPED,
@@ -57,8 +52,9 @@ from .fields import (
     typed_dict_hints,
     unmarked,
 )
-from .marks import class_path, nearest
+from .marks import class_path, is_a, nearest
 from .parameters import resolved
+from .runnables import unwrap
 
 __all__ = ["chain_inputs"]
 
@@ -217,7 +213,7 @@ def _state_hints(state: Any) -> dict[str, Any]:
 def _is_omitted(hint: Any) -> bool:
     """Tell whether agents mark a field of their state as none of the client's business."""
     return any(
-        nearest(mark, {"langchain.agents.middleware.types.OmitFromSchema": True}) and mark.input
+        is_a(mark, "langchain.agents.middleware.types.OmitFromSchema") and mark.input
         for mark in getattr(unmarked(hint), "__metadata__", ())
     )
 

@@ -13,11 +13,14 @@ nobody imported `langchain-classic` or `langgraph`, no chain is of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain as chained
+from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
-from .speakers import MARK, Speech, Tagged
+from .answers import Places
+from .speakers import MARK, AnyOf, Speaks, Speech, Tagged, nobody
 
 __all__ = [
     "MARKED_MODELS",
@@ -25,7 +28,9 @@ __all__ = [
     "Marked",
     "Marker",
     "Markers",
+    "agreed",
     "class_path",
+    "is_a",
     "nearest",
     "with_step",
 ]
@@ -83,7 +88,37 @@ def nearest(thing: Any, table: Mapping[str, T]) -> T | None:
     return next((table[path] for path in paths if path in table), None)
 
 
+def is_a(thing: Any, *paths: str) -> bool:
+    """Tell whether `thing` derives from one of the classes of these paths."""
+    return nearest(thing, dict.fromkeys(paths, True)) is not None
+
+
 def with_step(sequence: Any, place: int, step: Any) -> Any:
     """Return a copy of a sequence that has `step` at a place."""
     steps = [*sequence.steps[:place], step, *sequence.steps[place + 1 :]]
     return sequence.model_copy(update={"first": steps[0], "middle": steps[1:-1], "last": steps[-1]})
+
+
+def agreed(chain: Any, update: dict[str, Any], options: Sequence[Marked]) -> Marked:
+    """Mark a chain that has one of several speak, if what they say is read in one manner."""
+    speeches = [option.speech for option in options]
+    rules: list[Speaks] = []
+    for speech in speeches:
+        rules += [] if speech.speaks in rules else [speech.speaks]
+    common = replace(
+        speeches[0],
+        speaks=rules[0] if len(rules) == 1 else AnyOf(tuple(rules)),
+        places=_union([speech.places for speech in speeches]),
+        has_tools=any(speech.has_tools for speech in speeches),
+        is_agent=any(speech.is_agent for speech in speeches),
+        returns_documents=any(speech.returns_documents for speech in speeches),
+    )
+    if len({(speech.prefix, speech.cut, speech.strip) for speech in speeches}) > 1:
+        return Marked(chain, replace(common, speaks=nobody, prefix=None, cut=None, strip=False))
+    return Marked(chain.model_copy(update=update), common)
+
+
+def _union(places: Sequence[Places]) -> tuple[tuple[str, ...], ...]:
+    """Return where the answer of any of several chains is, level by level."""
+    levels = zip_longest(*places, fillvalue=())
+    return tuple(tuple(dict.fromkeys(chained.from_iterable(level))) for level in levels)

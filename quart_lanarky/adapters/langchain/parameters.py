@@ -19,9 +19,7 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import (
-    BeforeValidator,
-)
+from pydantic import BeforeValidator
 
 from ...errors import ConfigurationError
 from .fields import Fields

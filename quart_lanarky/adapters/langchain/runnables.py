@@ -7,8 +7,6 @@ from copy import copy
 from dataclasses import replace
 from functools import wraps
 from inspect import isgeneratorfunction
-from itertools import chain as chained
-from itertools import zip_longest
 from typing import Any
 
 from langchain_core.caches import BaseCache
@@ -43,15 +41,14 @@ from langchain_core.runnables.utils import (
     is_async_generator,
 )
 
-from .answers import Places
 from .handlers import join_run
-from .marks import MARKED_MODELS, Mark, Marked, Markers, class_path, nearest, with_step
-from .speakers import MARK, AnyOf, Speaks, nobody
+from .marks import MARKED_MODELS, Mark, Marked, Markers, agreed, class_path, nearest, with_step
+from .speakers import MARK
 
 __all__ = ["RUNNABLES", "reports_its_end", "unwrap"]
 
 
-def unwrap(chain: Runnable[Any, Any]) -> Any:
+def unwrap(chain: Any) -> Any:
     """Return the chain inside its `.bind()` and `.with_config()` wrappers and alike."""
     while isinstance(chain, RunnableBindingBase):
         chain = chain.bound
@@ -93,7 +90,6 @@ def _generator(generator: Any, key: str | None, mark: Mark) -> Marked:
 def _in_threads(transform: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
     """Return an asynchronous generator function that does what a synchronous one does."""
     end = object()
-
     options = ["config"] if accepts_config(transform) else []
 
     async def atransform(chunks: AsyncIterator[Any], config: RunnableConfig) -> AsyncIterator[Any]:
@@ -257,7 +253,7 @@ def _configurable(
 
 
 def _is_model(chain: Any) -> bool:
-    return isinstance(unwrap(chain) if isinstance(chain, Runnable) else chain, BaseLanguageModel)
+    return isinstance(unwrap(chain), BaseLanguageModel)
 
 
 # -- what has one of several speak ---------------------------------------------------------
@@ -271,44 +267,19 @@ def _branch(chain: RunnableBranch[Any, Any], key: str | None, mark: Mark) -> Mar
         "branches": [(c, b.chain) for c, b in zip(conditions, branches, strict=True)],
         "default": default.chain,
     }
-    return _agreed(chain, update, [*branches, default])
+    return agreed(chain, update, [*branches, default])
 
 
 def _fallbacks(chain: RunnableWithFallbacks[Any, Any], key: str | None, mark: Mark) -> Marked:
     first, *others = [mark(each, key) for each in chain.runnables]
     update = {"runnable": first.chain, "fallbacks": [other.chain for other in others]}
-    return _agreed(chain, update, [first, *others])
+    return agreed(chain, update, [first, *others])
 
 
 def _router(chain: RouterRunnable[Any], key: str | None, mark: Mark) -> Marked:
     marked = {name: mark(each, key) for name, each in chain.runnables.items()}
     update = {"runnables": {name: each.chain for name, each in marked.items()}}
-    return _agreed(chain, update, list(marked.values()))
-
-
-def _agreed(chain: Any, update: dict[str, Any], options: Sequence[Marked]) -> Marked:
-    """Mark a chain that has one of several speak, if what they say is read in one manner."""
-    speeches = [option.speech for option in options]
-    rules: list[Speaks] = []
-    for speech in speeches:
-        rules += [] if speech.speaks in rules else [speech.speaks]
-    common = replace(
-        speeches[0],
-        speaks=rules[0] if len(rules) == 1 else AnyOf(tuple(rules)),
-        places=_union([speech.places for speech in speeches]),
-        has_tools=any(speech.has_tools for speech in speeches),
-        is_agent=any(speech.is_agent for speech in speeches),
-        returns_documents=any(speech.returns_documents for speech in speeches),
-    )
-    if len({(speech.prefix, speech.cut, speech.strip) for speech in speeches}) > 1:
-        return Marked(chain, replace(common, speaks=nobody, prefix=None, cut=None, strip=False))
-    return Marked(chain.model_copy(update=update), common)
-
-
-def _union(places: Sequence[Places]) -> tuple[tuple[str, ...], ...]:
-    """Return where the answer of any of several chains is, level by level."""
-    levels = zip_longest(*places, fillvalue=())
-    return tuple(tuple(dict.fromkeys(chained.from_iterable(level))) for level in levels)
+    return agreed(chain, update, list(marked.values()))
 
 
 RUNNABLES: Markers = {

@@ -123,7 +123,7 @@ class TokenHandler(ChainHandler):
         if utterance.may_call_tools and is_tool_call(chunk):
             utterance.hold = inf  # nothing more goes before it is known what the run ends in
         if text := token_text(token, chunk):
-            await self._utter(run_id, utterance, utterance.hear(text))
+            await self._utter(run_id, utterance.hear(text))
 
     async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left of the run's text, or take it back if it called a tool."""
@@ -136,7 +136,7 @@ class TokenHandler(ChainHandler):
             if self._floor == run_id:
                 await self._retract(len(self._sent))
             return
-        await self._utter(run_id, utterance, utterance.finish(result_text(response)))
+        await self._utter(run_id, utterance.finish(result_text(response)))
         self._utterances.pop(run_id, None)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -193,7 +193,7 @@ class TokenHandler(ChainHandler):
 
     async def hear(self, run_id: UUID, text: str) -> None:
         """Take text that the chain itself put out, as its run `run_id`."""
-        await self._utter(run_id, None, [text])
+        await self._utter(run_id, [text])
 
     # -- one run's text --------------------------------------------------------------------
 
@@ -219,9 +219,7 @@ class TokenHandler(ChainHandler):
 
     # -- what is sent ----------------------------------------------------------------------
 
-    async def _utter(
-        self, run_id: UUID, utterance: Utterance | None, tokens: Sequence[str]
-    ) -> None:
+    async def _utter(self, run_id: UUID, tokens: Sequence[str]) -> None:
         if tokens and await self._take_floor(run_id):
             for token in tokens:
                 await self._say(token)
