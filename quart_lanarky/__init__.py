@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import ChainTypeError, ConfigurationError, InputError, LanarkyError
+from .errors import ChainTypeError, ConfigurationError, InputError, InputTooLargeError, LanarkyError
 from .events import Event
 from .extension import LanarkyExtension
 from .responses import EventStreamResponse
@@ -21,6 +21,7 @@ __all__ = [
     "EventStream",
     "EventStreamResponse",
     "InputError",
+    "InputTooLargeError",
     "LanarkyError",
     "LanarkyExtension",
     "Run",

@@ -6,6 +6,7 @@
     ├── ConfigurationError     what the developer of the app did wrong (also a ValueError)
     │   └── ChainTypeError     no chain where one was expected (also a TypeError)
     └── InputError             what the client sent wrong (also werkzeug's BadRequest: status 400)
+        └── InputTooLargeError it sent too much (status 413)
 
 The two branches never mix: a ``ConfigurationError`` is for the log and reaches the client as
 status 500 without its text; an ``InputError`` is for the client and names what to send instead.
@@ -17,9 +18,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import BadRequest
 
-__all__ = ["ChainTypeError", "ConfigurationError", "InputError", "LanarkyError"]
+__all__ = [
+    "ChainTypeError",
+    "ConfigurationError",
+    "FieldProblem",
+    "InputError",
+    "InputProblem",
+    "InputTooLargeError",
+    "LanarkyError",
+]
 
 
 class LanarkyError(Exception):
@@ -32,6 +42,25 @@ class ConfigurationError(LanarkyError, ValueError):
 
 class ChainTypeError(ConfigurationError, TypeError):
     """A factory returned, or ``add_chain`` was given, something that is not a chain."""
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str = Field(description="The name of the field; dots lead to what is inside it.")
+    message: str = Field(description="What is wrong with it.")
+
+
+class InputProblem(BaseModel):
+    """What is wrong with the request; nothing was run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status_code: int = Field(description="The status code of this response.")
+    detail: str = Field(description="What is wrong, in one sentence for people.")
+    errors: list[FieldProblem] = Field(description="The same for each wrong field, if any is.")
 
 
 class InputError(LanarkyError, BadRequest):
@@ -51,10 +80,17 @@ class InputError(LanarkyError, BadRequest):
         super().__init__(self.detail)
 
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
-        """Return the JSON body of the answer."""
-        errors = [{"field": name, "message": text} for name, text in self.fields.items()]
-        return json.dumps({"status_code": self.code, "detail": self.detail, "errors": errors})
+        """Return the JSON body of the answer: an `InputProblem`."""
+        errors = [FieldProblem(field=name, message=text) for name, text in self.fields.items()]
+        problem = InputProblem(status_code=self.code, detail=self.detail, errors=errors)
+        return json.dumps(problem.model_dump())
 
     def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
         """Return the headers of the answer: JSON, where werkzeug would say HTML."""
         return [("Content-Type", "application/json")]
+
+
+class InputTooLargeError(InputError):
+    """The client sent more than the app takes (Quart's `MAX_CONTENT_LENGTH`): status 413."""
+
+    code = 413

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from .errors import ConfigurationError
 
@@ -58,48 +58,53 @@ def check_mode(mode: str) -> Mode:
 
 
 class _Payload(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")  # no field that the documents lack
 
 
 class CompletionData(_Payload):
     """One token of the answer."""
 
-    token: str
+    token: str = Field(description="Some more text of the answer.")
 
 
 class RetractData(_Payload):
-    """How many of the last tokens turned out not to be the answer: take them back."""
+    """The last tokens turned out not to be the answer: take them back."""
 
-    tokens: int
+    tokens: int = Field(ge=1, description="How many of the last `completion` events to take back.")
 
 
 class SourceDocument(_Payload):
     """One document that the answer rests on."""
 
-    page_content: str
-    metadata: dict[str, JsonValue]
-    id: str | None
-    type: str
+    page_content: str = Field(description="The text.")
+    metadata: dict[str, JsonValue] = Field(description="What its owner noted about it.")
+    id: str | None = Field(description="Its id, if it has one.")
+    type: str = Field(description="What kind of object it is, such as `Document`.")
 
 
 class SourceDocumentsData(_Payload):
-    """The documents that the answer rests on, best first; empty when nothing was found."""
+    """The documents that the answer rests on."""
 
-    source_documents: list[SourceDocument]
+    source_documents: list[SourceDocument] = Field(
+        description="Best first, each once; empty when nothing was found."
+    )
 
 
 class ErrorData(_Payload):
     """Why there is no (complete) answer, in HTTP's terms."""
 
-    status_code: int
-    detail: str
+    status_code: int = Field(description="A status code of HTTP, such as 500.")
+    detail: str = Field(description="The reason, for people.")
 
 
 class EndData(_Payload):
-    """The last event of a stream: the id under which the server logs the run, and its cost."""
+    """The stream is complete."""
 
-    run_id: str
-    usage: dict[str, JsonValue] | None
+    run_id: str = Field(description="The id under which the server logged this run.")
+    usage: dict[str, JsonValue] | None = Field(
+        description="What the run cost, such as `input_tokens` and `output_tokens`; null where "
+        "the model does not say."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Self
+from typing import Any
 from weakref import WeakSet
 
-from quart import Blueprint, Quart, current_app
+from quart import Blueprint, Quart
 
-from .errors import ConfigurationError
-from .events import Mode, check_mode
-from .streams import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
+from .schema.commands import commands_for
+from .schema.documents import Documents
+from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
 
-__all__ = ["EXTENSION_KEY", "LanarkyExtension", "Settings"]
-
-EXTENSION_KEY = "QUART_LANARKY"
-"""The key in `app.extensions`, and with `_` the prefix of the settings in `app.config`."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of an app, read from `app.config["QUART_LANARKY_…"]`.
-
-    Args:
-        default_mode: The mode of routes that name none: `"json"` or `"text"`.
-        flush_interval: The flush window in seconds; 0 sends every batch as soon as it can.
-        buffer_events: How many events of a run may wait for its client.
-        max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
-
-    Raises:
-        ConfigurationError: A setting has a value that makes no sense.
-    """
-
-    default_mode: Mode = "json"
-    flush_interval: float = DEFAULT_FLUSH_INTERVAL
-    buffer_events: int = DEFAULT_BUFFER_EVENTS
-    max_queued_turns: int = 8
-
-    def __post_init__(self) -> None:
-        """Check the values, so that a wrong one is found at start-up."""
-        check_mode(self.default_mode)
-        for name, least in (("flush_interval", 0), ("buffer_events", 1), ("max_queued_turns", 0)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(
-                    f"{_KEYS[name]} must be at least {least}, not {getattr(self, name)}"
-                )
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read the settings; those that `config` lacks have their defaults."""
-        return cls(**{name: config[key] for name, key in _KEYS.items() if key in config})
-
-
-_KEYS = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in fields(Settings)}
+__all__ = ["LanarkyExtension"]
 
 
 class LanarkyExtension:
@@ -83,10 +42,11 @@ class LanarkyExtension:
             ConfigurationError: A setting has a value that makes no sense.
         """
         settings = Settings.from_config(app.config)
-        for name, key in _KEYS.items():
+        for name, key in SETTING_KEYS.items():
             app.config.setdefault(key, getattr(settings, name))
         app.extensions[EXTENSION_KEY] = self
         self._apps.add(app)
+        _document(app)
         for blueprint in self._blueprints:
             app.register_blueprint(blueprint)
 
@@ -112,14 +72,19 @@ class LanarkyExtension:
         return blueprint
 
 
-def current_settings() -> Settings:
-    """Return the settings of the current app.
+def _document(app: Quart) -> None:
+    """Have the app describe itself from the first time on that it is used.
 
-    Raises:
-        ConfigurationError: The app was not set up with the extension.
+    No earlier: the user may yet set up quart-schema, before or after this extension.
     """
-    if EXTENSION_KEY not in current_app.extensions:
-        raise ConfigurationError(
-            "this app has chain routes but not the extension: call LanarkyExtension(app)"
-        )
-    return Settings.from_config(current_app.config)
+    documents = Documents(app)
+    if (schema := app.extensions.get("QUART_SCHEMA")) is not None:
+        documents.stand_in_front(schema)
+    app.cli.add_command(commands_for(documents))
+    serve: Any = app.asgi_app
+
+    async def settle_and_serve(scope: Any, receive: Any, send: Any) -> None:
+        documents.settle()
+        await serve(scope, receive, send)
+
+    app.asgi_app = settle_and_serve  # type: ignore[method-assign]  # as Quart documents it

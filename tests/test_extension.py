@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableLambda
 from quart import Quart
 
 from quart_lanarky import ChainTypeError, ConfigurationError, LanarkyExtension, stream_chain
-from quart_lanarky.extension import Settings, current_settings
+from quart_lanarky.settings import Settings, current_settings
 from tests.adapters.test_chains import LCEL
 
 
@@ -39,6 +39,7 @@ def test_settings_have_defaults_that_the_app_can_see_and_override() -> None:
         "QUART_LANARKY_FLUSH_INTERVAL": 0.01,
         "QUART_LANARKY_BUFFER_EVENTS": 256,
         "QUART_LANARKY_MAX_QUEUED_TURNS": 8,
+        "QUART_LANARKY_OPENAPI_VERSION": "3.2.0",
     }
 
 
@@ -49,6 +50,7 @@ def test_settings_have_defaults_that_the_app_can_see_and_override() -> None:
         ("FLUSH_INTERVAL", -1),
         ("BUFFER_EVENTS", 0),
         ("MAX_QUEUED_TURNS", -1),
+        ("OPENAPI_VERSION", "3.0.3"),
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_the_app_from_starting(
@@ -56,7 +58,7 @@ def test_a_setting_that_makes_no_sense_stops_the_app_from_starting(
 ) -> None:
     app = Quart(__name__)
     app.config[f"QUART_LANARKY_{setting}"] = value
-    with pytest.raises(ConfigurationError, match=r"mode must be|must be at least"):
+    with pytest.raises(ConfigurationError, match=r"mode must be|must be at least|must be one of 3\.2\.0, 3\.1\.0"):
         LanarkyExtension(app)
 
 

@@ -92,7 +92,7 @@ def test_the_quickstart_is_as_short_as_it_looks() -> None:
 
 def test_the_handlers_and_settings_of_the_readme_are_all_there_are() -> None:
     from quart_lanarky.adapters.langchain import callbacks
-    from quart_lanarky.extension import Settings
+    from quart_lanarky.settings import Settings
 
     named = set(re.findall(r"`(\w+CallbackHandler)`", README))
     aliases = {name for name in callbacks.__all__ if "SourceDocuments" in name}

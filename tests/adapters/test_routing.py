@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from quart_lanarky import stream_chain
-from quart_lanarky.adapters.langchain.routing import ChainOptions, _Options, chain_blueprint
+from quart_lanarky.adapters.langchain.options import ChainOptions, RouteOptions
+from quart_lanarky.adapters.langchain.routing import chain_blueprint
 from quart_lanarky.errors import ConfigurationError
 
 
@@ -37,7 +38,7 @@ def test_an_option_that_is_misspelt_is_an_error() -> None:
 
 
 def test_the_options_of_the_signature_are_those_that_are_taken() -> None:
-    assert set(ChainOptions.__annotations__) == set(_Options.__dataclass_fields__)
+    assert set(ChainOptions.__annotations__) == set(RouteOptions.__dataclass_fields__)
 
 
 def test_a_parameter_that_cannot_come_from_a_request_is_the_developers_error() -> None:

@@ -67,6 +67,7 @@ WRAPPED = "input"
 def _adapter(hints: dict[str, Any]) -> TypeAdapter[Any]:
     """Make a TypedDict whose fields go by their own names, whatever alias a type brings."""
     config = ConfigDict(
+        title="",  # the name that is chosen below says nothing
         extra="forbid",
         arbitrary_types_allowed=True,
         validate_by_alias=False,
@@ -309,14 +310,19 @@ class Fields:
         """Return the same fields but for some, which come from elsewhere than the client."""
         return Fields({name: hint for name, hint in self.hints.items() if name not in names})
 
-    def _named(self, text: str) -> dict[str, Any]:
-        """Give a bare text to the only field, or the only required one."""
+    @property
+    def text_field(self) -> str | None:
+        """The field that a bare text is for: the only one, or the only required one."""
         required = [name for name, hint in self.hints.items() if is_required(hint)]
         names = required or list(self.hints)
-        if len(names) != 1:
+        return names[0] if len(names) == 1 else None
+
+    def _named(self, text: str) -> dict[str, Any]:
+        """Give a bare text to its field."""
+        if self.text_field is None:
             inputs = ", ".join(self.hints) or "an object of any fields"
             raise InputError(f"send a JSON object with the inputs of this chain: {inputs}")
-        return {names[0]: text}
+        return {self.text_field: text}
 
     def _value(self, name: str, values: list[str]) -> list[str] | str:
         """Return the last of several values for a field that takes one, as forms do."""

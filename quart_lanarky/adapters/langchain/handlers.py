@@ -10,9 +10,9 @@ its own chain (rule 3), at a fraction of the cost of its other ways to call a ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackHandler
@@ -21,9 +21,10 @@ from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import BaseModel, JsonValue
 
 from ... import events
-from ...events import Event, Mode, check_mode, json_event
+from ...events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
 from ...streams import EventSink, EventStream
 from .answers import distinct, documents_in, to_source_document
+from .declarations import declared_events
 from .speakers import Speech
 
 __all__ = [
@@ -49,6 +50,11 @@ class EventCallbackHandler(AsyncCallbackHandler):
         ConfigurationError: There is no such mode. It is a ValueError.
     """
 
+    events: ClassVar[Mapping[str, Any]] = {}
+    """The events that this class adds to those of its bases: their names, and the types of their
+    payloads (whatever Pydantic can describe; `str` for bare text). Documents are drawn from it,
+    and `send` holds to it."""
+
     run_inline = True
 
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
@@ -63,10 +69,11 @@ class EventCallbackHandler(AsyncCallbackHandler):
         """Send an event of your own: a str as bare text, all else as JSON.
 
         Raises:
-            TypeError, ValueError: JSON cannot express `data`.
-            ConfigurationError: `name` is empty or has a line break.
+            TypeError, ValueError: JSON cannot express `data`, or it is not what `events` says.
+            ConfigurationError: `name` is empty or has a line break, or `events` lacks it.
         """
-        await self.sink.send(Event(name, data) if isinstance(data, str) else json_event(name, data))
+        kind: Any = type(self)  # hashable, whatever mypy makes of LangChain's bases
+        await self.sink.send(declared_events(kind).make(name, data))
 
 
 class ChainHandler(EventCallbackHandler):
@@ -124,6 +131,8 @@ class ChainHandler(EventCallbackHandler):
 
 class SourceDocumentHandler(ChainHandler):
     """Sends the documents that the whole chain returns, or else those that it retrieved."""
+
+    events: ClassVar[Mapping[str, Any]] = {SOURCE_DOCUMENTS: SourceDocumentsData}
 
     def __init__(
         self,

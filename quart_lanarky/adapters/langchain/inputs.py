@@ -59,18 +59,25 @@ from .runnables import unwrap
 __all__ = ["chain_inputs"]
 
 
-def chain_inputs(chain: Runnable[Any, Any], input_model: Any = None) -> Fields:
+def chain_inputs(
+    chain: Runnable[Any, Any] | None, input_model: Any = None, declared: Any = None
+) -> Fields:
     """Return the fields of the inputs that `chain` takes.
 
     A chain whose schema cannot be drawn, or that only says that it takes a dict, is called with
     the JSON object as it is, whatever its fields.
 
     Args:
-        chain: The chain.
+        chain: The chain; None if it is not known, and the rest has to do.
         input_model: A Pydantic model that overrides what the chain says. The chain is called
             with its `model_dump()`, in which messages and documents stay what they are.
+        declared: A class of which its factory says that the chain takes it. The chain is called
+            with an instance if it says so, too; else as for `input_model`.
     """
-    return _read(chain) if input_model is None else _of_type(input_model, dump=True)
+    if input_model is not None:
+        return _of_type(input_model, dump=True)
+    own = AnyObject() if chain is None else _read(chain)
+    return own if declared is None else _agreed(own, declared)
 
 
 def _read(chain: Any) -> Fields:
@@ -92,9 +99,13 @@ def _of_binding(chain: Any) -> Fields:
 
 
 def _of_declared(chain: Any, declared: Any) -> Fields:
-    inner = _read(chain.bound)
-    takes_it = isinstance(inner, ModelFields) and inner.body is declared
-    return inner if takes_it else _of_type(declared, dump=True)
+    return _agreed(_read(chain.bound), declared)
+
+
+def _agreed(own: Fields, declared: Any) -> Fields:
+    """Return what is declared of a chain, in the form in which the chain itself takes it."""
+    takes_it = isinstance(own, ModelFields) and own.body is declared
+    return own if takes_it else _of_type(declared, dump=True)
 
 
 def _described(chain: Any) -> Fields:

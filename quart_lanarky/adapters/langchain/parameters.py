@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from types import SimpleNamespace, UnionType
@@ -19,12 +19,19 @@ from typing import (
     get_type_hints,
 )
 
+from langchain_core.runnables import Runnable
 from pydantic import BeforeValidator
 
 from ...errors import ConfigurationError
 from .fields import Fields
 
-__all__ = ["factory_name", "factory_parameters", "resolved"]
+__all__ = ["declared_chain", "factory_name", "factory_parameters", "parameter_defaults", "resolved"]
+
+
+_AROUND = (AsyncIterable, Awaitable, Iterable)
+"""What an annotation has around the chain, where a factory awaits or yields."""
+
+_IN_AND_OUT = 2
 
 
 def factory_parameters(factory: Callable[..., Any]) -> Fields:
@@ -46,6 +53,31 @@ def factory_parameters(factory: Callable[..., Any]) -> Fields:
         if parameter.default is not parameter.empty:
             hints[name] = NotRequired[hints[name]]
     return Fields(hints)
+
+
+def parameter_defaults(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of those parameters of a chain factory that have one."""
+    parameters = inspect.signature(factory).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def declared_chain(factory: Callable[..., Any]) -> tuple[Any, Any]:
+    """Return the types of input and output that a chain factory is annotated with.
+
+    They are those of `Runnable[Input, Output]`, also as what an ``async def`` returns or a
+    generator yields. Each is Any if the annotation does not say it.
+    """
+    try:
+        annotation = inspect.signature(factory).return_annotation
+        kind = resolved(factory, {"return": annotation})["return"]
+    except Exception:  # noqa: BLE001  # often it names what is imported for type checkers alone
+        return Any, Any
+    while isinstance(get_origin(kind), type) and issubclass(get_origin(kind), _AROUND):
+        kind = get_args(kind)[-1 if issubclass(get_origin(kind), Coroutine) else 0]
+    origin, args = get_origin(kind), get_args(kind)
+    if not (isinstance(origin, type) and issubclass(origin, Runnable) and len(args) == _IN_AND_OUT):
+        return Any, Any
+    return args
 
 
 def factory_name(factory: Callable[..., Any]) -> str:

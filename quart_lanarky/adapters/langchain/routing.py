@@ -6,75 +6,41 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, Final, Literal, TypedDict, Unpack, overload
+from typing import Any, Final, Literal, Unpack, overload
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from pydantic import BaseModel
 from quart import Blueprint, Response, has_websocket_context, request, websocket
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ... import sse
-from ...errors import ConfigurationError, InputError
-from ...events import Mode, check_mode
-from ...extension import Settings, current_settings
+from ...errors import InputError, InputTooLargeError
+from ...events import Mode
 from ...messages import parse_object
 from ...responses import EventStreamResponse, json_answer
+from ...schema.routes import mark_view
+from ...settings import Settings, current_settings
 from ...streams import EventStream
 from ...websockets import WebSocketSession
-from .chains import HandlerPair, plan_chain
+from .descriptions import ChainDescriber
 from .factories import ChainFactory, factory_of, open_chain
+from .fields import Fields
 from .inputs import chain_inputs
+from .options import ChainOptions, RouteOptions
 from .parameters import factory_parameters
 from .runs import ChainRun
-from .speakers import DEFAULT_HOLD_TOKENS, check_hold
 
-__all__ = ["ChainOptions", "chain_blueprint", "stream_chain"]
+__all__ = ["chain_blueprint", "stream_chain"]
 
 View = Callable[..., Awaitable[Any]]
 """Any, because one view serves both: Quart types HTTP and WebSocket views differently."""
 
 Query = MultiDict[str, str]
 
-Config = RunnableConfig | Callable[[Any], RunnableConfig | Awaitable[RunnableConfig]]
-"""A configuration for LangChain, or a function of the current request that gives one."""
-
 Side = Literal[0, 1]
 HTTP: Final = 0
 WEBSOCKET: Final = 1  # the two sides of a handler pair
-
-
-class ChainOptions(TypedDict, total=False):
-    """The options of a route; `stream_chain` says what they mean."""
-
-    mode: Mode | None
-    output_key: str | None
-    final_tag: str | None
-    hold_tokens: int | None
-    input_model: type[BaseModel] | None
-    config: Config | None
-    handlers: HandlerPair | None
-
-
-@dataclass(frozen=True)
-class _Options:
-    mode: Mode | None = None
-    output_key: str | None = None
-    final_tag: str | None = None
-    hold_tokens: int | None = DEFAULT_HOLD_TOKENS
-    input_model: type[BaseModel] | None = None
-    config: Config | None = None
-    handlers: HandlerPair | None = None
-
-    def __post_init__(self) -> None:
-        if self.mode is not None:
-            check_mode(self.mode)
-        check_hold(self.hold_tokens)
-        if self.input_model is not None and not _is_model(self.input_model):
-            raise ConfigurationError(
-                f"input_model= takes a Pydantic model, not {self.input_model!r}"
-            )
 
 
 @overload
@@ -125,10 +91,10 @@ def stream_chain(
             cannot come from a request. It is a ValueError.
         TypeError: There is no such option.
     """
-    route_options = _Options(**options)
+    route_options = RouteOptions(**options)
     if factory is None:
         return functools.partial(_view, options=route_options)
-    return _view(factory, options=route_options)
+    return _view(factory, route_options)
 
 
 def chain_blueprint(
@@ -149,31 +115,33 @@ def chain_blueprint(
     Raises:
         ChainTypeError: `chain` is neither a chain nor callable.
     """
-    view = stream_chain(**options)(factory_of(chain))
     words = re.sub(r"\W+", "_", rule).strip("_") or "root"
+    view = _view(factory_of(chain), RouteOptions(**options), words)
     blueprint = Blueprint(name or f"chain_{words}", __name__)
     blueprint.add_url_rule(rule, "stream", view, methods=["GET", "POST"])
     blueprint.add_websocket(rule.rstrip("/") + "/ws", "websocket", view)
     return blueprint
 
 
-def _view(factory: ChainFactory, *, options: _Options) -> View:
-    route = _ChainRoute(factory, options)
+def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None) -> View:
+    route = _ChainRoute(factory, options, label or str(getattr(factory, "__name__", "")))
 
     @functools.wraps(factory)
     async def view(**path: Any) -> Response | None:
         return await (route.talk(path) if has_websocket_context() else route.respond(path))
 
+    mark_view(view, route.describer)
     return view
 
 
 class _ChainRoute:
     """What a route knows before any request: how its chain is made. Nothing here changes."""
 
-    def __init__(self, factory: ChainFactory, options: _Options) -> None:
+    def __init__(self, factory: ChainFactory, options: RouteOptions, label: str) -> None:
         self._factory = factory
         self._parameters = factory_parameters(factory)
         self._options = options
+        self.describer = ChainDescriber(factory, self._parameters, options, label)
 
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
@@ -218,7 +186,8 @@ class _ChainRoute:
         config = await self._config(asking)
         chain = await open_chain(self._factory, parameters, stack)
         source = f"the route {asking.url_rule}"
-        return _ChainService(chain, self._options, settings, side, config, source)
+        inputs = chain_inputs(chain, self._options.input_model, self.describer.declared_input)
+        return _ChainService(chain, inputs, self._options, settings, side, config, source)
 
     async def _config(self, asking: Any) -> RunnableConfig | None:
         config = self._options.config
@@ -232,7 +201,8 @@ class _ChainService:
     def __init__(
         self,
         chain: Runnable[Any, Any],
-        options: _Options,
+        inputs: Fields,
+        options: RouteOptions,
         settings: Settings,
         side: Side,
         config: RunnableConfig | None,
@@ -240,14 +210,8 @@ class _ChainService:
     ) -> None:
         self.settings = settings
         self.mode: Mode = options.mode or settings.default_mode
-        self.inputs = chain_inputs(chain, options.input_model)
-        plan = plan_chain(
-            chain,
-            output_key=options.output_key,
-            final_tag=options.final_tag,
-            hold_tokens=options.hold_tokens,
-            handlers=options.handlers,
-        )
+        self.inputs = inputs
+        plan = options.plan_for(chain)
         self._handlers = [pair[side] for pair in plan.pairs]
         self._new_run = functools.partial(
             ChainRun, plan, mode=self.mode, config=config, source=source
@@ -267,14 +231,14 @@ class _ChainService:
         return self._new_run(inputs, handlers, stream)
 
 
-def _is_model(candidate: Any) -> bool:
-    return isinstance(candidate, type) and issubclass(candidate, BaseModel)
-
-
 async def _json_body() -> str | bytes:
     if not request.is_json:
         raise InputError("send the inputs as JSON, with the header Content-Type: application/json")
-    return await request.get_data()
+    try:
+        return await request.get_data()
+    except RequestEntityTooLarge:
+        limit = request.max_content_length
+        raise InputTooLargeError(f"send no more than {limit} bytes") from None
 
 
 def _wants_json() -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
 from ... import events
-from ...events import Mode
+from ...events import COMPLETION, RETRACT, CompletionData, Mode, RetractData
 from ...streams import EventSink
 from .answers import (
     INTERRUPT,
@@ -58,6 +58,8 @@ class TokenHandler(ChainHandler):
     something else in the end, what was sent is taken back by a `retract` event. If two speak
     at once, neither does, and the output goes.
     """
+
+    events: ClassVar[Mapping[str, Any]] = {COMPLETION: CompletionData, RETRACT: RetractData}
 
     def __init__(
         self,

@@ -1,0 +1,83 @@
+"""What a handler's class says that it sends: its events, with the types of their payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from pydantic import BaseModel, JsonValue, TypeAdapter
+
+from ...errors import ConfigurationError
+from ...events import COMPLETION, END, ERROR, RETRACT, SOURCE_DOCUMENTS, Event, json_event
+
+__all__ = ["DeclaredEvents", "declared_events"]
+
+_OURS: Final = frozenset({COMPLETION, RETRACT, SOURCE_DOCUMENTS, ERROR, END})
+
+_NOBODYS: Final = ("quart_lanarky", "langchain_core", "builtins", "abc", "typing")
+"""The packages whose classes send nothing of a user's own."""
+
+
+class DeclaredEvents:
+    """The events that a class of handlers declares in `events`, its bases' among them.
+
+    Args:
+        handler: The class.
+
+    Attributes:
+        types: The types of the payloads by the names of the events.
+        are_all: Whether it sends no others. A user's class that declares nothing may send
+            anything.
+    """
+
+    def __init__(self, handler: type) -> None:
+        declared = [events_of for kind in handler.__mro__ if (events_of := _declared_by(kind))]
+        users = [kind for kind in handler.__mro__ if _is_users(kind)]
+        self._handler = handler.__name__
+        self._is_binding = any(_declared_by(kind) is not None for kind in users)
+        self.are_all = self._is_binding or not users
+        self.types: dict[str, Any] = {}
+        for events in reversed(declared):
+            self.types |= events
+
+    def make(self, name: str, data: str | BaseModel | JsonValue) -> Event:
+        """Make an event: of a str bare text, of all else JSON, and of the declared type.
+
+        Raises:
+            TypeError, ValueError: JSON cannot express `data`, or it is not of the type.
+            ConfigurationError: A user's class declares its events, and this one is not there.
+        """
+        if name in _OURS or not self._is_binding:
+            return Event(name, data) if isinstance(data, str) else json_event(name, data)
+        if name not in self.types:
+            raise ConfigurationError(
+                f"{self._handler} sends {name!r}, which its `events` do not name; the documents "
+                "are drawn from them"
+            )
+        adapter = _adapter(self.types[name])
+        payload = adapter.validate_python(data)
+        if self.types[name] is str:
+            return Event(name, payload)
+        return json_event(name, adapter.dump_python(payload, mode="json", by_alias=True))
+
+
+@cache
+def declared_events(handler: Any) -> DeclaredEvents:
+    """Return what a class of handlers declares."""
+    return DeclaredEvents(handler)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _declared_by(kind: type) -> Mapping[str, Any] | None:
+    """Return what a class itself declares; None if that is nothing."""
+    events = vars(kind).get("events")
+    return events if isinstance(events, Mapping) else None
+
+
+def _is_users(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] not in _NOBODYS

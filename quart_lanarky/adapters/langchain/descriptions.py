@@ -1,0 +1,143 @@
+"""What a chain route says of itself, for the documents.
+
+A factory is called for it only if nothing else says what its chain takes: neither `input_model=`
+nor the model in `-> Runnable[Model, ...]`. It is called as for a request, but outside of any, and
+not if it has parameters that only a request can give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import is_dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from langchain_core.runnables import Runnable
+from pydantic import BaseModel
+
+from ...events import SOURCE_DOCUMENTS, Mode
+from ...schema.routes import RouteDescription
+from .answers import to_json
+from .chains import HandlerFactory
+from .declarations import declared_events
+from .factories import ChainFactory, open_chain
+from .fields import Fields, is_required
+from .handlers import SourceDocumentHandler
+from .inputs import chain_inputs
+from .options import RouteOptions
+from .outputs import answer_type, described, may_retrieve
+from .parameters import declared_chain, parameter_defaults
+from .tokens import TokenHandler
+
+__all__ = ["ChainDescriber"]
+
+_UNKNOWN_INPUTS = "What its inputs are called could not be seen when this document was drawn."
+
+
+class ChainDescriber:
+    """Describes the routes of one chain factory.
+
+    Args:
+        factory: The chain factory.
+        parameters: Its parameters.
+        options: The options of the route.
+        name: What the documents are to call it.
+    """
+
+    def __init__(
+        self, factory: ChainFactory, parameters: Fields, options: RouteOptions, name: str
+    ) -> None:
+        names = (name, f"chain_{name}", "chain")  # of a lambda, say, or of a rule such as /2
+        self.label = next(candidate for candidate in names if candidate.isidentifier())
+        self._factory = factory
+        self._parameters = parameters
+        self._options = options
+
+    @cached_property
+    def declared_input(self) -> Any:
+        """The class that the chain takes according to its factory's annotation, or None.
+
+        Only a Pydantic model or a dataclass says enough: of the state of a graph, as a TypedDict,
+        most fields are not the client's.
+        """
+        kind, _ = declared_chain(self._factory)
+        says_enough = isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind))
+        return kind if says_enough else None
+
+    async def examine(self) -> Runnable[Any, Any] | None:
+        """Return the chain, made for this once, or None if it need not or cannot be made.
+
+        Raises:
+            Exception: Whatever the factory raises, which may need a request or a secret.
+        """
+        is_declared = self._options.input_model or self.declared_input
+        if is_declared or any(map(is_required, self._parameters.hints.values())):
+            return None
+        async with AsyncExitStack() as stack:
+            return await open_chain(self._factory, {}, stack)
+
+    def describe(
+        self, chain: Runnable[Any, Any] | None, *, over_websocket: bool, default_mode: Mode
+    ) -> RouteDescription:
+        """Describe the route on one transport.
+
+        Args:
+            chain: The chain, if it is known.
+            over_websocket: Whether on a WebSocket.
+            default_mode: The mode of routes that name none.
+        """
+        inputs = chain_inputs(chain, self._options.input_model, self.declared_input)
+        handlers = self._handlers(chain, over_websocket=over_websocket)
+        declared = [declared_events(_class_of(handler)) for handler in handlers or _ANY_CHAINS]
+        events = {name: kind for each in declared for name, kind in each.types.items()}
+        if self._options.handlers is None and chain is not None and not may_retrieve(chain):
+            events.pop(SOURCE_DOCUMENTS, None)
+        return RouteDescription(
+            mode=self._options.mode or default_mode,
+            parameters=self._parameters.adapter,
+            body=inputs.adapter,
+            output=self._output(chain),
+            events=events,
+            defaults=self._defaults(),
+            text_input=inputs.text_field,
+            takes_other_inputs=not inputs.is_known,
+            sends_other_events=not all(each.are_all for each in declared),
+            handlers=tuple(_class_of(handler).__name__ for handler in handlers),
+            notes=() if chain is not None or inputs.is_known else (_UNKNOWN_INPUTS,),
+        )
+
+    def _handlers(
+        self, chain: Runnable[Any, Any] | None, *, over_websocket: bool
+    ) -> list[HandlerFactory]:
+        if chain is not None:
+            pairs = self._options.plan_for(chain).pairs
+        else:
+            pairs = () if self._options.handlers is None else (self._options.handlers,)
+        return [pair[over_websocket] for pair in pairs]
+
+    def _output(self, chain: Runnable[Any, Any] | None) -> Any:
+        if self._options.output_key is not None:
+            return Any
+        known = Any if chain is None else answer_type(chain)
+        return described(declared_chain(self._factory)[1]) if known is Any else known
+
+    def _defaults(self) -> Mapping[str, Any]:
+        return {name: to_json(value) for name, value in parameter_defaults(self._factory).items()}
+
+
+_ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
+"""What sends all that any chain's own handlers may send."""
+
+
+def _class_of(handler: HandlerFactory) -> type:
+    """Return the class of handlers that a factory makes; `object` if that cannot be told."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    return handler if isinstance(handler, type) else _Unknown
+
+
+class _Unknown:
+    """Stands for a class of somebody's own, which declares nothing."""
+
+    __module__ = ""

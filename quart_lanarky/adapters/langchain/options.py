@@ -1,0 +1,73 @@
+"""The options of a chain route."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import BaseModel
+
+from ...errors import ConfigurationError
+from ...events import Mode, check_mode
+from .chains import ChainPlan, HandlerPair, plan_chain
+from .speakers import DEFAULT_HOLD_TOKENS, check_hold
+
+__all__ = ["ChainOptions", "RouteOptions"]
+
+Config = RunnableConfig | Callable[[Any], RunnableConfig | Awaitable[RunnableConfig]]
+"""A configuration for LangChain, or a function of the current request that gives one."""
+
+
+class ChainOptions(TypedDict, total=False):
+    """The options of a route; `stream_chain` says what they mean."""
+
+    mode: Mode | None
+    output_key: str | None
+    final_tag: str | None
+    hold_tokens: int | None
+    input_model: type[BaseModel] | None
+    config: Config | None
+    handlers: HandlerPair | None
+
+
+@dataclass(frozen=True)
+class RouteOptions:
+    """The same with their defaults, checked.
+
+    Raises:
+        ConfigurationError: An option makes no sense.
+    """
+
+    mode: Mode | None = None
+    output_key: str | None = None
+    final_tag: str | None = None
+    hold_tokens: int | None = DEFAULT_HOLD_TOKENS
+    input_model: type[BaseModel] | None = None
+    config: Config | None = None
+    handlers: HandlerPair | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a wrong one is found at decoration."""
+        if self.mode is not None:
+            check_mode(self.mode)
+        check_hold(self.hold_tokens)
+        if self.input_model is not None and not _is_model(self.input_model):
+            raise ConfigurationError(
+                f"input_model= takes a Pydantic model, not {self.input_model!r}"
+            )
+
+    def plan_for(self, chain: Runnable[Any, Any]) -> ChainPlan:
+        """Find out how to serve `chain` with these options."""
+        return plan_chain(
+            chain,
+            output_key=self.output_key,
+            final_tag=self.final_tag,
+            hold_tokens=self.hold_tokens,
+            handlers=self.handlers,
+        )
+
+
+def _is_model(candidate: Any) -> bool:
+    return isinstance(candidate, type) and issubclass(candidate, BaseModel)

@@ -1,0 +1,1 @@
+"""The documents of an app: OpenAPI for its streams, AsyncAPI for its WebSockets."""

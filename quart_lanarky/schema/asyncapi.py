@@ -1,0 +1,289 @@
+"""AsyncAPI 3.0: the WebSocket routes, which OpenAPI has no words for.
+
+Each route is a channel with two operations, seen from the app: it receives messages and sends
+events. The document stands alone; nothing in it refers to the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from inspect import getdoc
+from typing import Any, Final
+
+from quart import Quart, has_request_context, request
+from quart_schema import Info
+from quart_schema.openapi import (
+    PATH_RE,
+    QUART_SCHEMA_DEPRECATED_ATTRIBUTE,
+    QUART_SCHEMA_OPERATION_ID_ATTRIBUTE,
+    QUART_SCHEMA_TAG_ATTRIBUTE,
+)
+from werkzeug.routing import Rule
+
+from ..events import Event
+from ..messages import STOP
+from ..websockets import encode
+from .components import Components, Schema
+from .envelopes import EventKind, event_kinds, frame, pascal
+from .examples import NO_EXAMPLE, example_input, example_turn, failed_turn
+from .openapi import DescribeRule
+from .routes import ServedRule, chain_rules
+
+__all__ = ["at_its_server", "draw"]
+
+_JSON: Final = "application/json"
+_TEXT: Final = "text/plain"
+_STOP_SCHEMA: Final = {
+    "type": "object",
+    "description": "Ends the turn in progress; its `end` event follows.",
+    "properties": {"event": {"type": "string", "const": STOP["event"]}},
+    "required": ["event"],
+    "additionalProperties": False,
+}
+
+
+def draw(app: Quart, info: Info, describe_rule: DescribeRule) -> dict[str, Any]:
+    """Return the AsyncAPI document of an app.
+
+    Args:
+        app: The app.
+        info: What quart-schema knows of it: the title, the version and the like.
+        describe_rule: Describes the chain route that a rule leads to.
+    """
+    components = Components()
+    document: dict[str, Any] = {
+        "asyncapi": "3.0.0",
+        "info": _info(info),
+        "defaultContentType": _JSON,
+        "channels": {},
+        "operations": {},
+    }
+    messages: dict[str, Schema] = {}
+    for served in chain_rules(app, websocket=True):
+        name = _free(_label(served), document["channels"])
+        painter = _Painter(served, name, describe_rule, components, messages)
+        document["channels"][name] = painter.channel()
+        document["operations"] |= painter.operations()
+    document["components"] = {"messages": messages, "schemas": components.added}
+    return document
+
+
+def at_its_server(document: dict[str, Any]) -> dict[str, Any]:
+    """Say which server to connect to, which is known only to a request."""
+    if not has_request_context():
+        return document
+    server = {"host": request.host, "protocol": "wss" if request.scheme == "https" else "ws"}
+    if request.root_path:
+        server["pathname"] = request.root_path
+    return {**document, "servers": {"this": server}}
+
+
+class _Painter:
+    """Describes one WebSocket route: its channel, its messages, its operations."""
+
+    def __init__(
+        self,
+        served: ServedRule,
+        name: str,
+        describe_rule: DescribeRule,
+        components: Components,
+        messages: dict[str, Schema],
+    ) -> None:
+        self._served = served
+        self._name = name
+        self._description = describe_rule(served.rule)
+        self._components = components
+        self._messages = messages
+        self._title = pascal(name)
+        self._inward = self._inward_messages()
+        self._outward = self._outward_messages()
+
+    def channel(self) -> Schema:
+        """Return the channel: where it is, and all its messages."""
+        summary, description = _texts(self._served.view)
+        channel: Schema = {
+            "address": _address(self._served.rule),
+            "title": self._name,
+            "summary": summary or f"Ask {self._served.rule.rule}",
+            "description": "\n\n".join(filter(None, [description, *self._description.notes])),
+            "messages": {n: _to("components/messages", n) for n in [*self._inward, *self._outward]},
+            "bindings": {"ws": self._handshake()},
+        }
+        if parameters := self._path_parameters():
+            channel["parameters"] = parameters
+        return {key: value for key, value in channel.items() if value != ""}
+
+    def operations(self) -> dict[str, Schema]:
+        """Return the two operations."""
+        return {
+            f"{self._name}.receive": self._operation(
+                "receive",
+                "Messages of the client",
+                "Each is a turn. Turns are answered one after the other, each ending in `end`.",
+                self._inward,
+            ),
+            f"{self._name}.send": self._operation(
+                "send", "Events of the answer", "One text frame for each event.", self._outward
+            ),
+        }
+
+    def _operation(
+        self, action: str, summary: str, description: str, messages: Iterable[str]
+    ) -> Schema:
+        operation: Schema = {
+            "action": action,
+            "channel": _to("channels", self._name),
+            "summary": summary,
+            "description": description,
+            "messages": [_to(f"channels/{self._name}/messages", name) for name in messages],
+        }
+        if _marked(self._served, QUART_SCHEMA_DEPRECATED_ATTRIBUTE):
+            operation["description"] += " Deprecated."
+        if tags := _tags(self._served):
+            operation["tags"] = [{"name": tag} for tag in tags]
+        return operation
+
+    def _parameters(self) -> Schema:
+        return self._components.of(self._description.parameters, "validation")
+
+    def _path_parameters(self) -> Schema:
+        known = self._parameters().get("properties", {})
+        return {
+            name: {"description": known.get(name, {}).get("description", "A part of the path.")}
+            for name in sorted(self._served.rule.arguments)
+        }
+
+    def _handshake(self) -> Schema:
+        """Describe the query string of the handshake."""
+        schema = self._parameters()
+        inside = self._served.rule.arguments
+        defaults = self._description.defaults
+        properties = {
+            name: {**value, "default": defaults[name]} if name in defaults else value
+            for name, value in schema.get("properties", {}).items()
+            if name not in inside
+        }
+        if not properties:
+            return {"method": "GET"}
+        query: Schema = {"type": "object", "properties": properties}
+        if required := [name for name in schema.get("required", ()) if name not in inside]:
+            query["required"] = required
+        return {"method": "GET", "query": query}
+
+    def _inward_messages(self) -> list[str]:
+        body = self._components.of(self._description.body, "validation")
+        example = example_input(self._description.body)
+        has_example = example is not NO_EXAMPLE
+        inputs = self._message(
+            f"{self._title}Input",
+            self._components.add(f"{self._title}Input", body),
+            "The inputs of a turn",
+            [("A turn", example)] if has_example else [],
+        )
+        names = [inputs]
+        text_input = self._description.text_input
+        if text_input is not None:
+            names.append(self._text_message(text_input))
+        stop = self._message(
+            "Stop",
+            self._components.add("Stop", _STOP_SCHEMA),
+            "Stop the turn in progress",
+            [("Stop", STOP)],
+        )
+        return [*names, stop]
+
+    def _text_message(self, text_input: str) -> str:
+        summary = f"A text that does not start with a brace: the input `{text_input}`"
+        schema = {"type": "string", "description": f"{summary}.", "pattern": r"^\s*([^\s{]|$)"}
+        return self._message(
+            f"{self._title}Text",
+            self._components.add("Text", schema),
+            summary,
+            [("A turn", "What is a token?")],
+            content_type=_TEXT,
+        )
+
+    def _outward_messages(self) -> list[str]:
+        """Name the messages of the events, each with those of the example turns that are its."""
+        turns = [*example_turn(self._description), *failed_turn(self._description)]
+        return [self._event_message(kind, turns) for kind in event_kinds(self._description)]
+
+    def _event_message(self, kind: EventKind, turns: list[Event]) -> str:
+        examples = [
+            (f"A frame of `{kind.name}`", json.loads(encode(event)))
+            for event in turns
+            if event.name == kind.name
+        ]
+        reference = frame(kind, self._components)
+        name = reference["$ref"].rpartition("/")[2].removesuffix("Frame")
+        return self._message(name, reference, kind.description, examples[:1])
+
+    def _message(
+        self,
+        name: str,
+        payload: Schema,
+        summary: str,
+        examples: Iterable[tuple[str, Any]],
+        *,
+        content_type: str = _JSON,
+    ) -> str:
+        message: Schema = {
+            "name": name,
+            "title": name,
+            "summary": summary,
+            "contentType": content_type,
+            "payload": payload,
+            "examples": [{"summary": what, "payload": value} for what, value in examples],
+        }
+        if not message["examples"]:
+            del message["examples"]
+        while self._messages.get(name, message) != message:
+            name += "2"
+            message["name"] = message["title"] = name
+        self._messages[name] = message
+        return name
+
+
+def _label(served: ServedRule) -> str:
+    name: str = getattr(served.view, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE, served.route.label)
+    return name
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _info(info: Info) -> Schema:
+    own = info.schema(camelize=True)
+    return {key: value for key, value in own.items() if key != "summary"}
+
+
+def _to(section: str, name: str) -> Schema:
+    return {"$ref": f"#/{section}/{name}"}
+
+
+def _address(rule: Rule) -> str:
+    """Return a rule's path with its parameters in braces."""
+    return re.sub(PATH_RE, r"{\1}", rule.rule)
+
+
+def _texts(view: Any) -> tuple[str, str]:
+    summary, _, description = (getdoc(view) or "").partition("\n")
+    return summary, description.strip()
+
+
+def _marked(served: ServedRule, attribute: str) -> bool:
+    return bool(
+        getattr(served.view, attribute, False) or getattr(served.blueprint, attribute, False)
+    )
+
+
+def _tags(served: ServedRule) -> list[str]:
+    tags: set[str] = set(getattr(served.view, QUART_SCHEMA_TAG_ATTRIBUTE, ()))
+    return sorted(tags | set(getattr(served.blueprint, QUART_SCHEMA_TAG_ATTRIBUTE, ())))

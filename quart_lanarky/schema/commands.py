@@ -1,0 +1,83 @@
+"""`quart lanarky`: the documents and the chain routes of an app, without starting a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .components import Components
+from .documents import Documents
+from .routes import RouteDescription
+
+__all__ = ["commands_for"]
+
+_HEADINGS = ("PATH", "TRANSPORT", "MODE", "HANDLERS", "INPUTS")
+
+_OUTPUT = click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file."
+)
+
+
+def commands_for(documents: Documents) -> click.Group:
+    """Return the group of commands for the app that `documents` are of."""
+    group = click.Group("lanarky", help="Documents and routes of the chains of this app.")
+
+    @group.command(help="Print the OpenAPI document.")
+    @_OUTPUT
+    def openapi(output: Path | None) -> None:
+        _write(documents, documents.openapi, output)
+
+    @group.command(help="Print the AsyncAPI document of the WebSocket routes.")
+    @_OUTPUT
+    def asyncapi(output: Path | None) -> None:
+        _write(documents, documents.asyncapi, output)
+
+    @group.command(help="List the chain routes.")
+    def routes() -> None:
+        asyncio.run(documents.learn())
+        for line in _table([_HEADINGS, *_rows(documents)]):
+            click.echo(line)
+
+    return group
+
+
+def _write(documents: Documents, draw: Callable[[], dict[str, Any]], output: Path | None) -> None:
+    asyncio.run(documents.learn())
+    text = json.dumps(draw(), indent=2)
+    if output is None:
+        click.echo(text)
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+
+
+def _rows(documents: Documents) -> Iterator[Sequence[str]]:
+    for rule, description in documents.descriptions():
+        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        yield (
+            rule.rule,
+            "WebSocket" if rule.websocket else ", ".join(methods),
+            description.mode,
+            ", ".join(description.handlers) or "as fit the chain",
+            _inputs(description),
+        )
+
+
+def _inputs(description: RouteDescription) -> str:
+    """Name the inputs; those that may be missing are in brackets."""
+    schema = Components().of(description.body, "validation")
+    required = schema.get("required", ())
+    names = [n if n in required else f"[{n}]" for n in schema.get("properties", {})]
+    return ", ".join([*names, "..."] if description.takes_other_inputs else names)
+
+
+def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,124 @@
+"""The named schemas of a document, made by Pydantic and put together without a clash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+__all__ = ["Components", "Schema"]
+
+Schema = dict[str, Any]
+
+_REF: Final = "#/components/schemas/"
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's own generator, but it never fails, and repeats no name as a title."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012  # Pydantic's own declaration
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
+        """Describe as anything what JSON schema has no words for, such as a callable."""
+        return {}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Set no title that only repeats a field's name."""
+        return False
+
+
+class Components:
+    """Collects the schemas that a document names.
+
+    Args:
+        taken: The schemas that are in the document already; they are not changed, and none of
+            their names is given to anything else.
+
+    Attributes:
+        added: The schemas that were added, by their names.
+    """
+
+    def __init__(self, taken: Mapping[str, Any] | None = None) -> None:
+        self.added: dict[str, Schema] = {}
+        self._taken = dict(taken or {})
+
+    def of(self, kind: Any, mode: Literal["validation", "serialization"]) -> Schema:
+        """Return the schema of a type, or of what a TypeAdapter is for; what it names is added.
+
+        Args:
+            kind: The type.
+            mode: Whether for what is received, or for what is sent.
+        """
+        adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+        schema = adapter.json_schema(
+            mode=mode, ref_template=_REF + "{model}", schema_generator=_Generator
+        )
+        if not schema.get("title", True):
+            del schema["title"]
+        _drop_discriminators(schema)
+        definitions: dict[str, Schema] = schema.pop("$defs", {})
+        names = {name: name for name in definitions}
+        while clashes := [
+            name
+            for name, definition in definitions.items()
+            if not self._is_free(names[name], _renamed(definition, names))
+        ]:
+            names |= {name: _next_name(names[name]) for name in clashes}
+        self.added |= {names[n]: _renamed(d, names) for n, d in definitions.items()}
+        renamed: Schema = _renamed(schema, names)
+        return renamed
+
+    def add(self, name: str, schema: Schema) -> Schema:
+        """Add a schema under a name, or one like it if that is taken, and return its reference."""
+        while not self._is_free(name, schema):
+            name = _next_name(name)
+        self.added[name] = schema
+        return {"$ref": _REF + name}
+
+    def resolve(self, schema: Schema) -> Schema:
+        """Return the schema itself where `schema` is a reference to a component."""
+        name = str(schema.get("$ref", "")).removeprefix(_REF)
+        return self.added.get(name, schema)
+
+    def _is_free(self, name: str, schema: Schema) -> bool:
+        """Tell whether a name is free, or stands for the same schema already."""
+        if name in self._taken:
+            return False
+        return name not in self.added or self.added[name] == schema
+
+
+def _next_name(name: str) -> str:
+    base = name.rstrip("0123456789")
+    number = int(name[len(base) :] or 1) + 1
+    return f"{base}{number}"
+
+
+def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
+    """Return a copy of a schema whose references go by new names."""
+    if isinstance(schema, dict):
+        copy = {key: _renamed(value, names) for key, value in schema.items()}
+        name = str(copy.get("$ref", "")).removeprefix(_REF)
+        return copy | {"$ref": _REF + names[name]} if name in names else copy
+    if isinstance(schema, list):
+        return [_renamed(item, names) for item in schema]
+    return schema
+
+
+def _drop_discriminators(schema: Any) -> None:
+    """Leave out what OpenAPI has and JSON schema has not: AsyncAPI refuses it.
+
+    Nothing is lost, for each alternative says itself which constant it requires.
+    """
+    if isinstance(schema, dict):
+        if (
+            isinstance(schema.get("discriminator"), dict)
+            and "propertyName" in schema["discriminator"]
+        ):
+            del schema["discriminator"]
+        for value in schema.values():
+            _drop_discriminators(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            _drop_discriminators(item)

@@ -1,0 +1,162 @@
+"""The documents of one app: when they are drawn, and what is known by then.
+
+Nothing happens when the app is set up, for routes and `QuartSchema` may yet come. `settle` is
+called when the app is first used, whether by a server or by a command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
+from functools import wraps
+from typing import Any, Final
+
+from quart import Quart, current_app
+from quart_schema import QuartSchema, hide
+from quart_schema.typing import ResponseReturnValue
+from werkzeug.routing import Rule
+
+from ..settings import OpenAPIVersion, Settings
+from . import asyncapi
+from .openapi import ChainProvider, in_front_of
+from .pages import ASYNCAPI_ENDPOINT, add_pages
+from .routes import ChainRoute, RouteDescription, chain_rules, route_of
+
+__all__ = ["Documents"]
+
+logger = logging.getLogger(__name__)
+
+EXAMINE_TIMEOUT: Final = 5.0
+"""Seconds that a chain factory gets to make the chain that its document is drawn from."""
+
+_SCHEMA_KEY: Final = "QUART_SCHEMA"
+
+
+class Documents:
+    """The OpenAPI and the AsyncAPI document of an app.
+
+    Args:
+        app: The app.
+    """
+
+    def __init__(self, app: Quart) -> None:
+        self._app = app
+        self._provider: ChainProvider | None = None
+        self._seen: dict[ChainRoute, Any] = {}
+        self._asyncapi: tuple[int, dict[str, Any]] | None = None
+
+    def settle(self) -> None:
+        """Stand in front of the app's own OpenAPI provider, and add what else it lacks.
+
+        If the app has no quart-schema, it gets one. Calling this again does nothing.
+        """
+        if self._provider is None:
+            schema = self._app.extensions.get(_SCHEMA_KEY) or _bring_quart_schema(self._app)
+            self._provider = self.stand_in_front(schema)
+            if schema.openapi_path is not None:
+                self._add_routes(schema)
+
+    def stand_in_front(self, schema: QuartSchema) -> ChainProvider:
+        """Put a `ChainProvider` in front of the provider of a quart-schema, if none is there."""
+        provider = schema.openapi_provider
+        if not isinstance(provider, ChainProvider):
+            provider = in_front_of(provider, self._describe, self._version)
+            schema.openapi_provider = provider
+        return provider
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        self.settle()
+        assert self._provider is not None  # settled
+        return self._provider.schema()
+
+    def asyncapi(self) -> dict[str, Any]:
+        """Return the AsyncAPI document; it is drawn anew only when there are more routes."""
+        self.settle()
+        count = len(list(self._app.url_map.iter_rules()))
+        if self._asyncapi is None or self._asyncapi[0] != count:
+            info = self._app.extensions[_SCHEMA_KEY].info
+            self._asyncapi = (count, asyncapi.draw(self._app, info, self._describe))
+        return asyncapi.at_its_server(self._asyncapi[1])
+
+    def descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
+        """Yield the rules of the chain routes with their descriptions."""
+        for served in chain_rules(self._app):
+            yield served.rule, self._describe(served.rule)
+
+    async def learn(self) -> None:
+        """Look at the chains that cannot be described without, each once."""
+        routes = {served.route for served in chain_rules(self._app)} - self._seen.keys()
+        seen = await asyncio.gather(*map(self._examine, routes))
+        self._seen |= dict(zip(routes, seen, strict=True))
+
+    def _describe(self, rule: Rule) -> RouteDescription:
+        route = route_of(self._app.view_functions[rule.endpoint])
+        assert route is not None  # only chain routes are asked about
+        mode = Settings.from_config(self._app.config).default_mode
+        return route.describe(
+            self._seen.get(route), over_websocket=rule.websocket, default_mode=mode
+        )
+
+    def _version(self) -> OpenAPIVersion:
+        return Settings.from_config(self._app.config).openapi_version
+
+    async def _examine(self, route: ChainRoute) -> Any:
+        """Return what a route wants to be described with, or None if that fails.
+
+        It runs in a context of its own, without the request: what is documented must not
+        depend on who asked for the document first.
+        """
+
+        async def examine() -> Any:
+            async with self._app.app_context():
+                return await route.examine()
+
+        task = asyncio.get_running_loop().create_task(examine(), context=Context())
+        try:
+            return await asyncio.wait_for(task, EXAMINE_TIMEOUT)
+        except Exception:  # it is the user's code, and may well need a request
+            logger.warning(
+                "the documents say little about the route %r, for its chain cannot be made "
+                "without a request; declare its inputs with input_model=",
+                route.label,
+                exc_info=True,
+            )
+            return None
+
+    def _add_routes(self, schema: QuartSchema) -> None:
+        views = self._app.view_functions
+        views["openapi"] = self._informed(views["openapi"])
+        folder = str(schema.openapi_path).rpartition("/")[0]
+        view = self._informed(self._asyncapi_view)
+        self._app.add_url_rule(f"{folder}/asyncapi.json", ASYNCAPI_ENDPOINT, view)
+        add_pages(self._app, schema)
+
+    @hide
+    async def _asyncapi_view(self) -> ResponseReturnValue:
+        response: Any = current_app.json.response(self.asyncapi())
+        return response  # type: ignore[no-any-return]
+
+    def _informed(self, view: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        """Return a view that is called when all is known, drawn without blocking the loop."""
+
+        @wraps(view)
+        async def informed() -> Any:
+            await self.learn()
+            await asyncio.to_thread(self.openapi)
+            return await self._app.ensure_async(view)()
+
+        return informed
+
+
+def _bring_quart_schema(app: Quart) -> QuartSchema:
+    """Set quart-schema up for an app that has not, without changing how the app speaks JSON.
+
+    Only the page of Swagger UI comes with it, for the others would be fetched from elsewhere.
+    """
+    json = app.json
+    schema = QuartSchema(app, redoc_ui_path=None, scalar_ui_path=None)
+    app.json = json
+    return schema

@@ -1,0 +1,341 @@
+"""OpenAPI: what quart-schema draws of an app, with its chain routes described in full.
+
+A `ChainProvider` stands in front of the app's own `OpenAPIProvider`, of whichever class, and
+leaves the drawing to it. Then it fills in the operations of chain routes. On other routes it
+touches nothing but what would make the whole document invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import copy
+from typing import Any, Final
+
+from quart import has_request_context, request
+from quart_schema import OpenAPIProvider
+from quart_schema.openapi import QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
+from werkzeug.routing import Rule
+
+from .. import sse
+from ..errors import InputProblem
+from ..events import ErrorData, Event, SourceDocumentsData
+from ..settings import OpenAPIVersion
+from .components import Components, Schema
+from .envelopes import EventKind, event_kinds, pascal, server_sent_event
+from .examples import NO_EXAMPLE, example_answer, example_input, example_turn, failed_turn
+from .routes import RouteDescription, route_of
+
+__all__ = ["ChainProvider", "DescribeRule", "Operation", "in_front_of"]
+
+Operation = dict[str, Any]
+
+DescribeRule = Callable[[Rule], RouteDescription]
+"""Describes the chain route that a rule leads to."""
+
+_HOW_IT_ANSWERS: Final = (
+    "Answers with a stream of server-sent events, or with one JSON document if the request has "
+    "the header `Accept: application/json`."
+)
+_STREAM: Final = "text/event-stream"
+_JSON: Final = "application/json"
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+class ChainProvider(OpenAPIProvider):
+    """Draws the document; `in_front_of` makes it from the provider that an app has."""
+
+    describe_rule: DescribeRule
+    version: Callable[[], OpenAPIVersion]
+    _rules: list[tuple[Rule, str, str]]
+    _drawn: tuple[Any, dict[str, Any]] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        """Return the document; it is drawn anew only when the app has got more routes."""
+        key = (len(list(self._app.url_map.iter_rules())), self.version())
+        if self._drawn is None or self._drawn[0] != key:
+            self._drawn = (key, self._draw())
+        return _at_its_root(self._drawn[1])
+
+    def build_paths(self, rule: Rule) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """Build the paths as the app's own provider does, and note which are of chain routes."""
+        paths, components = super().build_paths(rule)
+        if route_of(self._app.view_functions[rule.endpoint]) is not None:
+            self._rules += [(rule, path, method) for path in paths for method in paths[path]]
+        return paths, components
+
+    def _draw(self) -> dict[str, Any]:
+        self._rules = []
+        document = super().schema()
+        document["openapi"] = self.version()
+        document["paths"] = {path: dict(item) for path, item in document["paths"].items()}
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        components = Components(schemas)
+        for rule, path, method in self._rules:
+            operation = document["paths"].get(path, {}).get(method)
+            if operation is not None:
+                self._fill_in(operation, rule, method, components)
+        schemas |= components.added
+        _mend(document)
+        return document
+
+    def _fill_in(
+        self, operation: Operation, rule: Rule, method: str, components: Components
+    ) -> None:
+        view: Any = self._app.view_functions[rule.endpoint]
+        route = route_of(view)
+        assert route is not None  # build_paths has seen to it
+        description = self.describe_rule(rule)
+        if not hasattr(view, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE):
+            operation["operationId"] = f"{method}_{route.label}"
+        painter = _Painter(description, pascal(route.label), self.version(), components)
+        painter.fill_in(operation, rule, method)
+
+
+class _Painter:
+    """Fills in the operations of one route on one version of OpenAPI."""
+
+    def __init__(
+        self,
+        description: RouteDescription,
+        title: str,
+        version: OpenAPIVersion,
+        components: Components,
+    ) -> None:
+        self._description = description
+        self._title = title
+        self._has_item_schema = version == "3.2.0"
+        self._components = components
+        self._body = components.of(description.body, "validation")
+
+    def fill_in(self, operation: Operation, rule: Rule, method: str) -> None:
+        """Fill in what quart-schema cannot know; what the user documented stays."""
+        kinds = event_kinds(self._description)
+        operation.setdefault("summary", f"Ask {rule.rule}")
+        operation["description"] = self._text(operation.get("description", ""), kinds)
+        operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
+        if method != "get" and "requestBody" not in operation:
+            operation["requestBody"] = self._request_body()
+        operation["responses"] = self._responses(kinds, method) | operation.get("responses", {})
+
+    def _text(self, own: str, kinds: Iterable[EventKind]) -> str:
+        """Say in words what comes back; this is what people read first."""
+        examples = {event.name: event.data for event in example_turn(self._description)}
+        examples |= {event.name: event.data for event in failed_turn(self._description)[:1]}
+        rows = [f"| `{k.name or '…'}` | {_cell(k, examples)} | {k.when} |" for k in kinds]
+        parts = [
+            own.strip(),
+            *self._description.notes,
+            _HOW_IT_ANSWERS,
+            "\n".join(["| event | data, for example | sent |", "|---|---|---|", *rows]),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _parameters(self, own: list[Schema], rule: Rule, method: str) -> list[Schema]:
+        schema = self._components.of(self._description.parameters, "validation")
+        given = {name: self._parameter(name, schema) for name in schema.get("properties", {})}
+        for name, default in self._description.defaults.items():
+            given[name]["schema"] = {**given[name]["schema"], "default": default}
+        path = [_merged(p, given.get(p["name"])) if p["in"] == "path" else p for p in own]
+        query = [given[name] for name in given if name not in rule.arguments]
+        if method == "get":
+            query += self._inputs_in_query(set(given))
+        documented = {(p["name"], p["in"]) for p in own}
+        return [*path, *(p for p in query if (p["name"], p["in"]) not in documented)]
+
+    def _parameter(self, name: str, container: Schema) -> Schema:
+        schema = dict(container["properties"][name])
+        parameter: Schema = {"name": name, "in": "query"}
+        if "description" in schema:
+            parameter["description"] = schema.pop("description")
+        parameter["required"] = name in container.get("required", ())
+        plain = _plain_form(schema, self._components)
+        if plain is None:
+            return parameter | {"content": {_JSON: {"schema": schema}}}
+        return parameter | {"schema": plain}
+
+    def _inputs_in_query(self, parameters: set[str]) -> list[Schema]:
+        names = [name for name in self._body.get("properties", {}) if name not in parameters]
+        inputs = [self._parameter(name, self._body) for name in names]
+        if not self._description.takes_other_inputs:
+            return inputs
+        anything = {"type": "object", "additionalProperties": {"type": "string"}}
+        free = {"name": "inputs", "in": "query", "description": "Any further inputs, by name."}
+        return [*inputs, {**free, "required": False, "schema": anything, "explode": True}]
+
+    def _request_body(self) -> Schema:
+        content: Schema = {"schema": self._components.add(f"{self._title}Input", self._body)}
+        example = example_input(self._description.body)
+        if example is not NO_EXAMPLE:
+            content["example"] = example
+        return {"required": True, "content": {_JSON: content}}
+
+    def _responses(self, kinds: list[EventKind], method: str) -> Schema:
+        problem = self._json("InputProblem", self._components.of(InputProblem, "serialization"))
+        failure = self._json("ErrorData", self._components.of(ErrorData, "serialization"))
+        retry = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        responses = {
+            "200": self._answer(kinds),
+            "400": {"description": "The inputs do not fit; nothing was run.", **problem},
+            "413": {"description": "The body is too large; nothing was run.", **problem},
+            "500": {
+                "description": "The chain failed, where one document was asked for.",
+                **failure,
+            },
+            "503": {
+                "description": "The server takes no more requests now; try again later.",
+                "headers": {"Retry-After": retry},
+                **failure,
+            },
+        }
+        if method == "get":
+            del responses["413"]
+        return responses
+
+    def _json(self, name: str, schema: Schema) -> Schema:
+        return {"content": {_JSON: {"schema": self._components.add(name, schema)}}}
+
+    def _answer(self, kinds: Iterable[EventKind]) -> Schema:
+        event = self._components.add(
+            f"{self._title}Event",
+            {
+                "description": "One event of the stream.",
+                "oneOf": [server_sent_event(kind, self._components) for kind in kinds],
+            },
+        )
+        return {
+            "description": "The answer: as it comes, or in one document.",
+            "content": {_STREAM: self._stream(event), _JSON: self._document()},
+        }
+
+    def _stream(self, event: Schema) -> Schema:
+        answers = {
+            "answer": ("An answer", example_turn(self._description)),
+            "failure": ("A chain that fails", failed_turn(self._description)),
+        }
+        if not self._has_item_schema:
+            return {"schema": event}
+        examples = {
+            name: {"summary": summary, "serializedValue": _bytes(turn)}
+            for name, (summary, turn) in answers.items()
+        }
+        return {"itemSchema": event, "examples": examples}
+
+    def _document(self) -> Schema:
+        output = self._components.of(self._description.output, "serialization")
+        properties = {"output": {"description": "The answer.", **output}}
+        documents = self._components.of(SourceDocumentsData, "serialization")["properties"]
+        if "source_documents" in self._description.events:
+            properties |= documents
+        schema = {
+            "type": "object",
+            "description": "The answer in one document.",
+            "properties": properties,
+            "required": ["output"],
+            "additionalProperties": False,
+        }
+        content = {"schema": self._components.add(f"{self._title}Answer", schema)}
+        example = example_answer(self._description)
+        return content if example is None else content | {"example": example}
+
+
+def in_front_of(
+    provider: OpenAPIProvider, describe_rule: DescribeRule, version: Callable[[], OpenAPIVersion]
+) -> ChainProvider:
+    """Return a `ChainProvider` that is in all else what `provider` is.
+
+    Args:
+        provider: The provider that an app has, of quart-schema's class or one derived from it.
+        describe_rule: Describes the chain route that a rule leads to.
+        version: Tells which version the document is to have.
+    """
+    own = type(provider)
+    combined: Any = copy(provider)
+    combined.__class__ = type(f"Chain{own.__name__}", (ChainProvider, own), {})
+    combined.describe_rule = describe_rule
+    combined.version = version
+    result: ChainProvider = combined
+    return result
+
+
+def _at_its_root(document: dict[str, Any]) -> dict[str, Any]:
+    """Say where the app is mounted, which is known only to a request."""
+    root = request.root_path if has_request_context() else ""
+    if not root or document.get("servers"):
+        return document
+    return {**document, "servers": [{"url": root}]}
+
+
+def _bytes(turn: Iterable[Event]) -> str:
+    return b"".join(map(sse.encode, turn)).decode()
+
+
+def _cell(kind: EventKind, examples: dict[str, str]) -> str:
+    if kind.is_empty:
+        return "empty"
+    data = examples.get(kind.name)
+    if data is None:
+        return "text" if kind.as_text else "JSON" if kind.name else "of the app's own"
+    return "`" + data.replace("|", "\\|") + "`"
+
+
+def _merged(documented: Schema, ours: Schema | None) -> Schema:
+    """Add to a path's parameter what the factory's annotation says of it."""
+    if ours is None:
+        return documented
+    schema = {**documented.get("schema", {}), **ours.get("schema", {})}
+    schema.pop("default", None)  # it is always given
+    return {**documented, **{k: ours[k] for k in ("description",) if k in ours}, "schema": schema}
+
+
+def _plain_form(schema: Schema, components: Components) -> Schema | None:
+    """Return the schema of a value as a query string has it, or None if it has to be JSON.
+
+    Of what can be given as a text, or as a list of texts, that form is shown.
+    """
+    siblings = {key: value for key, value in schema.items() if key != "anyOf"}
+    options = [components.resolve(option) for option in schema.get("anyOf", [schema])]
+    options = [option for option in options if option.get("type") != "null"]
+    scalars = [option for option in options if _is_scalar(option)]
+    if len(scalars) == len(options) > 1:
+        return {**siblings, "anyOf": scalars}
+    lists = [o for o in options if _is_list_of_scalars(o, components)]
+    plain = [*lists, *scalars]
+    return {**siblings, **plain[0]} if plain else None
+
+
+def _is_list_of_scalars(schema: Schema, components: Components) -> bool:
+    items = components.resolve(schema.get("items", {}))
+    return schema.get("type") == "array" and bool(items) and _is_scalar(items)
+
+
+def _is_scalar(schema: Schema) -> bool:
+    structured = schema.get("type") in ("object", "array")
+    return not structured and not schema.keys() & {"anyOf", "oneOf", "allOf"}
+
+
+def _mend(document: dict[str, Any]) -> None:
+    """Mend what makes a document invalid: routes without responses, ids that are not unique.
+
+    Strict validators also want it said where nothing is said about security.
+    """
+    document.setdefault("security", [])
+    seen: set[str] = set()
+    for item in document["paths"].values():
+        for method in _METHODS:
+            operation = item.get(method)
+            if operation is None:
+                continue
+            if not operation.get("responses"):
+                operation["responses"] = {"default": {"description": "Not documented."}}
+            if "operationId" in operation:
+                operation["operationId"] = _unique(operation["operationId"], seen)
+
+
+def _unique(name: str, seen: set[str]) -> str:
+    """Return a name that was not seen before: the same, or with a number."""
+    number, unique = 1, name
+    while unique in seen:
+        number += 1
+        unique = f"{name}_{number}"
+    seen.add(unique)
+    return unique

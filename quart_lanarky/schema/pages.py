@@ -1,0 +1,126 @@
+"""The pages that show the documents in a browser, and the scripts that they need.
+
+With the extra `docs` the scripts come from packages on this machine, and the pages ask nobody
+else for anything. Without it they come from a public delivery network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
+from quart_schema import QuartSchema, hide
+
+__all__ = ["ASYNCAPI_ENDPOINT", "add_pages"]
+
+ASYNCAPI_ENDPOINT: Final = "quart_lanarky_asyncapi"
+
+_ASSET_ENDPOINT: Final = "quart_lanarky_asset"
+_PAGE_ENDPOINT: Final = "quart_lanarky_websockets"
+
+_OLDEST_SWAGGER_UI: Final = (5, 32)
+"""The first version of Swagger UI that can show OpenAPI 3.2."""
+
+
+class _Asset(NamedTuple):
+    """A file of a front-end package: where a Python package has it, and where a network does."""
+
+    package: str
+    folder: str
+    elsewhere: str
+
+
+_SWAGGER_UI: Final = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.32.0/"
+_VIEWER: Final = "https://cdn.jsdelivr.net/npm/asyncapi-viewer@2.1.1/dist/"
+_ASSETS: Final = {
+    "swagger-ui-bundle.js": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
+    "swagger-ui.css": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
+    "asyncapi-viewer.js": _Asset("asyncapi_viewer", "static", _VIEWER),
+}
+_SWAGGER_SETTINGS: Final = {
+    "QUART_SCHEMA_SWAGGER_JS_URL": "swagger-ui-bundle.js",
+    "QUART_SCHEMA_SWAGGER_CSS_URL": "swagger-ui.css",
+}
+
+_WEBSOCKET_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{{ title }}: WebSockets</title>
+</head>
+<body>
+  <asyncapi-viewer src="{{ document }}" sidebar></asyncapi-viewer>
+  <script type="module" src="{{ script }}"></script>
+  <noscript>This page needs JavaScript. The document itself is at {{ document }}.</noscript>
+</body>
+</html>
+"""
+
+
+def add_pages(app: Quart, schema: QuartSchema) -> None:
+    """Add the page of the WebSocket document, and give quart-schema's page scripts that fit.
+
+    Both pages are under quart-schema's `swagger_ui_path`; without one there are none.
+    """
+    page = schema.swagger_ui_path
+    if page is None:
+        return
+    base = page.rstrip("/")
+    _choose_scripts(app.config, _assets_seen_from(page))
+    app.add_url_rule(f"{base}/assets/<name>", _ASSET_ENDPOINT, _asset)
+
+    @hide
+    async def websockets() -> str:
+        script = "asyncapi-viewer.js"
+        local = url_for(_ASSET_ENDPOINT, name=script) if _folder(script) else None
+        return await render_template_string(
+            _WEBSOCKET_PAGE,
+            title=schema.info.title if schema.info else app.name,
+            document=url_for(ASYNCAPI_ENDPOINT),
+            script=local or _ASSETS[script].elsewhere + script,
+        )
+
+    app.add_url_rule(f"{base}/websockets", _PAGE_ENDPOINT, websockets)
+
+
+@hide
+async def _asset(name: str) -> Response:
+    folder = _folder(name) if name in _ASSETS else None
+    if folder is None:
+        abort(404)
+    return await send_from_directory(folder, name, cache_timeout=3600)
+
+
+def _choose_scripts(config: MutableMapping[str, Any], prefix: str) -> None:
+    """Put the scripts of Swagger UI into the settings, but for those that somebody chose."""
+    for setting, name in _SWAGGER_SETTINGS.items():
+        if _is_too_old(config[setting]):
+            local = _folder(name) is not None
+            config[setting] = prefix + name if local else _ASSETS[name].elsewhere + name
+
+
+def _assets_seen_from(page: str) -> str:
+    """Return where the assets are in a link on a page, wherever the app is mounted."""
+    last = page.rpartition("/")[2]
+    return f"{last}/assets/" if last else "assets/"
+
+
+def _is_too_old(url: str) -> bool:
+    """Tell whether a script is quart-schema's own choice, or one that shows no OpenAPI 3.2."""
+    version = re.search(r"swagger-ui(?:-dist)?[/@](\d+)\.(\d+)", url)
+    return version is not None and tuple(map(int, version.groups())) < _OLDEST_SWAGGER_UI
+
+
+def _folder(name: str) -> Path | None:
+    """Return the folder on this machine that has an asset, if one has."""
+    asset = _ASSETS[name]
+    package = find_spec(asset.package)
+    if package is None or package.origin is None:
+        return None
+    folder = Path(package.origin).parent / asset.folder
+    return folder if (folder / name).exists() else None

@@ -1,0 +1,115 @@
+"""What a chain route says of itself, so that documents can be drawn from it.
+
+An adapter puts a `ChainRoute` on the views that it makes. The marker is an attribute, as those of
+quart-schema are, so it survives decorators that use `functools.wraps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+from pydantic import TypeAdapter
+from quart import Blueprint, Quart
+from quart_schema.openapi import QUART_SCHEMA_HIDDEN_ATTRIBUTE
+from werkzeug.routing import Rule
+
+from ..events import Mode
+
+__all__ = ["ChainRoute", "RouteDescription", "ServedRule", "chain_rules", "mark_view", "route_of"]
+
+_MARK: Final = "_quart_lanarky_route"
+
+
+@dataclass(frozen=True)
+class RouteDescription:
+    """What there is to say of a route on one transport.
+
+    Attributes:
+        mode: How its tokens travel.
+        parameters: The parameters of its path and query string, as the fields of an object.
+        body: The inputs, as a JSON object.
+        output: The type of the answer in a JSON document.
+        events: The events that its handlers send, by their names, each with the type of its
+            payload; `str` is bare text.
+        defaults: The defaults of the parameters that have one.
+        text_input: The input that a bare text stands for, if there is one.
+        takes_other_inputs: Whether inputs may be sent that are not among those of `body`.
+        sends_other_events: Whether it has handlers that do not say what they send.
+        handlers: The names of its handlers' classes.
+        notes: What else a reader has to know, each a sentence.
+    """
+
+    mode: Mode
+    parameters: TypeAdapter[Any]
+    body: TypeAdapter[Any]
+    output: Any
+    events: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    text_input: str | None = None
+    takes_other_inputs: bool = False
+    sends_other_events: bool = False
+    handlers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class ChainRoute(Protocol):
+    """A route that can describe itself; adapters implement it."""
+
+    @property
+    def label(self) -> str:
+        """Its name in the documents: a Python identifier."""
+
+    async def examine(self) -> Any:
+        """Return what has to be looked at to describe the route, or None; it may call a factory.
+
+        It is called once for each app, when documents are first asked for.
+        """
+
+    def describe(self, seen: Any, *, over_websocket: bool, default_mode: Mode) -> RouteDescription:
+        """Describe the route, with what `examine` returned if it was called."""
+
+
+def mark_view(view: Any, route: ChainRoute) -> None:
+    """Note on a view which chain route it serves."""
+    setattr(view, _MARK, route)
+
+
+def route_of(view: Any) -> ChainRoute | None:
+    """Return the chain route that a view serves, if it does."""
+    route: ChainRoute | None = getattr(view, _MARK, None)
+    return route
+
+
+class ServedRule(NamedTuple):
+    """One URL rule of an app that leads to a chain route.
+
+    Attributes:
+        rule: The rule.
+        view: The view behind it, with its decorators.
+        route: The chain route.
+        blueprint: The blueprint that the view was registered with, if any.
+    """
+
+    rule: Rule
+    view: Any
+    route: ChainRoute
+    blueprint: Blueprint | None
+
+
+def chain_rules(app: Quart, *, websocket: bool | None = None) -> Iterator[ServedRule]:
+    """Yield the rules of an app's chain routes but for those that `@hide` hides.
+
+    Args:
+        app: The app.
+        websocket: Only those of WebSockets, or only those of HTTP.
+    """
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        route = route_of(view)
+        if route is None or getattr(view, QUART_SCHEMA_HIDDEN_ATTRIBUTE, False):
+            continue
+        if websocket is None or rule.websocket is websocket:
+            blueprint: Any = app.blueprints.get(rule.endpoint.rpartition(".")[0])
+            yield ServedRule(rule, view, route, blueprint)

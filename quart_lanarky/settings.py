@@ -1,0 +1,80 @@
+"""The settings of an app, all in `app.config` and all with a default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, Self, get_args
+
+from quart import current_app
+
+from .errors import ConfigurationError
+from .events import Mode, check_mode
+from .streams import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
+
+__all__ = ["EXTENSION_KEY", "SETTING_KEYS", "OpenAPIVersion", "Settings", "current_settings"]
+
+EXTENSION_KEY: Final = "QUART_LANARKY"
+"""The key in `app.extensions`, and with `_` the prefix of the settings in `app.config`."""
+
+
+OpenAPIVersion = Literal["3.2.0", "3.1.0"]
+"""The version of the OpenAPI document: only 3.2 can say what the events of a stream are."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of an app, read from `app.config["QUART_LANARKY_…"]`.
+
+    Args:
+        default_mode: The mode of routes that name none: `"json"` or `"text"`.
+        flush_interval: The flush window in seconds; 0 sends every batch as soon as it can.
+        buffer_events: How many events of a run may wait for its client.
+        max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
+        openapi_version: The version of the OpenAPI document: `"3.2.0"` or `"3.1.0"`.
+
+    Raises:
+        ConfigurationError: A setting has a value that makes no sense.
+    """
+
+    default_mode: Mode = "json"
+    flush_interval: float = DEFAULT_FLUSH_INTERVAL
+    buffer_events: int = DEFAULT_BUFFER_EVENTS
+    max_queued_turns: int = 8
+    openapi_version: OpenAPIVersion = "3.2.0"
+
+    def __post_init__(self) -> None:
+        """Check the values, so that a wrong one is found at start-up."""
+        check_mode(self.default_mode)
+        for name, least in (("flush_interval", 0), ("buffer_events", 1), ("max_queued_turns", 0)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(
+                    f"{SETTING_KEYS[name]} must be at least {least}, not {getattr(self, name)}"
+                )
+        if self.openapi_version not in get_args(OpenAPIVersion):
+            raise ConfigurationError(
+                f"{SETTING_KEYS['openapi_version']} must be one of "
+                f"{', '.join(get_args(OpenAPIVersion))}, not {self.openapi_version!r}"
+            )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read the settings; those that `config` lacks have their defaults."""
+        return cls(**{name: config[key] for name, key in SETTING_KEYS.items() if key in config})
+
+
+SETTING_KEYS = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in fields(Settings)}
+"""The keys in `app.config` by the names of the settings."""
+
+
+def current_settings() -> Settings:
+    """Return the settings of the current app.
+
+    Raises:
+        ConfigurationError: The app was not set up with the extension.
+    """
+    if EXTENSION_KEY not in current_app.extensions:
+        raise ConfigurationError(
+            "this app has chain routes but not the extension: call LanarkyExtension(app)"
+        )
+    return Settings.from_config(current_app.config)
