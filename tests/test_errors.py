@@ -8,7 +8,6 @@ from werkzeug.exceptions import BadRequest
 from quart_lanarky import errors
 from quart_lanarky.errors import ChainTypeError, ConfigurationError, InputError, LanarkyError
 
-
 BODIES = {"FieldProblem", "InputProblem"}
 
 

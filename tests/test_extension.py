@@ -58,7 +58,9 @@ def test_a_setting_that_makes_no_sense_stops_the_app_from_starting(
 ) -> None:
     app = Quart(__name__)
     app.config[f"QUART_LANARKY_{setting}"] = value
-    with pytest.raises(ConfigurationError, match=r"mode must be|must be at least|must be one of 3\.2\.0, 3\.1\.0"):
+    with pytest.raises(
+        ConfigurationError, match=r"mode must be|must be at least|must be one of 3\.2\.0, 3\.1\.0"
+    ):
         LanarkyExtension(app)
 
 

@@ -27,7 +27,7 @@ from ..messages import STOP
 from ..websockets import encode
 from .components import Components, Schema
 from .envelopes import EventKind, event_kinds, frame, pascal
-from .examples import NO_EXAMPLE, example_input, example_turn, failed_turn
+from .examples import NO_EXAMPLE, example_events, example_input
 from .openapi import DescribeRule
 from .routes import ServedRule, chain_rules
 
@@ -206,19 +206,15 @@ class _Painter:
         )
 
     def _outward_messages(self) -> list[str]:
-        """Name the messages of the events, each with those of the example turns that are its."""
-        turns = [*example_turn(self._description), *failed_turn(self._description)]
-        return [self._event_message(kind, turns) for kind in event_kinds(self._description)]
+        examples = example_events(self._description)
+        return [self._event_message(k, examples) for k in event_kinds(self._description)]
 
-    def _event_message(self, kind: EventKind, turns: list[Event]) -> str:
-        examples = [
-            (f"A frame of `{kind.name}`", json.loads(encode(event)))
-            for event in turns
-            if event.name == kind.name
-        ]
+    def _event_message(self, kind: EventKind, examples: Mapping[str, Event]) -> str:
         reference = frame(kind, self._components)
         name = reference["$ref"].rpartition("/")[2].removesuffix("Frame")
-        return self._message(name, reference, kind.description, examples[:1])
+        frames = [json.loads(encode(examples[kind.name]))] if kind.name in examples else []
+        shown = [(f"A frame of `{kind.name}`", value) for value in frames]
+        return self._message(name, reference, kind.description, shown)
 
     def _message(
         self,

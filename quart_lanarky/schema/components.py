@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 __all__ = ["Components", "Schema"]
 
 Schema = dict[str, Any]
+
+Mode = Literal["validation", "serialization"]
+
+logger = logging.getLogger(__name__)
 
 _REF: Final = "#/components/schemas/"
 
@@ -44,17 +50,14 @@ class Components:
         self.added: dict[str, Schema] = {}
         self._taken = dict(taken or {})
 
-    def of(self, kind: Any, mode: Literal["validation", "serialization"]) -> Schema:
+    def of(self, kind: Any, mode: Mode) -> Schema:
         """Return the schema of a type, or of what a TypeAdapter is for; what it names is added.
 
         Args:
             kind: The type.
             mode: Whether for what is received, or for what is sent.
         """
-        adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
-        schema = adapter.json_schema(
-            mode=mode, ref_template=_REF + "{model}", schema_generator=_Generator
-        )
+        schema = _schema_of(kind, mode)
         if not schema.get("title", True):
             del schema["title"]
         _drop_discriminators(schema)
@@ -87,6 +90,18 @@ class Components:
         if name in self._taken:
             return False
         return name not in self.added or self.added[name] == schema
+
+
+def _schema_of(kind: Any, mode: Mode) -> Schema:
+    """Ask Pydantic; a type that it cannot describe is anything, for the rest is to be drawn."""
+    try:
+        adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+        return adapter.json_schema(
+            mode=mode, ref_template=_REF + "{model}", schema_generator=_Generator
+        )
+    except (PydanticUserError, PydanticInvalidForJsonSchema):
+        logger.warning("the documents cannot describe %r", kind, exc_info=True)
+        return {}
 
 
 def _next_name(name: str) -> str:

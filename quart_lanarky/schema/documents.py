@@ -13,9 +13,8 @@ from contextvars import Context
 from functools import wraps
 from typing import Any, Final
 
-from quart import Quart, current_app
+from quart import Quart, Response
 from quart_schema import QuartSchema, hide
-from quart_schema.typing import ResponseReturnValue
 from werkzeug.routing import Rule
 
 from ..settings import OpenAPIVersion, Settings
@@ -46,6 +45,7 @@ class Documents:
         self._provider: ChainProvider | None = None
         self._seen: dict[ChainRoute, Any] = {}
         self._asyncapi: tuple[int, dict[str, Any]] | None = None
+        self._learning = asyncio.Lock()
 
     def settle(self) -> None:
         """Stand in front of the app's own OpenAPI provider, and add what else it lacks.
@@ -88,9 +88,10 @@ class Documents:
 
     async def learn(self) -> None:
         """Look at the chains that cannot be described without, each once."""
-        routes = {served.route for served in chain_rules(self._app)} - self._seen.keys()
-        seen = await asyncio.gather(*map(self._examine, routes))
-        self._seen |= dict(zip(routes, seen, strict=True))
+        async with self._learning:
+            routes = {served.route for served in chain_rules(self._app)} - self._seen.keys()
+            seen = await asyncio.gather(*map(self._examine, routes))
+            self._seen |= dict(zip(routes, seen, strict=True))
 
     def _describe(self, rule: Rule) -> RouteDescription:
         route = route_of(self._app.view_functions[rule.endpoint])
@@ -128,27 +129,23 @@ class Documents:
 
     def _add_routes(self, schema: QuartSchema) -> None:
         views = self._app.view_functions
-        views["openapi"] = self._informed(views["openapi"])
+        views["openapi"] = wraps(views["openapi"])(self._view(self.openapi))
         folder = str(schema.openapi_path).rpartition("/")[0]
-        view = self._informed(self._asyncapi_view)
+        view = hide(self._view(self.asyncapi))
         self._app.add_url_rule(f"{folder}/asyncapi.json", ASYNCAPI_ENDPOINT, view)
         add_pages(self._app, schema)
 
-    @hide
-    async def _asyncapi_view(self) -> ResponseReturnValue:
-        response: Any = current_app.json.response(self.asyncapi())
-        return response  # type: ignore[no-any-return]
+    def _view(self, draw: Callable[[], dict[str, Any]]) -> Callable[[], Awaitable[Response]]:
+        """Return a view that draws a document when all is known, without blocking the loop."""
 
-    def _informed(self, view: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-        """Return a view that is called when all is known, drawn without blocking the loop."""
-
-        @wraps(view)
-        async def informed() -> Any:
+        async def document() -> Response:
             await self.learn()
-            await asyncio.to_thread(self.openapi)
-            return await self._app.ensure_async(view)()
+            drawn = await asyncio.to_thread(draw)
+            # In the order in which it was drawn: what matters most to a reader comes first.
+            text = self._app.json.dumps(drawn, sort_keys=False)
+            return Response(text, content_type="application/json")
 
-        return informed
+        return document
 
 
 def _bring_quart_schema(app: Quart) -> QuartSchema:
@@ -157,6 +154,10 @@ def _bring_quart_schema(app: Quart) -> QuartSchema:
     Only the page of Swagger UI comes with it, for the others would be fetched from elsewhere.
     """
     json = app.json
-    schema = QuartSchema(app, redoc_ui_path=None, scalar_ui_path=None)
+    if taken := {"openapi", "swagger_ui"} & app.view_functions.keys():
+        logger.warning("no documents are served, for the app has views of its own: %s", taken)
+        schema = QuartSchema(app, openapi_path=None)
+    else:
+        schema = QuartSchema(app, redoc_ui_path=None, scalar_ui_path=None)
     app.json = json
     return schema

@@ -9,21 +9,28 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from .. import events
 from ..events import Event, SourceDocument, json_event
 from .components import Components, Schema
 from .routes import RouteDescription
 
-__all__ = ["NO_EXAMPLE", "example_answer", "example_input", "example_turn", "failed_turn"]
+__all__ = [
+    "NO_EXAMPLE",
+    "example_answer",
+    "example_events",
+    "example_input",
+    "example_turn",
+    "failed_turn",
+]
 
 NO_EXAMPLE: Final = object()
 """Stands for an example where none could be made."""
 
 _RUN_ID: Final = UUID("3f0e6c2a-5d0b-4c39-9f5b-2f6c1b1f4a53")
 _TOKENS: Final = ("A token", " is a piece", " of text.")
-_USAGE: Final = {"input_tokens": 12, "output_tokens": 5, "total_tokens": 17}
+_USAGE: Final[dict[str, JsonValue]] = {"input_tokens": 12, "output_tokens": 5, "total_tokens": 17}
 _DOCUMENT: Final = SourceDocument(
     page_content="A model reads and writes text in tokens.",
     metadata={"source": "tokens.md"},
@@ -62,24 +69,37 @@ def example_answer(description: RouteDescription) -> dict[str, Any] | None:
     return answer
 
 
+def example_events(description: RouteDescription) -> dict[str, Event]:
+    """Return an example of each kind of event that a route can send, by their names."""
+    mode = description.mode
+    known = {
+        events.COMPLETION: events.completion(_TOKENS[0], mode),
+        events.RETRACT: events.retract(len(_TOKENS)),
+        events.SOURCE_DOCUMENTS: events.source_documents([_DOCUMENT]),
+    }
+    declared = {
+        name: known[name] if name in known else _example_event(name, kind)
+        for name, kind in description.events.items()
+    }
+    always = [events.error(500, "Internal Server Error"), events.end(_RUN_ID, _USAGE, mode)]
+    found = [*declared.values(), *always]
+    return {event.name: event for event in found if event is not None}
+
+
 def example_turn(description: RouteDescription) -> list[Event]:
     """Return the events of an answer; those of one's own come first, where most of them belong."""
-    known = {events.COMPLETION, events.RETRACT, events.SOURCE_DOCUMENTS}
-    turn = [
-        event
-        for name, kind in description.events.items()
-        if name not in known and (event := _example_event(name, kind)) is not None
-    ]
-    if events.COMPLETION in description.events:
+    examples = example_events(description)
+    ours = (events.COMPLETION, events.RETRACT, events.SOURCE_DOCUMENTS, events.ERROR, events.END)
+    turn = [event for name, event in examples.items() if name not in ours]
+    if events.COMPLETION in examples:
         turn += [events.completion(token, description.mode) for token in _TOKENS]
-    if events.SOURCE_DOCUMENTS in description.events:
-        turn.append(events.source_documents([_DOCUMENT]))
-    return [*turn, events.end(_RUN_ID, dict(_USAGE), description.mode)]
+    last = (events.SOURCE_DOCUMENTS, events.END)
+    return [*turn, *(examples[name] for name in last if name in examples)]
 
 
 def failed_turn(description: RouteDescription) -> list[Event]:
     """Return the events of a chain that fails."""
-    failure = events.error(500, "Internal Server Error")
+    failure = example_events(description)[events.ERROR]
     return [failure, events.end(_RUN_ID, None, description.mode)]
 
 
@@ -97,22 +117,17 @@ def _example_event(name: str, kind: Any) -> Event | None:
 def _sample(schema: Schema, components: Components, depth: int = 0) -> Any:
     """Return a value that may fit a schema: what it proposes itself, or else the plainest."""
     schema = components.resolve(schema)
-    if "const" in schema:
-        return schema["const"]
+    for key in ("const", "default", "minimum"):
+        if key in schema:
+            return schema[key]
     for key in ("examples", "enum"):
         if schema.get(key):
             return schema[key][0]
-    if "default" in schema:
-        return schema["default"]
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
             return _sample(_plainest(schema[key], components), components, depth)
     if schema.get("type") == "object":
         return _sample_object(schema, components, depth)
-    if schema.get("type") == "array" and schema.get("items") and schema.get("minItems"):
-        return [_sample(schema["items"], components, depth)] * int(schema["minItems"])
-    if "minimum" in schema:
-        return schema["minimum"]
     return _SCALARS.get(schema.get("type", "string"))
 
 

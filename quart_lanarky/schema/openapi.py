@@ -7,10 +7,12 @@ touches nothing but what would make the whole document invalid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from http import HTTPStatus
 from typing import Any, Final
 
+from pydantic import BaseModel
 from quart import has_request_context, request
 from quart_schema import OpenAPIProvider
 from quart_schema.openapi import QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
@@ -22,8 +24,16 @@ from ..events import ErrorData, Event, SourceDocumentsData
 from ..settings import OpenAPIVersion
 from .components import Components, Schema
 from .envelopes import EventKind, event_kinds, pascal, server_sent_event
-from .examples import NO_EXAMPLE, example_answer, example_input, example_turn, failed_turn
-from .routes import RouteDescription, route_of
+from .examples import (
+    NO_EXAMPLE,
+    example_answer,
+    example_events,
+    example_input,
+    example_turn,
+    failed_turn,
+)
+from .pages import websocket_page_seen_from
+from .routes import ChainRoute, RouteDescription, chain_rules, route_of
 
 __all__ = ["ChainProvider", "DescribeRule", "Operation", "in_front_of"]
 
@@ -47,6 +57,7 @@ class ChainProvider(OpenAPIProvider):
     describe_rule: DescribeRule
     version: Callable[[], OpenAPIVersion]
     _rules: list[tuple[Rule, str, str]]
+    _twins: dict[ChainRoute, Rule]
     _drawn: tuple[Any, dict[str, Any]] | None = None
 
     def schema(self) -> dict[str, Any]:
@@ -70,6 +81,8 @@ class ChainProvider(OpenAPIProvider):
         document["paths"] = {path: dict(item) for path, item in document["paths"].items()}
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         components = Components(schemas)
+        app: Any = self._app  # a weak proxy, which is not the app to mypy
+        self._twins = {served.route: served.rule for served in chain_rules(app, websocket=True)}
         for rule, path, method in self._rules:
             operation = document["paths"].get(path, {}).get(method)
             if operation is not None:
@@ -89,6 +102,14 @@ class ChainProvider(OpenAPIProvider):
             operation["operationId"] = f"{method}_{route.label}"
         painter = _Painter(description, pascal(route.label), self.version(), components)
         painter.fill_in(operation, rule, method)
+        if route in self._twins:
+            operation["description"] += f"\n\n{self._pointer(self._twins[route].rule)}"
+
+    def _pointer(self, path: str) -> str:
+        """Say where the same is on a WebSocket."""
+        page = self._extension.swagger_ui_path
+        link = "" if page is None else f" ([its document]({websocket_page_seen_from(page)}))"
+        return f"The same on a WebSocket: `{path}`{link}."
 
 
 class _Painter:
@@ -119,8 +140,7 @@ class _Painter:
 
     def _text(self, own: str, kinds: Iterable[EventKind]) -> str:
         """Say in words what comes back; this is what people read first."""
-        examples = {event.name: event.data for event in example_turn(self._description)}
-        examples |= {event.name: event.data for event in failed_turn(self._description)[:1]}
+        examples = example_events(self._description)
         rows = [f"| `{k.name or '…'}` | {_cell(k, examples)} | {k.when} |" for k in kinds]
         parts = [
             own.strip(),
@@ -170,29 +190,34 @@ class _Painter:
         return {"required": True, "content": {_JSON: content}}
 
     def _responses(self, kinds: list[EventKind], method: str) -> Schema:
-        problem = self._json("InputProblem", self._components.of(InputProblem, "serialization"))
-        failure = self._json("ErrorData", self._components.of(ErrorData, "serialization"))
-        retry = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        wait = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         responses = {
             "200": self._answer(kinds),
-            "400": {"description": "The inputs do not fit; nothing was run.", **problem},
-            "413": {"description": "The body is too large; nothing was run.", **problem},
-            "500": {
-                "description": "The chain failed, where one document was asked for.",
-                **failure,
-            },
-            "503": {
-                "description": "The server takes no more requests now; try again later.",
-                "headers": {"Retry-After": retry},
-                **failure,
-            },
+            "400": self._refusal(400, "The inputs do not fit; nothing was run."),
+            "413": self._refusal(413, "The body is too large; nothing was run."),
+            "500": self._failure(500, "The chain failed, where one document was asked for."),
+            "503": self._failure(503, "The server takes no more requests now; try again later.")
+            | {"headers": {"Retry-After": wait}},
         }
         if method == "get":
             del responses["413"]
         return responses
 
-    def _json(self, name: str, schema: Schema) -> Schema:
-        return {"content": {_JSON: {"schema": self._components.add(name, schema)}}}
+    def _refusal(self, status: int, description: str) -> Schema:
+        example = {"status_code": status, "detail": description, "errors": []}
+        return self._problem(InputProblem, description, example)
+
+    def _failure(self, status: int, description: str) -> Schema:
+        example = {"status_code": status, "detail": HTTPStatus(status).phrase}
+        return self._problem(ErrorData, description, example)
+
+    def _problem(self, kind: type[BaseModel], description: str, example: Schema) -> Schema:
+        schema = self._components.of(kind, "serialization")
+        reference = self._components.add(kind.__name__, schema)
+        return {
+            "description": description,
+            "content": {_JSON: {"schema": reference, "example": example}},
+        }
 
     def _answer(self, kinds: Iterable[EventKind]) -> Schema:
         event = self._components.add(
@@ -260,22 +285,21 @@ def in_front_of(
 def _at_its_root(document: dict[str, Any]) -> dict[str, Any]:
     """Say where the app is mounted, which is known only to a request."""
     root = request.root_path if has_request_context() else ""
-    if not root or document.get("servers"):
-        return document
-    return {**document, "servers": [{"url": root}]}
+    start = {key: document[key] for key in ("openapi", "info")}
+    return {**start, "servers": [{"url": root or "/"}], **document}
 
 
 def _bytes(turn: Iterable[Event]) -> str:
     return b"".join(map(sse.encode, turn)).decode()
 
 
-def _cell(kind: EventKind, examples: dict[str, str]) -> str:
+def _cell(kind: EventKind, examples: Mapping[str, Event]) -> str:
+    """Return the example of an event's data for a cell of a table."""
     if kind.is_empty:
         return "empty"
-    data = examples.get(kind.name)
-    if data is None:
-        return "text" if kind.as_text else "JSON" if kind.name else "of the app's own"
-    return "`" + data.replace("|", "\\|") + "`"
+    if kind.name not in examples:
+        return "JSON" if kind.name else "of the app's own"
+    return "`" + examples[kind.name].data.replace("|", "\\|") + "`"
 
 
 def _merged(documented: Schema, ours: Schema | None) -> Schema:

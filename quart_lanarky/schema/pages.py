@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
 from quart_schema import QuartSchema, hide
 
-__all__ = ["ASYNCAPI_ENDPOINT", "add_pages"]
+__all__ = ["ASYNCAPI_ENDPOINT", "add_pages", "websocket_page_seen_from"]
 
 ASYNCAPI_ENDPOINT: Final = "quart_lanarky_asyncapi"
 
@@ -34,7 +34,7 @@ class _Asset(NamedTuple):
     elsewhere: str
 
 
-_SWAGGER_UI: Final = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.32.0/"
+_SWAGGER_UI: Final = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.34.0/"
 _VIEWER: Final = "https://cdn.jsdelivr.net/npm/asyncapi-viewer@2.1.1/dist/"
 _ASSETS: Final = {
     "swagger-ui-bundle.js": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
@@ -71,7 +71,7 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
     if page is None:
         return
     base = page.rstrip("/")
-    _choose_scripts(app.config, _assets_seen_from(page))
+    _choose_scripts(app.config, _seen_from(page, "assets/"))
     app.add_url_rule(f"{base}/assets/<name>", _ASSET_ENDPOINT, _asset)
 
     @hide
@@ -104,10 +104,15 @@ def _choose_scripts(config: MutableMapping[str, Any], prefix: str) -> None:
             config[setting] = prefix + name if local else _ASSETS[name].elsewhere + name
 
 
-def _assets_seen_from(page: str) -> str:
-    """Return where the assets are in a link on a page, wherever the app is mounted."""
+def websocket_page_seen_from(page: str) -> str:
+    """Return the link from quart-schema's page of Swagger UI to that of the WebSockets."""
+    return _seen_from(page, "websockets")
+
+
+def _seen_from(page: str, name: str) -> str:
+    """Return the link from a page to what is under it, wherever the app is mounted."""
     last = page.rpartition("/")[2]
-    return f"{last}/assets/" if last else "assets/"
+    return f"{last}/{name}" if last else name
 
 
 def _is_too_old(url: str) -> bool:

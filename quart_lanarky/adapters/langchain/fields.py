@@ -6,6 +6,7 @@ and a model cannot have a field named `schema` or `copy`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as dataclass_fields
@@ -226,6 +227,29 @@ def _takes_list(hint: Any) -> bool:
     return origin in _WRAPPERS and any(_takes_list(inner) for inner in get_args(hint))
 
 
+def _takes_only_objects(hint: Any) -> bool:
+    """Tell whether a value can only be an object or a list of them: a query has it as JSON."""
+    hint = root_of(hint)
+    origin, args = get_origin(hint) or hint, get_args(hint)
+    if hint is None or hint is type(None):
+        return True
+    if origin in (NotRequired, Annotated):
+        return not _takes_messages(hint) and _takes_only_objects(args[0])
+    if origin in (Union, UnionType):
+        return all(map(_takes_only_objects, args))
+    if origin in (list, tuple, set, frozenset):
+        return bool(args) and _takes_only_objects(args[0])
+    return takes_object(hint)
+
+
+def _parsed(text: str) -> Any:
+    """Return the JSON that a text holds; what it is otherwise, the check will say."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def _takes_messages(hint: Any) -> bool:
     return hint in (Messages, TextOrMessages) or (
         get_origin(hint) in _WRAPPERS and any(map(_takes_messages, get_args(hint)))
@@ -303,7 +327,7 @@ class Fields:
         return self._input(self.check(data))
 
     def pick(self, query: MultiDict[str, str]) -> dict[str, Any]:
-        """Return the fields that a query string has, those that take a list as lists."""
+        """Return the fields that a query string has: lists as lists, objects parsed as JSON."""
         return {name: self._value(name, query.getlist(name)) for name in query}
 
     def without(self, names: Collection[str]) -> Fields:
@@ -324,11 +348,13 @@ class Fields:
             raise InputError(f"send a JSON object with the inputs of this chain: {inputs}")
         return {self.text_field: text}
 
-    def _value(self, name: str, values: list[str]) -> list[str] | str:
+    def _value(self, name: str, values: list[str]) -> Any:
         """Return the last of several values for a field that takes one, as forms do."""
         hint = self.hints.get(name)
         if _takes_messages(hint) and len(values) == 1:
             return values[0]  # for a model it stays a text
+        if _takes_only_objects(hint):
+            return _parsed(values[-1])
         return values if _takes_list(hint) else values[-1]
 
     def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
