@@ -16,7 +16,7 @@ help:
 	@echo "make clean  remove the virtual environment"
 
 demo: $(VENV)/.examples
-	@echo "Open $(URL) or paste:"
+	@echo "Read $(URL)/docs, open $(URL), or paste:"
 	@echo
 	@echo "  curl -N $(URL)/qa -H 'Content-Type: application/json' -d '{\"query\": \"Why does nginx hold back my events?\"}'"
 	@echo
@@ -35,5 +35,5 @@ $(VENV)/.examples $(VENV)/.test $(VENV)/.gates: $(VENV)/.%: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
 	@$(PIP) install --upgrade "pip>=25.1"
-	@$(PIP) install --editable . --group $*
+	@$(PIP) install --editable ".[docs]" --group $*
 	@touch $@

@@ -17,6 +17,7 @@ from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import Runnable
 from pydantic import Field
 from quart import Quart, Response, request
+from quart_schema import Info, QuartSchema
 
 from examples.local_model import LocalChatModel
 from examples.retrieval import LIBRARY, MarkdownRetriever
@@ -24,6 +25,17 @@ from examples.tools import calculator
 from quart_lanarky import LanarkyExtension, stream_chain
 
 app = Quart(__name__)
+QuartSchema(
+    app,
+    info=Info(
+        title="Three chains",
+        version="1.0.0",
+        description="A chat, answers with their sources, and an agent with a calculator. The "
+        "WebSockets are described at [/docs/websockets](docs/websockets).",
+    ),
+    redoc_ui_path=None,
+    scalar_ui_path=None,
+)
 lanarky = LanarkyExtension(app)
 
 NOTES = (LIBRARY / "server-sent-events.md").read_text(encoding="utf-8")
@@ -77,8 +89,11 @@ def chat() -> Runnable[Any, Any]:
     return CHAT_PROMPT | model()
 
 
-def answer_from_library(k: Annotated[int, Field(ge=1, le=10)] = 3) -> Runnable[Any, Any]:
-    """Answer from the `k` sections of the library that fit the question best."""
+Sections = Annotated[int, Field(ge=1, le=10, description="How many sections to read.")]
+
+
+def answer_from_library(k: Sections = 3) -> Runnable[Any, Any]:
+    """Answer from the sections of the library that fit the question best."""
     search = retriever().model_copy(update={"k": k})
     chain: Runnable[Any, Any] = RetrievalQA.from_chain_type(
         model(), retriever=search, return_source_documents=True
@@ -100,6 +115,7 @@ lanarky.add_chain("/agent", calculate)
 async def index() -> Response:
     """Say what can be asked here."""
     lines = [
+        f"Read {request.host_url}docs, or paste:",
         _curl("chat", '{"question": "How does a browser resume a stream?"}'),
         _curl("qa", '{"query": "Why does nginx hold back my events?"}'),
         _curl("agent", '{"input": "What is 17 * 23?"}'),

@@ -66,7 +66,8 @@ def test_a_session_with_the_demo_gives_what_the_readme_says(session: str, demo: 
 
 
 def test_the_demo_says_what_can_be_asked_and_each_of_it_gets_an_answer(demo: Server) -> None:
-    commands = httpx.get(demo.url).text.splitlines()
+    first, *commands = httpx.get(demo.url).text.splitlines()
+    assert httpx.get(first.split()[1].rstrip(",")).status_code == 200
     assert [command.split()[2].rpartition("/")[2] for command in commands] == [
         "chat",
         "qa",

@@ -26,7 +26,7 @@ from ..events import Event
 from ..messages import STOP
 from ..websockets import encode
 from .components import Components, Schema
-from .envelopes import EventKind, event_kinds, frame, pascal
+from .envelopes import EventKind, event_kinds, event_table, frame, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
 from .openapi import DescribeRule
 from .routes import ServedRule, chain_rules
@@ -35,6 +35,10 @@ __all__ = ["at_its_server", "draw"]
 
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
+_TURNS: Final = (
+    "Each message is a turn. Turns are answered one after the other, each ending in `end`. A "
+    "message that does not fit is answered by `error` and `end`, and the connection lives on."
+)
 _STOP_SCHEMA: Final = {
     "type": "object",
     "description": "Ends the turn in progress; its `end` event follows.",
@@ -107,7 +111,9 @@ class _Painter:
             "address": _address(self._served.rule),
             "title": self._name,
             "summary": summary or f"Ask {self._served.rule.rule}",
-            "description": "\n\n".join(filter(None, [description, *self._description.notes])),
+            "description": _paragraphs(
+                description, *self._description.notes, self._parameter_list()
+            ),
             "messages": {n: _to("components/messages", n) for n in [*self._inward, *self._outward]},
             "bindings": {"ws": self._handshake()},
         }
@@ -121,13 +127,29 @@ class _Painter:
             f"{self._name}.receive": self._operation(
                 "receive",
                 "Messages of the client",
-                "Each is a turn. Turns are answered one after the other, each ending in `end`.",
+                _paragraphs(_TURNS, self._parameter_list()),
                 self._inward,
             ),
             f"{self._name}.send": self._operation(
-                "send", "Events of the answer", "One text frame for each event.", self._outward
+                "send",
+                "Events of the answer",
+                _paragraphs("One text frame for each event, a JSON object.", self._event_table()),
+                self._outward,
             ),
         }
+
+    def _event_table(self) -> str:
+        frames = {n: encode(event) for n, event in example_events(self._description).items()}
+        return event_table(event_kinds(self._description), frames, "frame")
+
+    def _parameter_list(self) -> str:
+        """Say in words what a viewer may hide among the bindings."""
+        query = self._handshake().get("query", {})
+        lines = [
+            f"- `{name}`: {_in_words(schema)}"
+            for name, schema in query.get("properties", {}).items()
+        ]
+        return "\n".join(["Parameters in the query string:\n", *lines]) if lines else ""
 
     def _operation(
         self, action: str, summary: str, description: str, messages: Iterable[str]
@@ -173,7 +195,7 @@ class _Painter:
         return {"method": "GET", "query": query}
 
     def _inward_messages(self) -> list[str]:
-        body = self._components.of(self._description.body, "validation")
+        body = input_schema(self._description, self._components)
         example = example_input(self._description.body)
         has_example = example is not NO_EXAMPLE
         inputs = self._message(
@@ -240,6 +262,18 @@ class _Painter:
             message["name"] = message["title"] = name
         self._messages[name] = message
         return name
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _in_words(schema: Schema) -> str:
+    words = [str(schema.get("type", "any"))]
+    words += [f"one of {', '.join(map(str, schema['enum']))}"] if "enum" in schema else []
+    words += [f"default {schema['default']}"] if "default" in schema else []
+    words += [schema["description"]] if "description" in schema else []
+    return ", ".join(words)
 
 
 def _label(served: ServedRule) -> str:

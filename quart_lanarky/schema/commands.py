@@ -12,6 +12,7 @@ import click
 
 from .components import Components
 from .documents import Documents
+from .envelopes import input_schema
 from .routes import RouteDescription
 
 __all__ = ["commands_for"]
@@ -69,7 +70,7 @@ def _rows(documents: Documents) -> Iterator[Sequence[str]]:
 
 def _inputs(description: RouteDescription) -> str:
     """Name the inputs; those that may be missing are in brackets."""
-    schema = Components().of(description.body, "validation")
+    schema = input_schema(description, Components())
     required = schema.get("required", ())
     names = [n if n in required else f"[{n}]" for n in schema.get("properties", {})]
     return ", ".join([*names, "..."] if description.takes_other_inputs else names)

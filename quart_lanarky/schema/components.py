@@ -73,6 +73,12 @@ class Components:
         renamed: Schema = _renamed(schema, names)
         return renamed
 
+    def named(self, kind: Any, mode: Mode) -> Schema:
+        """Return the same, but a reference for what is an object and has a name."""
+        schema = self.of(kind, mode)
+        is_nameless = "$ref" in schema or schema.get("type") != "object"
+        return schema if is_nameless else self.add(getattr(kind, "__name__", "Object"), schema)
+
     def add(self, name: str, schema: Schema) -> Schema:
         """Add a schema under a name, or one like it if that is taken, and return its reference."""
         while not self._is_free(name, schema):

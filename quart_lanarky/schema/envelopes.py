@@ -1,13 +1,13 @@
-"""The components for events: a server-sent event for OpenAPI, a WebSocket frame for AsyncAPI.
+"""The components for what goes in and out: inputs, and events in their envelopes.
 
-Both carry the same payloads in different envelopes: the data of a server-sent event is text, with
-JSON in it; the data of a frame is the JSON itself.
+A server-sent event (for OpenAPI) and a WebSocket's frame (for AsyncAPI) carry the same payloads.
+The data of the one is text, with JSON in it; the data of the other is the JSON itself.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..events import (
@@ -24,7 +24,16 @@ from ..events import (
 from .components import Components, Schema
 from .routes import RouteDescription
 
-__all__ = ["Envelope", "EventKind", "event_kinds", "frame", "pascal", "server_sent_event"]
+__all__ = [
+    "Envelope",
+    "EventKind",
+    "event_kinds",
+    "event_table",
+    "frame",
+    "input_schema",
+    "pascal",
+    "server_sent_event",
+]
 
 _ALWAYS: Final[Mapping[str, Any]] = {ERROR: ErrorData, END: EndData}
 """What every run sends, whichever handlers it has."""
@@ -36,6 +45,25 @@ _WHEN: Final = {
     ERROR: "at most once, if there is no (complete) answer",
     END: "exactly once, last, whatever happened",
 }
+
+
+def event_table(kinds: Iterable[EventKind], shown: Mapping[str, str], what: str = "data") -> str:
+    """Return the events in a table of Markdown: this is what people read first.
+
+    Args:
+        kinds: The events.
+        shown: For each name what to show as an example.
+        what: What is shown.
+    """
+    rows = [f"| `{k.name or '…'}` | {_cell(k, shown.get(k.name))} | {k.when} |" for k in kinds]
+    return "\n".join([f"| event | {what}, for example | sent |", "|---|---|---|", *rows])
+
+
+def _cell(kind: EventKind, example: str | None) -> str:
+    if example is None:
+        return "JSON" if kind.name else "of the app's own"
+    code = example.replace("|", "\\|")
+    return f"`{code}`" if code else "empty"
 
 
 class EventKind(NamedTuple):
@@ -74,6 +102,14 @@ class EventKind(NamedTuple):
         said = inspect.getdoc(self.payload) if isinstance(self.payload, type) else None
         meaning = said.partition("\n\n")[0] if said and self.payload is not str else ""
         return f"{meaning} It comes {self.when}.".strip()
+
+
+def input_schema(description: RouteDescription, components: Components) -> Schema:
+    """Return the schema of a route's inputs; what it does not name is refused."""
+    schema = components.of(description.body, "validation")
+    if "properties" in schema and not description.takes_other_inputs:
+        schema.setdefault("additionalProperties", False)
+    return schema
 
 
 def event_kinds(description: RouteDescription) -> list[EventKind]:
@@ -128,12 +164,7 @@ def _object(kind: EventKind, data: Schema) -> Schema:
 
 
 def _payload(kind: EventKind, components: Components) -> Schema:
-    if not kind.name:
-        return {}
-    schema = components.of(kind.payload, "serialization")
-    if "$ref" in schema or not isinstance(kind.payload, type):
-        return schema
-    return components.add(kind.payload.__name__, schema)
+    return components.named(kind.payload, "serialization") if kind.name else {}
 
 
 def pascal(name: str) -> str:

@@ -7,7 +7,7 @@ touches nothing but what would make the whole document invalid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from copy import copy
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,7 +23,7 @@ from ..errors import InputProblem
 from ..events import ErrorData, Event, SourceDocumentsData
 from ..settings import OpenAPIVersion
 from .components import Components, Schema
-from .envelopes import EventKind, event_kinds, pascal, server_sent_event
+from .envelopes import EventKind, event_kinds, event_table, input_schema, pascal, server_sent_event
 from .examples import (
     NO_EXAMPLE,
     example_answer,
@@ -126,7 +126,7 @@ class _Painter:
         self._title = title
         self._has_item_schema = version == "3.2.0"
         self._components = components
-        self._body = components.of(description.body, "validation")
+        self._body = input_schema(description, components)
 
     def fill_in(self, operation: Operation, rule: Rule, method: str) -> None:
         """Fill in what quart-schema cannot know; what the user documented stays."""
@@ -141,12 +141,11 @@ class _Painter:
     def _text(self, own: str, kinds: Iterable[EventKind]) -> str:
         """Say in words what comes back; this is what people read first."""
         examples = example_events(self._description)
-        rows = [f"| `{k.name or '…'}` | {_cell(k, examples)} | {k.when} |" for k in kinds]
         parts = [
             own.strip(),
             *self._description.notes,
             _HOW_IT_ANSWERS,
-            "\n".join(["| event | data, for example | sent |", "|---|---|---|", *rows]),
+            event_table(kinds, {name: event.data for name, event in examples.items()}),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -154,7 +153,8 @@ class _Painter:
         schema = self._components.of(self._description.parameters, "validation")
         given = {name: self._parameter(name, schema) for name in schema.get("properties", {})}
         for name, default in self._description.defaults.items():
-            given[name]["schema"] = {**given[name]["schema"], "default": default}
+            if default is not None and "schema" in given[name]:
+                given[name]["schema"] = {**given[name]["schema"], "default": default}
         path = [_merged(p, given.get(p["name"])) if p["in"] == "path" else p for p in own]
         query = [given[name] for name in given if name not in rule.arguments]
         if method == "get":
@@ -212,12 +212,9 @@ class _Painter:
         return self._problem(ErrorData, description, example)
 
     def _problem(self, kind: type[BaseModel], description: str, example: Schema) -> Schema:
-        schema = self._components.of(kind, "serialization")
-        reference = self._components.add(kind.__name__, schema)
-        return {
-            "description": description,
-            "content": {_JSON: {"schema": reference, "example": example}},
-        }
+        schema = self._components.named(kind, "serialization")
+        content = {_JSON: {"schema": schema, "example": example}}
+        return {"description": description, "content": content}
 
     def _answer(self, kinds: Iterable[EventKind]) -> Schema:
         event = self._components.add(
@@ -246,8 +243,8 @@ class _Painter:
         return {"itemSchema": event, "examples": examples}
 
     def _document(self) -> Schema:
-        output = self._components.of(self._description.output, "serialization")
-        properties = {"output": {"description": "The answer.", **output}}
+        output = self._components.named(self._description.output, "serialization")
+        properties = {"output": {"description": _output_text(output), **output}}
         documents = self._components.of(SourceDocumentsData, "serialization")["properties"]
         if "source_documents" in self._description.events:
             properties |= documents
@@ -293,13 +290,8 @@ def _bytes(turn: Iterable[Event]) -> str:
     return b"".join(map(sse.encode, turn)).decode()
 
 
-def _cell(kind: EventKind, examples: Mapping[str, Event]) -> str:
-    """Return the example of an event's data for a cell of a table."""
-    if kind.is_empty:
-        return "empty"
-    if kind.name not in examples:
-        return "JSON" if kind.name else "of the app's own"
-    return "`" + examples[kind.name].data.replace("|", "\\|") + "`"
+def _output_text(schema: Schema) -> str:
+    return "The answer." if schema else "The answer: a text, unless the chain returns data."
 
 
 def _merged(documented: Schema, ours: Schema | None) -> Schema:
@@ -317,6 +309,8 @@ def _plain_form(schema: Schema, components: Components) -> Schema | None:
     Of what can be given as a text, or as a list of texts, that form is shown.
     """
     siblings = {key: value for key, value in schema.items() if key != "anyOf"}
+    if siblings.get("default", ...) is None:
+        del siblings["default"]  # a query string says null by saying nothing
     options = [components.resolve(option) for option in schema.get("anyOf", [schema])]
     options = [option for option in options if option.get("type") != "null"]
     scalars = [option for option in options if _is_scalar(option)]

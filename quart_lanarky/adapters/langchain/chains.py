@@ -30,6 +30,7 @@ __all__ = [
     "HandlerFactory",
     "HandlerPair",
     "check_chain",
+    "class_of",
     "mark",
     "plan_chain",
 ]
@@ -95,6 +96,13 @@ def mark(chain: Any, key: str | None = None) -> Marked:
     """Mark the models that speak for the answer of `chain`, which is under `key` of its output."""
     marker = nearest(chain, _MARKERS)
     return Marked(chain, _under(key)) if marker is None else marker(chain, key, mark)
+
+
+def class_of(handler: HandlerFactory) -> type:
+    """Return the class of handlers that a factory makes; `object` if that cannot be told."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    return handler if isinstance(handler, type) else object
 
 
 def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from pydantic import BaseModel, JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue, PydanticUserError, TypeAdapter
 
 from ...errors import ConfigurationError
 from ...events import COMPLETION, END, ERROR, RETRACT, SOURCE_DOCUMENTS, Event, json_event
@@ -36,10 +36,24 @@ class DeclaredEvents:
         users = [kind for kind in handler.__mro__ if _is_users(kind)]
         self._handler = handler.__name__
         self._is_binding = any(_declared_by(kind) is not None for kind in users)
-        self.are_all = self._is_binding or not users
+        self.are_all = self._is_binding or not (users or handler is object)
         self.types: dict[str, Any] = {}
         for events in reversed(declared):
             self.types |= events
+
+    def check(self) -> None:
+        """Find out whether all types can be described.
+
+        Raises:
+            ConfigurationError: Pydantic cannot describe one of them.
+        """
+        for name, kind in self.types.items():
+            try:
+                _adapter(kind)
+            except PydanticUserError as error:
+                raise ConfigurationError(
+                    f"{self._handler}: the type of the event {name!r} cannot be described: {error}"
+                ) from error
 
     def make(self, name: str, data: str | BaseModel | JsonValue) -> Event:
         """Make an event: of a str bare text, of all else JSON, and of the declared type.

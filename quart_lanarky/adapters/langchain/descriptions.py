@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import is_dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from langchain_core.runnables import Runnable
@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from ...events import SOURCE_DOCUMENTS, Mode
 from ...schema.routes import RouteDescription
 from .answers import to_json
-from .chains import HandlerFactory
+from .chains import HandlerFactory, class_of
 from .declarations import declared_events
 from .factories import ChainFactory, open_chain
 from .fields import Fields, is_required
@@ -89,7 +89,7 @@ class ChainDescriber:
         """
         inputs = chain_inputs(chain, self._options.input_model, self.declared_input)
         handlers = self._handlers(chain, over_websocket=over_websocket)
-        declared = [declared_events(_class_of(handler)) for handler in handlers or _ANY_CHAINS]
+        declared = [declared_events(class_of(handler)) for handler in handlers or _ANY_CHAINS]
         events = {name: kind for each in declared for name, kind in each.types.items()}
         if self._options.handlers is None and chain is not None and not may_retrieve(chain):
             events.pop(SOURCE_DOCUMENTS, None)
@@ -103,7 +103,7 @@ class ChainDescriber:
             text_input=inputs.text_field,
             takes_other_inputs=not inputs.is_known,
             sends_other_events=not all(each.are_all for each in declared),
-            handlers=tuple(_class_of(handler).__name__ for handler in handlers),
+            handlers=tuple(class_of(handler).__name__ for handler in handlers),
             notes=() if chain is not None or inputs.is_known else (_UNKNOWN_INPUTS,),
         )
 
@@ -128,16 +128,3 @@ class ChainDescriber:
 
 _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
 """What sends all that any chain's own handlers may send."""
-
-
-def _class_of(handler: HandlerFactory) -> type:
-    """Return the class of handlers that a factory makes; `object` if that cannot be told."""
-    while isinstance(handler, partial):
-        handler = handler.func
-    return handler if isinstance(handler, type) else _Unknown
-
-
-class _Unknown:
-    """Stands for a class of somebody's own, which declares nothing."""
-
-    __module__ = ""

@@ -65,8 +65,11 @@ WRAPPED = "input"
 """The field that holds the input of a chain which takes something else than an object."""
 
 
-def _adapter(hints: dict[str, Any]) -> TypeAdapter[Any]:
-    """Make a TypedDict whose fields go by their own names, whatever alias a type brings."""
+def _adapter(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
+    """Make a TypedDict whose fields go by their own names, whatever alias a type brings.
+
+    How many of them it has to have at least is for its schema alone.
+    """
     config = ConfigDict(
         title="",  # the name that is chosen below says nothing
         extra="forbid",
@@ -74,6 +77,7 @@ def _adapter(hints: dict[str, Any]) -> TypeAdapter[Any]:
         validate_by_alias=False,
         validate_by_name=True,
         loc_by_alias=False,
+        json_schema_extra={"minProperties": least} if least else None,
     )
     shape: type[Any] = TypedDict("Fields", hints)  # type: ignore[misc]  # made at run time
     return TypeAdapter(with_config(config)(shape))
@@ -283,6 +287,9 @@ class Fields:
     is_object: ClassVar[bool] = True
     """Whether the chain takes an object whose fields these are."""
 
+    least: ClassVar[int] = 0
+    """How many fields there have to be."""
+
     def __init__(
         self, hints: Mapping[str, Any], defaults: Mapping[str, Callable[[], Any]] | None = None
     ) -> None:
@@ -298,9 +305,10 @@ class Fields:
     def adapter(self) -> TypeAdapter[Any]:
         """What checks the data, and describes it in a JSON schema."""
         try:
-            return _adapter(self.hints)
+            return _adapter(self.hints, self.least)
         except PydanticUserError:  # it cannot be checked by Pydantic; the chain may still take it
-            return _adapter({name: _checkable(hint) for name, hint in self.hints.items()})
+            hints = {name: _checkable(hint) for name, hint in self.hints.items()}
+            return _adapter(hints, self.least)
 
     def check(self, data: Mapping[str, Any]) -> Any:
         """Return `data` converted to the types of the fields.
@@ -404,6 +412,8 @@ class AnyObject(Fields):
 
 class State(Fields):
     """The state of a graph, of which a client sends any part but an empty one."""
+
+    least = 1
 
     def for_chain(self, message: Mapping[str, Any] | str) -> Any:
         """Return what the graph is called with, or refuse an empty object."""

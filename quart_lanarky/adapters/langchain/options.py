@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from ...errors import ConfigurationError
 from ...events import Mode, check_mode
-from .chains import ChainPlan, HandlerPair, plan_chain
+from .chains import ChainPlan, HandlerPair, class_of, plan_chain
+from .declarations import declared_events
 from .speakers import DEFAULT_HOLD_TOKENS, check_hold
 
 __all__ = ["ChainOptions", "RouteOptions"]
@@ -57,6 +58,8 @@ class RouteOptions:
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"
             )
+        for handler in self.handlers or ():
+            declared_events(class_of(handler)).check()
 
     def plan_for(self, chain: Runnable[Any, Any]) -> ChainPlan:
         """Find out how to serve `chain` with these options."""

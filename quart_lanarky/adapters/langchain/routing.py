@@ -66,6 +66,10 @@ def stream_chain(
     or the rest of the query string of a GET; the answer is a stream of server-sent events, or
     one JSON document for ``Accept: application/json``. On a WebSocket every message is a turn.
 
+    The documents describe the route by `input_model`, by the annotation
+    ``-> Runnable[Question, str]`` with a Pydantic model, or else by the chain, for which the
+    factory is called once when they are first asked for. The annotation binds requests as well.
+
     Use it with brackets or without; put the route, and decorators such as a login check, above.
 
     Args:
@@ -84,7 +88,7 @@ def stream_chain(
               function, ``def`` or ``async def``, that is given Quart's request (for a
               WebSocket: its handshake) and returns one. The run's id is always ours.
             - `handlers`: Your own pair of handler classes, the one for HTTP first, instead of
-              those that fit the chain.
+              those that fit the chain. Their `events` say what they send.
 
     Raises:
         ConfigurationError: An option makes no sense, or the factory has a parameter that
