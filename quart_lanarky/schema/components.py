@@ -49,29 +49,21 @@ class Components:
     def __init__(self, taken: Mapping[str, Any] | None = None) -> None:
         self.added: dict[str, Schema] = {}
         self._taken = dict(taken or {})
+        self._made: dict[Any, tuple[Any, Schema]] = {}  # the kinds as well, so that ids stay theirs
 
     def of(self, kind: Any, mode: Mode) -> Schema:
         """Return the schema of a type, or of what a TypeAdapter is for; what it names is added.
+
+        It is made once, so nobody may change it.
 
         Args:
             kind: The type.
             mode: Whether for what is received, or for what is sent.
         """
-        schema = _schema_of(kind, mode)
-        if not schema.get("title", True):
-            del schema["title"]
-        _drop_discriminators(schema)
-        definitions: dict[str, Schema] = schema.pop("$defs", {})
-        names = {name: name for name in definitions}
-        while clashes := [
-            name
-            for name, definition in definitions.items()
-            if not self._is_free(names[name], _renamed(definition, names))
-        ]:
-            names |= {name: _next_name(names[name]) for name in clashes}
-        self.added |= {names[n]: _renamed(d, names) for n, d in definitions.items()}
-        renamed: Schema = _renamed(schema, names)
-        return renamed
+        key = (id(kind), mode)
+        if key not in self._made:
+            self._made[key] = (kind, self._make(kind, mode))
+        return self._made[key][1]
 
     def named(self, kind: Any, mode: Mode) -> Schema:
         """Return the same, but a reference for what is an object and has a name."""
@@ -90,6 +82,23 @@ class Components:
         """Return the schema itself where `schema` is a reference to a component."""
         name = str(schema.get("$ref", "")).removeprefix(_REF)
         return self.added.get(name, schema)
+
+    def _make(self, kind: Any, mode: Mode) -> Schema:
+        schema = _schema_of(kind, mode)
+        if not schema.get("title", True):
+            del schema["title"]
+        _drop_discriminators(schema)
+        definitions: dict[str, Schema] = schema.pop("$defs", {})
+        names = {name: name for name in definitions}
+        while clashes := [
+            name
+            for name, definition in definitions.items()
+            if not self._is_free(names[name], _renamed(definition, names))
+        ]:
+            names |= {name: _next_name(names[name]) for name in clashes}
+        self.added |= {names[n]: _renamed(d, names) for n, d in definitions.items()}
+        renamed: Schema = _renamed(schema, names)
+        return renamed
 
     def _is_free(self, name: str, schema: Schema) -> bool:
         """Tell whether a name is free, or stands for the same schema already."""

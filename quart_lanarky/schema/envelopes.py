@@ -108,7 +108,7 @@ def input_schema(description: RouteDescription, components: Components) -> Schem
     """Return the schema of a route's inputs; what it does not name is refused."""
     schema = components.of(description.body, "validation")
     if "properties" in schema and not description.takes_other_inputs:
-        schema.setdefault("additionalProperties", False)
+        return {"additionalProperties": False, **schema}
     return schema
 
 

@@ -83,27 +83,30 @@ class ChainProvider(OpenAPIProvider):
         components = Components(schemas)
         app: Any = self._app  # a weak proxy, which is not the app to mypy
         self._twins = {served.route: served.rule for served in chain_rules(app, websocket=True)}
+        painters: dict[str, _Painter] = {}  # the methods of a route have most in common
         for rule, path, method in self._rules:
             operation = document["paths"].get(path, {}).get(method)
-            if operation is not None:
-                self._fill_in(operation, rule, method, components)
+            if operation is None:
+                continue
+            if rule.endpoint not in painters:
+                painters[rule.endpoint] = self._painter(rule, components)
+            self._fill_in(operation, rule, method, painters[rule.endpoint])
         schemas |= components.added
         _mend(document)
         return document
 
-    def _fill_in(
-        self, operation: Operation, rule: Rule, method: str, components: Components
-    ) -> None:
+    def _fill_in(self, operation: Operation, rule: Rule, method: str, painter: _Painter) -> None:
         view: Any = self._app.view_functions[rule.endpoint]
-        route = route_of(view)
-        assert route is not None  # build_paths has seen to it
-        description = self.describe_rule(rule)
         if not hasattr(view, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE):
-            operation["operationId"] = f"{method}_{route.label}"
-        painter = _Painter(description, pascal(route.label), self.version(), components)
+            operation["operationId"] = f"{method}_{painter.label}"
         painter.fill_in(operation, rule, method)
-        if route in self._twins:
-            operation["description"] += f"\n\n{self._pointer(self._twins[route].rule)}"
+        twin = self._twins.get(_route_of(view))
+        if twin is not None:
+            operation["description"] += f"\n\n{self._pointer(twin.rule)}"
+
+    def _painter(self, rule: Rule, components: Components) -> _Painter:
+        route = _route_of(self._app.view_functions[rule.endpoint])
+        return _Painter(self.describe_rule(rule), route.label, self.version(), components)
 
     def _pointer(self, path: str) -> str:
         """Say where the same is on a WebSocket."""
@@ -118,12 +121,13 @@ class _Painter:
     def __init__(
         self,
         description: RouteDescription,
-        title: str,
+        label: str,
         version: OpenAPIVersion,
         components: Components,
     ) -> None:
+        self.label = label
+        self._title = pascal(label)
         self._description = description
-        self._title = title
         self._has_item_schema = version == "3.2.0"
         self._components = components
         self._body = input_schema(description, components)
@@ -277,6 +281,12 @@ def in_front_of(
     combined.version = version
     result: ChainProvider = combined
     return result
+
+
+def _route_of(view: Any) -> ChainRoute:
+    route = route_of(view)
+    assert route is not None  # only rules of chain routes were noted
+    return route
 
 
 def _at_its_root(document: dict[str, Any]) -> dict[str, Any]:
