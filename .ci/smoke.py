@@ -13,6 +13,7 @@ import quart_lanarky
 from quart_lanarky import LanarkyExtension, stream_chain
 
 assert importlib.util.find_spec("langchain_classic") is None, "the extra must not be needed"
+assert importlib.util.find_spec("flask_swagger_ui") is None, "nor this one"
 assert importlib.metadata.version("quart-lanarky") == quart_lanarky.__version__
 
 app = Quart(__name__)
@@ -31,6 +32,12 @@ async def main() -> None:
     stream = await response.get_data(as_text=True)
     assert 'event: completion\ndata: {"token": "hello"}\n\n' in stream, stream
     assert stream.count("event: end\n") == 1, stream
+
+    document = await (await app.test_client().get("/openapi.json")).get_json()
+    assert "question" in document["components"]["schemas"]["ChatInput"]["properties"], document
+    for page in ("/docs", "/docs/websockets"):  # without the extra, from a delivery network
+        text = await (await app.test_client().get(page)).get_data(as_text=True)
+        assert 'src="https://' in text, text
     print(f"quart-lanarky {quart_lanarky.__version__}: the wheel works")
 
 

@@ -30,8 +30,7 @@ QuartSchema(
     info=Info(
         title="Three chains",
         version="1.0.0",
-        description="A chat, answers with their sources, and an agent with a calculator. The "
-        "WebSockets are described at [/docs/websockets](docs/websockets).",
+        description="A chat, answers with their sources, and an agent with a calculator.",
     ),
     redoc_ui_path=None,
     scalar_ui_path=None,

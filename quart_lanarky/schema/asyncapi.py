@@ -13,11 +13,12 @@ from inspect import getdoc
 from typing import Any, Final
 
 from quart import Quart, has_request_context, request
-from quart_schema import Info
+from quart_schema import QuartSchema
 from quart_schema.openapi import (
     PATH_RE,
     QUART_SCHEMA_DEPRECATED_ATTRIBUTE,
     QUART_SCHEMA_OPERATION_ID_ATTRIBUTE,
+    QUART_SCHEMA_SECURITY_ATTRIBUTE,
     QUART_SCHEMA_TAG_ATTRIBUTE,
 )
 from werkzeug.routing import Rule
@@ -48,18 +49,18 @@ _STOP_SCHEMA: Final = {
 }
 
 
-def draw(app: Quart, info: Info, describe_rule: DescribeRule) -> dict[str, Any]:
+def draw(app: Quart, schema: QuartSchema, describe_rule: DescribeRule) -> dict[str, Any]:
     """Return the AsyncAPI document of an app.
 
     Args:
         app: The app.
-        info: What quart-schema knows of it: the title, the version and the like.
+        schema: Its quart-schema, which knows the title, the security schemes and the like.
         describe_rule: Describes the chain route that a rule leads to.
     """
     components = Components()
     document: dict[str, Any] = {
         "asyncapi": "3.0.0",
-        "info": _info(info),
+        "info": _info(schema),
         "defaultContentType": _JSON,
         "channels": {},
         "operations": {},
@@ -69,8 +70,17 @@ def draw(app: Quart, info: Info, describe_rule: DescribeRule) -> dict[str, Any]:
         name = _free(_label(served), document["channels"])
         painter = _Painter(served, name, describe_rule, components, messages)
         document["channels"][name] = painter.channel()
-        document["operations"] |= painter.operations()
+        security = _required(served, schema)
+        document["operations"] |= {
+            operation: {**drawn, **({"security": security} if security else {})}
+            for operation, drawn in painter.operations().items()
+        }
     document["components"] = {"messages": messages, "schemas": components.added}
+    if schema.security_schemes:
+        document["components"]["securitySchemes"] = {
+            name: _scheme(scheme.schema(camelize=True))
+            for name, scheme in schema.security_schemes.items()
+        }
     return document
 
 
@@ -162,7 +172,7 @@ class _Painter:
             "messages": [_to(f"channels/{self._name}/messages", name) for name in messages],
         }
         if _marked(self._served, QUART_SCHEMA_DEPRECATED_ATTRIBUTE):
-            operation["description"] += " Deprecated."
+            operation["description"] = f"**Deprecated.** {description}"
         if tags := _tags(self._served):
             operation["tags"] = [{"name": tag} for tag in tags]
         return operation
@@ -289,8 +299,32 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     return free
 
 
-def _info(info: Info) -> Schema:
-    own = info.schema(camelize=True)
+def _required(served: ServedRule, schema: QuartSchema) -> list[Schema]:
+    """Return references to the security schemes of a route, or else those of the whole app."""
+    own = [
+        requirement
+        for owner in (served.view, served.blueprint)
+        for requirement in getattr(owner, QUART_SCHEMA_SECURITY_ATTRIBUTE, None) or ()
+    ]
+    names = dict.fromkeys(name for each in own or schema.security or () for name in each)
+    return [_to("components/securitySchemes", name) for name in names]
+
+
+def _scheme(own: Schema) -> Schema:
+    """Return a security scheme of OpenAPI as AsyncAPI has it."""
+    kind = {"apiKey": "httpApiKey", "mutualTLS": "X509"}.get(own["type"], own["type"])
+    scheme = {**own, "type": kind}
+    if "flows" in own:
+        flows = {name: dict(flow) for name, flow in own["flows"].items()}
+        for flow in flows.values():
+            flow["availableScopes"] = flow.pop("scopes", {})
+        scheme["flows"] = flows
+    return scheme
+
+
+def _info(schema: QuartSchema) -> Schema:
+    assert schema.info is not None  # `init_app` has seen to it
+    own = schema.info.schema(camelize=True)
     return {key: value for key, value in own.items() if key != "summary"}
 
 

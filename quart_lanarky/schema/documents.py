@@ -77,8 +77,8 @@ class Documents:
         self.settle()
         count = len(list(self._app.url_map.iter_rules()))
         if self._asyncapi is None or self._asyncapi[0] != count:
-            info = self._app.extensions[_SCHEMA_KEY].info
-            self._asyncapi = (count, asyncapi.draw(self._app, info, self._describe))
+            schema = self._app.extensions[_SCHEMA_KEY]
+            self._asyncapi = (count, asyncapi.draw(self._app, schema, self._describe))
         return asyncapi.at_its_server(self._asyncapi[1])
 
     def descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:

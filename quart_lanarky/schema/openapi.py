@@ -7,6 +7,7 @@ touches nothing but what would make the whole document invalid.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from copy import copy
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from quart_schema.openapi import QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
 from .. import sse
-from ..errors import InputProblem
+from ..errors import InputError, InputProblem, InputTooLargeError
 from ..events import ErrorData, Event, SourceDocumentsData
 from ..settings import OpenAPIVersion
 from .components import Components, Schema
@@ -194,11 +195,16 @@ class _Painter:
         return {"required": True, "content": {_JSON: content}}
 
     def _responses(self, kinds: list[EventKind], method: str) -> Schema:
+        field = next(iter(self._body.get("properties", ())), "question")
+        misfit = InputError("the inputs do not fit", {field: "Field required"})
         wait = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         responses = {
             "200": self._answer(kinds),
-            "400": self._refusal(400, "The inputs do not fit; nothing was run."),
-            "413": self._refusal(413, "The body is too large; nothing was run."),
+            "400": self._refusal(misfit, "The inputs do not fit; nothing was run."),
+            "413": self._refusal(
+                InputTooLargeError("send no more than 16777216 bytes"),
+                "The body is too large; nothing was run.",
+            ),
             "500": self._failure(500, "The chain failed, where one document was asked for."),
             "503": self._failure(503, "The server takes no more requests now; try again later.")
             | {"headers": {"Retry-After": wait}},
@@ -207,9 +213,8 @@ class _Painter:
             del responses["413"]
         return responses
 
-    def _refusal(self, status: int, description: str) -> Schema:
-        example = {"status_code": status, "detail": description, "errors": []}
-        return self._problem(InputProblem, description, example)
+    def _refusal(self, error: InputError, description: str) -> Schema:
+        return self._problem(InputProblem, description, json.loads(error.get_body()))
 
     def _failure(self, status: int, description: str) -> Schema:
         example = {"status_code": status, "detail": HTTPStatus(status).phrase}
@@ -228,8 +233,9 @@ class _Painter:
                 "oneOf": [server_sent_event(kind, self._components) for kind in kinds],
             },
         )
+        stream = _bytes(example_turn(self._description))
         return {
-            "description": "The answer: as it comes, or in one document.",
+            "description": f"The answer: in one document, or as it comes:\n\n```\n{stream}```",
             "content": {_STREAM: self._stream(event), _JSON: self._document()},
         }
 

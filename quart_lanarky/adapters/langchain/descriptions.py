@@ -22,7 +22,7 @@ from .answers import to_json
 from .chains import HandlerFactory, class_of
 from .declarations import declared_events
 from .factories import ChainFactory, open_chain
-from .fields import Fields, is_required
+from .fields import AnyObject, Fields, is_required
 from .handlers import SourceDocumentHandler
 from .inputs import chain_inputs
 from .options import RouteOptions
@@ -101,10 +101,10 @@ class ChainDescriber:
             events=events,
             defaults=self._defaults(),
             text_input=inputs.text_field,
-            takes_other_inputs=not inputs.is_known,
+            takes_other_inputs=isinstance(inputs, AnyObject),
             sends_other_events=not all(each.are_all for each in declared),
             handlers=tuple(class_of(handler).__name__ for handler in handlers),
-            notes=() if chain is not None or inputs.is_known else (_UNKNOWN_INPUTS,),
+            notes=(_UNKNOWN_INPUTS,) if chain is None and isinstance(inputs, AnyObject) else (),
         )
 
     def _handlers(

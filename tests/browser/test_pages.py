@@ -1,0 +1,149 @@
+"""The pages of the documents, in a real browser that reaches no other host."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Server, hypercorn
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: no browser tests")
+Browser, Page = playwright.Browser, playwright.Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: no browser tests")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page, with what it asked other hosts for and what went wrong in it."""
+
+    def __init__(self, browser: Browser, server: Server, width: int = 1300) -> None:
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 900})
+        self.outside: list[str] = []
+        self.problems: list[str] = []
+        self._server = server
+        self.page.route("**/*", self._let_in)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def _let_in(self, route: playwright.Route) -> None:
+        if route.request.url.startswith((self._server.url, "data:")):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def keep(self, name: str) -> None:
+        """Keep a screenshot, if somebody wants them."""
+        if SCREENSHOTS:
+            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def visit(browser: Browser, demo: Server) -> Iterator[Visit]:
+    visit = Visit(browser, demo)
+    yield visit
+    visit.page.close()
+    assert visit.outside == []
+    assert visit.problems == []
+
+
+def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(
+    visit: Visit, demo: Server
+) -> None:
+    page = visit.page
+    page.goto(f"{demo.url}/docs")
+    page.click("#operations-default-post_qa .opblock-summary")
+    operation = page.locator("#operations-default-post_qa .opblock-body")
+    operation.wait_for()
+    text = operation.inner_text()
+    assert "Unable to render" not in page.inner_text("body")
+    for name in ("completion", "retract", "source_documents", "error", "end"):
+        assert name in text
+    for shown in ('{"token": "A token"}', "How many sections to read.", "text/event-stream"):
+        assert shown in text
+    assert '"query"' in text
+    schemas = page.locator("section.models").inner_text()
+    for name in ("QaEvent", "QaInput", "CompletionEvent", "CompletionData", "ErrorEvent"):
+        assert name in schemas
+    visit.keep("docs")
+
+
+def test_the_page_of_the_http_routes_shows_a_stream_as_it_comes_and_the_schemas_of_its_events(
+    visit: Visit, demo: Server
+) -> None:
+    page = visit.page
+    page.goto(f"{demo.url}/docs")
+    page.click("#operations-default-post_chat .opblock-summary")
+    response = page.locator("#operations-default-post_chat .response[data-code='200']")
+    assert 'event: completion\ndata: {"token": "A token"}\n\nevent:' in response.inner_text()
+    schemas = page.locator("section.models")
+    schemas.get_by_role("button", name="CompletionEvent").first.click()
+    assert schemas.get_by_text("application/json").first.is_visible()
+    visit.keep("docs-stream")
+
+
+def test_a_question_can_be_asked_from_the_page_of_the_http_routes(
+    visit: Visit, demo: Server
+) -> None:
+    page = visit.page
+    page.goto(f"{demo.url}/docs")
+    page.click("#operations-default-post_chat .opblock-summary")
+    operation = page.locator("#operations-default-post_chat")
+    operation.get_by_role("button", name="Try it out").click()
+    operation.locator("textarea.body-param__text").fill('{"question": "What is an event?"}')
+    operation.locator("select[aria-label='Media Type']").first.select_option("text/event-stream")
+    operation.get_by_role("button", name="Execute").click()
+    operation.get_by_text("event: end").first.wait_for()
+    visit.keep("docs-answer")
+
+
+def test_the_page_of_the_websockets_shows_what_to_send_and_what_comes(
+    visit: Visit, demo: Server
+) -> None:
+    page = visit.page
+    page.goto(f"{demo.url}/docs/websockets")
+    page.get_by_text("qa.receive").first.wait_for()
+    for shown in ("/qa/ws", "Messages of the client", "Events of the answer", "How many sections"):
+        assert page.get_by_text(shown).first.is_visible()
+    for name in ("QaInput", "Completion", "SourceDocuments", "Stop"):
+        assert page.get_by_text(name, exact=True).first.is_visible()
+    visit.keep("websockets")
+
+
+def test_the_page_of_the_http_routes_leads_to_that_of_the_websockets(
+    visit: Visit, demo: Server
+) -> None:
+    page = visit.page
+    page.goto(f"{demo.url}/docs")
+    page.click("#operations-default-post_qa .opblock-summary")
+    with page.expect_popup() as popup:
+        page.locator("#operations-default-post_qa").get_by_role("link", name="its document").click()
+    assert popup.value.url == f"{demo.url}/docs/websockets"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/websockets"])
+def test_the_pages_fit_a_phone(browser: Browser, demo: Server, path: str) -> None:
+    visit = Visit(browser, demo, width=390)
+    visit.page.goto(demo.url + path, wait_until="networkidle")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    visit.keep(f"phone{path.replace('/', '-')}")
+    visit.page.close()
