@@ -111,40 +111,43 @@ class _Painter:
         self._components = components
         self._messages = messages
         self._title = pascal(name)
+        self._address = _address(served.rule)
+        summary, about = _texts(served.view)
+        self._summary = summary or f"Ask {self._address}"
+        self._about = _paragraphs(about, *self._description.notes)
         self._inward = self._inward_messages()
         self._outward = self._outward_messages()
 
     def channel(self) -> Schema:
         """Return the channel: where it is, and all its messages."""
-        summary, description = _texts(self._served.view)
         channel: Schema = {
-            "address": _address(self._served.rule),
+            "address": self._address,
             "title": self._name,
-            "summary": summary or f"Ask {self._served.rule.rule}",
-            "description": _paragraphs(
-                description, *self._description.notes, self._parameter_list()
-            ),
+            "summary": self._summary,
             "messages": {n: _to("components/messages", n) for n in [*self._inward, *self._outward]},
             "bindings": {"ws": self._handshake()},
         }
+        if self._about:
+            channel["description"] = self._about
         if parameters := self._path_parameters():
             channel["parameters"] = parameters
-        return {key: value for key, value in channel.items() if value != ""}
+        return channel
 
     def operations(self) -> dict[str, Schema]:
         """Return the two operations."""
+        # Viewers show the description of operations, and often not that of their channel.
+        about = _paragraphs(f"{self._summary.rstrip('.')}.", self._about, _TURNS)
+        what = _paragraphs("One text frame for each event, a JSON object.", self._event_table())
         return {
             f"{self._name}.receive": self._operation(
                 "receive",
+                f"To {self._address}",
                 "Messages of the client",
-                _paragraphs(_TURNS, self._parameter_list()),
+                _paragraphs(about, self._parameter_list()),
                 self._inward,
             ),
             f"{self._name}.send": self._operation(
-                "send",
-                "Events of the answer",
-                _paragraphs("One text frame for each event, a JSON object.", self._event_table()),
-                self._outward,
+                "send", f"From {self._address}", "Events of the answer", what, self._outward
             ),
         }
 
@@ -162,11 +165,12 @@ class _Painter:
         return "\n".join(["Parameters in the query string:\n", *lines]) if lines else ""
 
     def _operation(
-        self, action: str, summary: str, description: str, messages: Iterable[str]
+        self, action: str, title: str, summary: str, description: str, messages: Iterable[str]
     ) -> Schema:
         operation: Schema = {
             "action": action,
             "channel": _to("channels", self._name),
+            "title": title,
             "summary": summary,
             "description": description,
             "messages": [_to(f"channels/{self._name}/messages", name) for name in messages],
@@ -198,11 +202,11 @@ class _Painter:
             if name not in inside
         }
         if not properties:
-            return {"method": "GET"}
+            return {"method": "GET", "bindingVersion": "0.1.0"}
         query: Schema = {"type": "object", "properties": properties}
         if required := [name for name in schema.get("required", ()) if name not in inside]:
             query["required"] = required
-        return {"method": "GET", "query": query}
+        return {"method": "GET", "query": query, "bindingVersion": "0.1.0"}
 
     def _inward_messages(self) -> list[str]:
         body = input_schema(self._description, self._components)

@@ -240,17 +240,16 @@ class _Painter:
         }
 
     def _stream(self, event: Schema) -> Schema:
-        answers = {
+        """Describe the stream by its events; only OpenAPI 3.2 can also show one as a whole."""
+        if not self._has_item_schema:
+            examples = example_events(self._description).values()
+            return {"schema": event, "examples": {e.name: _shown(e) for e in examples}}
+        turns = {
             "answer": ("An answer", example_turn(self._description)),
             "failure": ("A chain that fails", failed_turn(self._description)),
         }
-        if not self._has_item_schema:
-            return {"schema": event}
-        examples = {
-            name: {"summary": summary, "serializedValue": _bytes(turn)}
-            for name, (summary, turn) in answers.items()
-        }
-        return {"itemSchema": event, "examples": examples}
+        shown = {n: {"summary": what, "value": _bytes(turn)} for n, (what, turn) in turns.items()}
+        return {"itemSchema": event, "examples": shown}
 
     def _document(self) -> Schema:
         output = self._components.named(self._description.output, "serialization")
@@ -300,6 +299,10 @@ def _at_its_root(document: dict[str, Any]) -> dict[str, Any]:
     root = request.root_path if has_request_context() else ""
     start = {key: document[key] for key in ("openapi", "info")}
     return {**start, "servers": [{"url": root or "/"}], **document}
+
+
+def _shown(event: Event) -> Schema:
+    return {"summary": event.name, "value": {"event": event.name, "data": event.data}}
 
 
 def _bytes(turn: Iterable[Event]) -> str:

@@ -52,6 +52,7 @@ _WEBSOCKET_PAGE: Final = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>{{ title }}: WebSockets</title>
+  <style>body { margin: 0 }</style>
 </head>
 <body>
   <asyncapi-viewer src="{{ document }}" sidebar></asyncapi-viewer>

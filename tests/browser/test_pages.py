@@ -94,7 +94,10 @@ def test_the_page_of_the_http_routes_shows_a_stream_as_it_comes_and_the_schemas_
     page.goto(f"{demo.url}/docs")
     page.click("#operations-default-post_chat .opblock-summary")
     response = page.locator("#operations-default-post_chat .response[data-code='200']")
-    assert 'event: completion\ndata: {"token": "A token"}\n\nevent:' in response.inner_text()
+    stream = 'event: completion\ndata: {"token": "A token"}\n\nevent:'
+    assert stream in response.locator(".response-col_description__inner").inner_text()
+    response.locator("select").first.select_option("text/event-stream")
+    assert stream in response.locator("pre.example").inner_text()
     schemas = page.locator("section.models")
     schemas.get_by_role("button", name="CompletionEvent").first.click()
     assert schemas.get_by_text("application/json").first.is_visible()
@@ -121,8 +124,13 @@ def test_the_page_of_the_websockets_shows_what_to_send_and_what_comes(
 ) -> None:
     page = visit.page
     page.goto(f"{demo.url}/docs/websockets")
-    page.get_by_text("qa.receive").first.wait_for()
-    for shown in ("/qa/ws", "Messages of the client", "Events of the answer", "How many sections"):
+    page.get_by_role("heading", name="To /qa/ws").wait_for()
+    for shown in (
+        "From /qa/ws",
+        "Messages of the client",
+        "Events of the answer",
+        "How many sections",
+    ):
         assert page.get_by_text(shown).first.is_visible()
     for name in ("QaInput", "Completion", "SourceDocuments", "Stop"):
         assert page.get_by_text(name, exact=True).first.is_visible()
