@@ -62,9 +62,9 @@ class _Payload(BaseModel):
 
 
 class CompletionData(_Payload):
-    """One token of the answer."""
+    """Some more of the answer."""
 
-    token: str = Field(description="Some more text of the answer.")
+    token: str = Field(description="The text to add to what came before.")
 
 
 class RetractData(_Payload):

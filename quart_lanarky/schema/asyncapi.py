@@ -27,7 +27,7 @@ from ..events import Event
 from ..messages import STOP
 from ..websockets import encode
 from .components import Components, Schema
-from .envelopes import EventKind, event_kinds, event_table, frame, input_schema, pascal
+from .envelopes import EventKind, event_kinds, frame, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
 from .openapi import DescribeRule
 from .routes import ServedRule, chain_rules
@@ -137,7 +137,7 @@ class _Painter:
         """Return the two operations."""
         # Viewers show the description of operations, and often not that of their channel.
         about = _paragraphs(f"{self._summary.rstrip('.')}.", self._about, _TURNS)
-        what = _paragraphs("One text frame for each event, a JSON object.", self._event_table())
+        what = _paragraphs("One text frame for each event, a JSON object.", self._event_list())
         return {
             f"{self._name}.receive": self._operation(
                 "receive",
@@ -151,9 +151,12 @@ class _Painter:
             ),
         }
 
-    def _event_table(self) -> str:
-        frames = {n: encode(event) for n, event in example_events(self._description).items()}
-        return event_table(event_kinds(self._description), frames, "frame")
+    def _event_list(self) -> str:
+        """Say in words what comes back; this is what people read first."""
+        examples = example_events(self._description)
+        frames = {name: f"`{encode(event)}`" for name, event in examples.items()}
+        kinds = event_kinds(self._description)
+        return "\n".join(f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in kinds)
 
     def _parameter_list(self) -> str:
         """Say in words what a viewer may hide among the bindings."""
@@ -284,10 +287,11 @@ def _paragraphs(*parts: str) -> str:
 
 def _in_words(schema: Schema) -> str:
     words = [str(schema.get("type", "any"))]
-    words += [f"one of {', '.join(map(str, schema['enum']))}"] if "enum" in schema else []
-    words += [f"default {schema['default']}"] if "default" in schema else []
-    words += [schema["description"]] if "description" in schema else []
-    return ", ".join(words)
+    if "enum" in schema:
+        words.append(f"one of {', '.join(map(str, schema['enum']))}")
+    if "default" in schema:
+        words.append(f"default {schema['default']}")
+    return ". ".join(filter(None, [", ".join(words), schema.get("description")]))
 
 
 def _label(served: ServedRule) -> str:

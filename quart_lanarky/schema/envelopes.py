@@ -47,16 +47,15 @@ _WHEN: Final = {
 }
 
 
-def event_table(kinds: Iterable[EventKind], shown: Mapping[str, str], what: str = "data") -> str:
+def event_table(kinds: Iterable[EventKind], data: Mapping[str, str]) -> str:
     """Return the events in a table of Markdown: this is what people read first.
 
     Args:
         kinds: The events.
-        shown: For each name what to show as an example.
-        what: What is shown.
+        data: For each name an example of its data.
     """
-    rows = [f"| `{k.name or '…'}` | {_cell(k, shown.get(k.name))} | {k.when} |" for k in kinds]
-    return "\n".join([f"| event | {what}, for example | sent |", "|---|---|---|", *rows])
+    rows = [f"| `{k.name or '…'}` | {_cell(k, data.get(k.name))} | {k.when} |" for k in kinds]
+    return "\n".join(["| event | data, for example | sent |", "|---|---|---|", *rows])
 
 
 def _cell(kind: EventKind, example: str | None) -> str:
