@@ -28,6 +28,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 __all__ = ["ChatTurn", "ChatTurns", "Message", "Messages", "TextOrMessages", "with_messages"]
 
@@ -279,31 +280,42 @@ def _items_schema(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [{"type": "array", "items": item}, *item["anyOf"]]}
 
 
-Message = Annotated[
-    InstanceOf[SerializeAsAny[BaseMessage]],
-    BeforeValidator(_to_message),
-    WithJsonSchema(_MESSAGE),
-]
+# Named, so that documents have each of them once, as a component.
+
+Message = TypeAliasType(
+    "Message",
+    Annotated[
+        InstanceOf[SerializeAsAny[BaseMessage]],
+        BeforeValidator(_to_message),
+        WithJsonSchema(_MESSAGE),
+    ],
+)
 """One message: a text, an object with a role or a type, or a pair of a role and a content."""
 
-Messages = Annotated[
-    list[Message], BeforeValidator(_as_items), WithJsonSchema(_items_schema(_MESSAGE))
-]
+Messages = TypeAliasType(
+    "Messages",
+    Annotated[list[Message], BeforeValidator(_as_items), WithJsonSchema(_items_schema(_MESSAGE))],
+)
 """A list of messages; one alone stands for a list of one."""
 
-TextOrMessages = Annotated[
-    Messages, WrapValidator(_keep_text), WithJsonSchema(_items_schema(_MESSAGE))
-]
+TextOrMessages = TypeAliasType(
+    "TextOrMessages",
+    Annotated[Messages, WrapValidator(_keep_text), WithJsonSchema(_items_schema(_MESSAGE))],
+)
 """What a model takes: a text, which stays one, or messages."""
 
 _TURN: Final = {"anyOf": [*cast(list[Any], _MESSAGE["anyOf"]), _TEXT_PAIR]}
 
-ChatTurn = Annotated[BaseMessage | tuple[str, str], PlainValidator(_to_turn), WithJsonSchema(_TURN)]
+ChatTurn = TypeAliasType(
+    "ChatTurn",
+    Annotated[BaseMessage | tuple[str, str], PlainValidator(_to_turn), WithJsonSchema(_TURN)],
+)
 """A message, or a pair of a question and its answer, as older chains keep their histories."""
 
-ChatTurns = Annotated[
-    list[ChatTurn], BeforeValidator(_as_items), WithJsonSchema(_items_schema(_TURN))
-]
+ChatTurns = TypeAliasType(
+    "ChatTurns",
+    Annotated[list[ChatTurn], BeforeValidator(_as_items), WithJsonSchema(_items_schema(_TURN))],
+)
 """A history of messages and of pairs."""
 
 _ARRAYS: Final[dict[Any, Any]] = {Message: Messages, ChatTurn: ChatTurns}

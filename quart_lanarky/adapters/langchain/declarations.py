@@ -37,6 +37,7 @@ class DeclaredEvents:
         self._handler = handler.__name__
         self._is_binding = any(_declared_by(kind) is not None for kind in users)
         self.are_all = self._is_binding or not (users or handler is object)
+        self._adapters: dict[str, TypeAdapter[Any]] = {}
         self.types: dict[str, Any] = {}
         for events in reversed(declared):
             self.types |= events
@@ -47,9 +48,9 @@ class DeclaredEvents:
         Raises:
             ConfigurationError: Pydantic cannot describe one of them.
         """
-        for name, kind in self.types.items():
+        for name in self.types:
             try:
-                _adapter(kind)
+                self._adapter(name)
             except PydanticUserError as error:
                 raise ConfigurationError(
                     f"{self._handler}: the type of the event {name!r} cannot be described: {error}"
@@ -69,22 +70,22 @@ class DeclaredEvents:
                 f"{self._handler} sends {name!r}, which its `events` do not name; the documents "
                 "are drawn from them"
             )
-        adapter = _adapter(self.types[name])
+        adapter = self._adapter(name)
         payload = adapter.validate_python(data)
         if self.types[name] is str:
             return Event(name, payload)
         return json_event(name, adapter.dump_python(payload, mode="json", by_alias=True))
+
+    def _adapter(self, name: str) -> TypeAdapter[Any]:
+        if name not in self._adapters:
+            self._adapters[name] = TypeAdapter(self.types[name])
+        return self._adapters[name]
 
 
 @cache
 def declared_events(handler: Any) -> DeclaredEvents:
     """Return what a class of handlers declares."""
     return DeclaredEvents(handler)
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 def _declared_by(kind: type) -> Mapping[str, Any] | None:

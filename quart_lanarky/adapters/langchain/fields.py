@@ -37,7 +37,7 @@ from pydantic import (
     with_config,
 )
 from pydantic.fields import FieldInfo
-from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import TypeAliasType, TypedDict, is_typeddict
 from werkzeug.datastructures import MultiDict
 
 from ...errors import InputError
@@ -214,10 +214,15 @@ def _field_types(kind: Any) -> Iterable[tuple[str, Any]]:
 
 def _holds_langchain(hint: Any) -> bool:
     """Tell whether messages, documents and alike are among the values of a type."""
-    hint = root_of(hint)
+    hint = root_of(_unaliased(hint))
     if isinstance(hint, type) and issubclass(hint, Serializable):
         return True
     return any(_holds_langchain(inner) for inner in get_args(hint))
+
+
+def _unaliased(hint: Any) -> Any:
+    """Return what a named type, such as `Messages`, stands for."""
+    return hint.__value__ if isinstance(hint, TypeAliasType) else hint
 
 
 _WRAPPERS = (Annotated, NotRequired, Union, UnionType)
@@ -225,6 +230,7 @@ _WRAPPERS = (Annotated, NotRequired, Union, UnionType)
 
 def _takes_list(hint: Any) -> bool:
     """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
+    hint = _unaliased(hint)
     origin = get_origin(hint) or hint
     if origin in (list, tuple, set, frozenset):
         return True
@@ -235,12 +241,10 @@ def _takes_only_objects(hint: Any) -> bool:
     """Tell whether a value can only be an object or a list of them: a query has it as JSON."""
     hint = root_of(hint)
     origin, args = get_origin(hint) or hint, get_args(hint)
-    if hint is None or hint is type(None):
-        return True
     if origin in (NotRequired, Annotated):
         return not _takes_messages(hint) and _takes_only_objects(args[0])
     if origin in (Union, UnionType):
-        return all(map(_takes_only_objects, args))
+        return all(_takes_only_objects(arg) for arg in args if arg is not type(None))
     if origin in (list, tuple, set, frozenset):
         return bool(args) and _takes_only_objects(args[0])
     return takes_object(hint)
@@ -358,7 +362,7 @@ class Fields:
 
     def _value(self, name: str, values: list[str]) -> Any:
         """Return the last of several values for a field that takes one, as forms do."""
-        hint = self.hints.get(name)
+        hint = self.hints.get(name, Any)
         if _takes_messages(hint) and len(values) == 1:
             return values[0]  # for a model it stays a text
         if _takes_only_objects(hint):
