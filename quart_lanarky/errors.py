@@ -5,11 +5,11 @@
     LanarkyError
     ├── ConfigurationError     what the developer of the app did wrong (also a ValueError)
     │   └── ChainTypeError     no chain where one was expected (also a TypeError)
-    └── InputError             what the client sent wrong (also werkzeug's BadRequest: status 400)
-        └── InputTooLargeError it sent too much (status 413)
+    ├── InputError             what the client sent wrong (also werkzeug's BadRequest: status 400)
+    └── InputTooLargeError     it sent too much (also werkzeug's RequestEntityTooLarge: status 413)
 
-The two branches never mix: a ``ConfigurationError`` is for the log and reaches the client as
-status 500 without its text; an ``InputError`` is for the client and names what to send instead.
+The branches never mix: a ``ConfigurationError`` is for the log and reaches the client as status
+500 without its text; the others are for the client and name what to send instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 __all__ = [
     "ChainTypeError",
@@ -63,15 +63,8 @@ class InputProblem(BaseModel):
     errors: list[FieldProblem] = Field(description="The same for each wrong field, if any is.")
 
 
-class InputError(LanarkyError, BadRequest):
-    """The client's inputs do not fit the chain; answered with status 400 and a JSON body.
-
-    It is an HTTP exception, so an app's own ``errorhandler(400)`` sees it as any other.
-
-    Args:
-        detail: What is wrong with the request as a whole.
-        fields: For each wrong field its name and what is wrong with it.
-    """
+class _RefusalError(LanarkyError, HTTPException):
+    """What the client did wrong, answered with a JSON body."""
 
     def __init__(self, detail: str, fields: Mapping[str, str] | None = None) -> None:
         self.fields = dict(fields or {})
@@ -82,7 +75,7 @@ class InputError(LanarkyError, BadRequest):
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the JSON body of the answer: an `InputProblem`."""
         errors = [FieldProblem(field=name, message=text) for name, text in self.fields.items()]
-        problem = InputProblem(status_code=self.code, detail=self.detail, errors=errors)
+        problem = InputProblem(status_code=self.code or 500, detail=self.detail, errors=errors)
         return json.dumps(problem.model_dump())
 
     def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
@@ -90,7 +83,20 @@ class InputError(LanarkyError, BadRequest):
         return [("Content-Type", "application/json")]
 
 
-class InputTooLargeError(InputError):
-    """The client sent more than the app takes (Quart's `MAX_CONTENT_LENGTH`): status 413."""
+class InputError(_RefusalError, BadRequest):
+    """The client's inputs do not fit the chain; answered with status 400 and a JSON body.
 
-    code = 413
+    It is an HTTP exception, so an app's own ``errorhandler(400)`` sees it as any other.
+
+    Args:
+        detail: What is wrong with the request as a whole.
+        fields: For each wrong field its name and what is wrong with it.
+    """
+
+
+class InputTooLargeError(_RefusalError, RequestEntityTooLarge):
+    """The client sent more than the app takes (Quart's `MAX_CONTENT_LENGTH`): status 413.
+
+    Args:
+        detail: How much it may be.
+    """

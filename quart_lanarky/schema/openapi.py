@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from quart import has_request_context, request
 from quart_schema import OpenAPIProvider
 from quart_schema.openapi import QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from .. import sse
@@ -213,7 +214,7 @@ class _Painter:
             del responses["413"]
         return responses
 
-    def _refusal(self, error: InputError, description: str) -> Schema:
+    def _refusal(self, error: HTTPException, description: str) -> Schema:
         return self._problem(InputProblem, description, json.loads(error.get_body()))
 
     def _failure(self, status: int, description: str) -> Schema:

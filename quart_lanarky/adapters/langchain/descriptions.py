@@ -26,7 +26,7 @@ from .fields import AnyObject, Fields, is_required
 from .handlers import SourceDocumentHandler
 from .inputs import chain_inputs
 from .options import RouteOptions
-from .outputs import answer_type, described, may_retrieve
+from .outputs import answer_type, declared_type, holds_documents, may_retrieve
 from .parameters import declared_chain, parameter_defaults
 from .tokens import TokenHandler
 
@@ -48,8 +48,7 @@ class ChainDescriber:
     def __init__(
         self, factory: ChainFactory, parameters: Fields, options: RouteOptions, name: str
     ) -> None:
-        names = (name, f"chain_{name}", "chain")  # of a lambda, say, or of a rule such as /2
-        self.label = next(candidate for candidate in names if candidate.isidentifier())
+        self.label = _identifier(name)
         self._factory = factory
         self._parameters = parameters
         self._options = options
@@ -91,7 +90,7 @@ class ChainDescriber:
         handlers = self._handlers(chain, over_websocket=over_websocket)
         declared = [declared_events(class_of(handler)) for handler in handlers or _ANY_CHAINS]
         events = {name: kind for each in declared for name, kind in each.types.items()}
-        if self._options.handlers is None and chain is not None and not may_retrieve(chain):
+        if self._options.handlers is None and not self._may_send_documents(chain, inputs):
             events.pop(SOURCE_DOCUMENTS, None)
         return RouteDescription(
             mode=self._options.mode or default_mode,
@@ -116,11 +115,18 @@ class ChainDescriber:
             pairs = () if self._options.handlers is None else (self._options.handlers,)
         return [pair[over_websocket] for pair in pairs]
 
+    def _may_send_documents(self, chain: Runnable[Any, Any] | None, inputs: Fields) -> bool:
+        given = any(map(holds_documents, inputs.hints.values()))
+        return given or chain is None or may_retrieve(chain)
+
     def _output(self, chain: Runnable[Any, Any] | None) -> Any:
         if self._options.output_key is not None:
             return Any
         known = Any if chain is None else answer_type(chain)
-        return described(declared_chain(self._factory)[1]) if known is Any else known
+        is_part = chain is not None and bool(self._options.plan_for(chain).speech.places)
+        if known is not Any or is_part:
+            return known
+        return declared_type(declared_chain(self._factory)[1])
 
     def _defaults(self) -> Mapping[str, Any]:
         return {name: to_json(value) for name, value in parameter_defaults(self._factory).items()}
@@ -128,3 +134,9 @@ class ChainDescriber:
 
 _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
 """What sends all that any chain's own handlers may send."""
+
+
+def _identifier(name: str) -> str:
+    """Return a name for documents: that of a lambda is none, and that of a rule may be `2`."""
+    candidates = [name, f"chain_{name}"] if name else []
+    return next((c for c in candidates if c.isidentifier()), "chain")

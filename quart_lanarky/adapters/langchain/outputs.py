@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from langchain_core.documents import Document
 from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import BaseLLMOutputParser
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import (
+    Runnable,
     RunnableAssign,
     RunnableBranch,
     RunnableLambda,
@@ -24,9 +26,11 @@ from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from typing_extensions import is_typeddict
 
-from .marks import class_path, nearest
+from .chains import mark
+from .marks import class_path, is_a, nearest
+from .parameters import resolved
 
-__all__ = ["answer_type", "may_retrieve"]
+__all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
 
 
 def answer_type(chain: Any) -> Any:
@@ -35,27 +39,50 @@ def answer_type(chain: Any) -> Any:
     Messages are answered as their text, so they count as `str`.
     """
     try:
-        declared = getattr(chain, "custom_output_type", None)  # by .with_types()
-        if declared is not None:
-            return described(declared)
-        reader = nearest(chain, _READERS)
-        return Any if reader is None else reader(chain)
+        return _read(chain)
     except Exception:  # noqa: BLE001  # types are LangChain's and users' code, and fail as they like
         return Any
 
 
-def described(kind: Any) -> Any:
+def declared_type(kind: Any) -> Any:
+    """Return the type of an answer according to an annotation, of a chain that is not known.
+
+    An object of it may be the answer, or hold the answer among others. Only a Pydantic model
+    is no dict to look into.
+    """
+    return Any if is_typeddict(kind) else _described(kind)
+
+
+def may_retrieve(chain: Any) -> bool:
+    """Tell whether a chain may look documents up: always, unless all of it can be seen."""
+    inside = nearest(chain, _SEEN_INTO)
+    return True if inside is None else any(map(may_retrieve, inside(chain)))
+
+
+def holds_documents(hint: Any) -> bool:
+    """Tell whether documents are among the values of a type, so that they may come back."""
+    if isinstance(hint, type) and issubclass(hint, Document):
+        return True
+    return any(map(holds_documents, get_args(hint)))
+
+
+def _read(chain: Any) -> Any:
+    declared = getattr(chain, "custom_output_type", None)  # by .with_types()
+    if declared is not None:
+        kind = _described(declared)
+        has_answer_inside = _is_object(kind) and mark(chain).speech.places
+        return Any if has_answer_inside else kind
+    reader = nearest(chain, _READERS)
+    return Any if reader is None else reader(chain)
+
+
+def _described(kind: Any) -> Any:
     """Return how an output of some type is answered in JSON: Any if that is not certain."""
     if _is_text(kind):
         return str
-    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
-    if not (is_model or is_typeddict(kind) or kind in (int, float, bool)):
-        return Any
-    try:
-        TypeAdapter(kind)
-    except PydanticUserError:  # a typing.TypedDict before Python 3.12
-        return Any
-    return kind
+    if kind in (int, float, bool):
+        return kind
+    return kind if _is_object(kind) and not _has_messages(kind) else Any
 
 
 def _is_text(kind: Any) -> bool:
@@ -67,25 +94,52 @@ def _is_text(kind: Any) -> bool:
     return get_origin(kind) in (Union, UnionType) and all(map(_is_text, get_args(kind)))
 
 
-def may_retrieve(chain: Any) -> bool:
-    """Tell whether a chain may look documents up: always, unless all of it can be seen."""
-    inside = nearest(chain, _SEEN_INTO)
-    return True if inside is None else any(map(may_retrieve, inside(chain)))
+def _is_object(kind: Any) -> bool:
+    """Tell whether a type is a class of plain objects that Pydantic can describe."""
+    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    if not (is_model or is_typeddict(kind)) or (is_model and issubclass(kind, Runnable)):
+        return False
+    try:
+        TypeAdapter(kind)
+    except PydanticUserError:  # a typing.TypedDict before Python 3.12
+        return False
+    return True
+
+
+def _has_messages(kind: Any) -> bool:
+    """Tell whether an object has messages in it, which are answered as their texts."""
+    if isinstance(kind, type) and issubclass(kind, BaseMessage):
+        return True
+    hints = get_type_hints(kind, include_extras=True).values() if _is_class(kind) else ()
+    return any(map(_has_messages, [*hints, *get_args(kind)]))
+
+
+def _is_class(kind: Any) -> bool:
+    return is_typeddict(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 def _agreed(options: Iterable[Any]) -> Any:
     """Return the type of the answer of whichever of several chains runs."""
-    types = [answer_type(option) for option in options]
+    types = [_read(option) for option in options]
     return types[0] if all(kind is types[0] for kind in types) else Any
 
 
 def _of_llm_chain(chain: Any) -> Any:
-    return described(chain.output_parser.OutputType)
+    return _described(chain.output_parser.OutputType)
 
 
 def _of_retrieval_qa(chain: Any) -> Any:
-    inner = getattr(chain.combine_documents_chain, "llm_chain", None)  # where all is stuffed in one
-    return Any if inner is None else _of_llm_chain(inner)
+    combine = chain.combine_documents_chain
+    stuffs = is_a(combine, "langchain_classic.chains.combine_documents.stuff.StuffDocumentsChain")
+    return _of_llm_chain(combine.llm_chain) if stuffs else Any
+
+
+def _of_function(chain: Any) -> Any:
+    hint = chain.OutputType
+    if isinstance(hint, str):
+        function = getattr(chain, "func", None) or chain.afunc
+        hint = resolved(function, {"return": hint})["return"]
+    return _described(hint)
 
 
 def _branches(chain: Any) -> list[Any]:
@@ -94,11 +148,11 @@ def _branches(chain: Any) -> list[Any]:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     class_path(BaseLanguageModel): lambda _: str,
-    class_path(BaseLLMOutputParser): lambda chain: described(chain.OutputType),
-    class_path(RunnableBindingBase): lambda chain: answer_type(chain.bound),
+    class_path(BaseLLMOutputParser): lambda chain: _described(chain.OutputType),
+    class_path(RunnableBindingBase): lambda chain: _read(chain.bound),
     class_path(RunnableBranch): lambda chain: _agreed(_branches(chain)),
-    class_path(RunnableLambda): lambda chain: described(chain.OutputType),
-    class_path(RunnableSequence): lambda chain: answer_type(chain.last),
+    class_path(RunnableLambda): _of_function,
+    class_path(RunnableSequence): lambda chain: _read(chain.last),
     class_path(RunnableWithFallbacks): lambda chain: _agreed(chain.runnables),
     "langchain_core.runnables.history.RunnableWithMessageHistory": lambda _: Any,
     "langchain_classic.chains.llm.LLMChain": _of_llm_chain,
@@ -117,7 +171,7 @@ _SEEN_INTO: Mapping[str, Callable[[Any], Iterable[Any]]] = {
     ],
     class_path(RunnableEachBase): lambda chain: [chain.bound],
     class_path(RunnableParallel): lambda chain: chain.steps__.values(),
-    class_path(RunnablePassthrough): lambda chain: [] if chain.func is None else [chain.func],
+    class_path(RunnablePassthrough): lambda chain: filter(None, [chain.func, chain.afunc]),
     class_path(RunnablePick): lambda _: (),
     class_path(RunnableSequence): lambda chain: chain.steps,
     class_path(RunnableWithFallbacks): lambda chain: chain.runnables,

@@ -74,7 +74,8 @@ def declared_chain(factory: Callable[..., Any]) -> tuple[Any, Any]:
         return Any, Any
     while isinstance(get_origin(kind), type) and issubclass(get_origin(kind), _AROUND):
         kind = get_args(kind)[-1 if issubclass(get_origin(kind), Coroutine) else 0]
-    origin, args = get_origin(kind), get_args(kind)
+    made = getattr(kind, "__pydantic_generic_metadata__", {})  # some runnables are Pydantic models
+    origin, args = made.get("origin") or get_origin(kind), made.get("args") or get_args(kind)
     if not (isinstance(origin, type) and issubclass(origin, Runnable) and len(args) == _IN_AND_OUT):
         return Any, Any
     return args
