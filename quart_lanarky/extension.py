@@ -13,7 +13,10 @@ from .schema.commands import commands_for
 from .schema.documents import Documents
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
 
-__all__ = ["LanarkyExtension"]
+__all__ = ["DOCUMENTS_KEY", "LanarkyExtension"]
+
+DOCUMENTS_KEY = f"{EXTENSION_KEY}_DOCUMENTS"
+"""The key in `app.extensions` of what describes the app."""
 
 
 class LanarkyExtension:
@@ -45,10 +48,11 @@ class LanarkyExtension:
         for name, key in SETTING_KEYS.items():
             app.config.setdefault(key, getattr(settings, name))
         app.extensions[EXTENSION_KEY] = self
-        self._apps.add(app)
         _document(app)
-        for blueprint in self._blueprints:
-            app.register_blueprint(blueprint)
+        if app not in self._apps:
+            self._apps.add(app)
+            for blueprint in self._blueprints:
+                app.register_blueprint(blueprint)
 
     def add_chain(self, rule: str, chain: Any | Callable[..., Any], **options: Any) -> Blueprint:
         """Serve a chain at `rule`: POST and GET there, and a WebSocket at `rule` + `/ws`.
@@ -73,18 +77,26 @@ class LanarkyExtension:
 
 
 def _document(app: Quart) -> None:
-    """Have the app describe itself from the first time on that it is used.
+    """Have the app describe itself from the first time on that it is served or commanded.
 
     No earlier: the user may yet set up quart-schema, before or after this extension.
     """
-    documents = Documents(app)
+    if DOCUMENTS_KEY in app.extensions:
+        return
+    documents = app.extensions[DOCUMENTS_KEY] = Documents(app)
     if (schema := app.extensions.get("QUART_SCHEMA")) is not None:
         documents.stand_in_front(schema)
     app.cli.add_command(commands_for(documents))
     serve: Any = app.asgi_app
+    find_command = app.cli.get_command
 
     async def settle_and_serve(scope: Any, receive: Any, send: Any) -> None:
         documents.settle()
         await serve(scope, receive, send)
 
+    def settle_and_find(context: Any, name: str) -> Any:
+        documents.settle()
+        return find_command(context, name)
+
     app.asgi_app = settle_and_serve  # type: ignore[method-assign]  # as Quart documents it
+    app.cli.get_command = settle_and_find  # type: ignore[method-assign,assignment]

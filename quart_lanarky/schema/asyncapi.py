@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import getdoc
 from typing import Any, Final
 
 from quart import Quart, has_request_context, request
 from quart_schema import QuartSchema
 from quart_schema.openapi import (
-    PATH_RE,
     QUART_SCHEMA_DEPRECATED_ATTRIBUTE,
     QUART_SCHEMA_OPERATION_ID_ATTRIBUTE,
     QUART_SCHEMA_SECURITY_ATTRIBUTE,
@@ -26,13 +25,15 @@ from werkzeug.routing import Rule
 from ..events import Event
 from ..messages import STOP
 from ..websockets import encode
-from .components import Components, Schema
+from .components import Components, Schema, plain
 from .envelopes import EventKind, event_kinds, frame, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
-from .openapi import DescribeRule
-from .routes import ServedRule, chain_rules
+from .routes import RouteDescription, ServedRule, chain_rules, path_of
 
 __all__ = ["at_its_server", "draw"]
+
+DescribeRule = Callable[[Rule], RouteDescription]
+"""Describes the chain route that a rule leads to."""
 
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
@@ -78,8 +79,7 @@ def draw(app: Quart, schema: QuartSchema, describe_rule: DescribeRule) -> dict[s
     document["components"] = {"messages": messages, "schemas": components.added}
     if schema.security_schemes:
         document["components"]["securitySchemes"] = {
-            name: _scheme(scheme.schema(camelize=True))
-            for name, scheme in schema.security_schemes.items()
+            name: _scheme(plain(scheme)) for name, scheme in schema.security_schemes.items()
         }
     return document
 
@@ -111,7 +111,7 @@ class _Painter:
         self._components = components
         self._messages = messages
         self._title = pascal(name)
-        self._address = _address(served.rule)
+        self._address = path_of(served.rule)
         summary, about = _texts(served.view)
         self._summary = summary or f"Ask {self._address}"
         self._about = _paragraphs(about, *self._description.notes)
@@ -162,10 +162,21 @@ class _Painter:
         """Say in words what a viewer may hide among the bindings."""
         query = self._handshake().get("query", {})
         lines = [
-            f"- `{name}`: {_in_words(schema)}"
+            f"- `{name}`: {self._in_words(schema)}"
             for name, schema in query.get("properties", {}).items()
         ]
         return "\n".join(["Parameters in the query string:\n", *lines]) if lines else ""
+
+    def _in_words(self, schema: Schema) -> str:
+        """Return the type of a parameter, its choices and its default as half a sentence."""
+        options = [self._components.resolve(option) for option in schema.get("anyOf", [schema])]
+        types = [str(option["type"]) for option in options if option.get("type", "null") != "null"]
+        choices = [", ".join(map(str, option["enum"])) for option in options if "enum" in option]
+        words = [" or ".join(types) or "any", *(f"one of {names}" for names in choices)]
+        default = schema.get("default")
+        if default is not None:
+            words.append(f"default {default if isinstance(default, str) else json.dumps(default)}")
+        return ". ".join(filter(None, [", ".join(words), schema.get("description")]))
 
     def _operation(
         self, action: str, title: str, summary: str, description: str, messages: Iterable[str]
@@ -285,18 +296,9 @@ def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _in_words(schema: Schema) -> str:
-    words = [str(schema.get("type", "any"))]
-    if "enum" in schema:
-        words.append(f"one of {', '.join(map(str, schema['enum']))}")
-    if "default" in schema:
-        words.append(f"default {schema['default']}")
-    return ". ".join(filter(None, [", ".join(words), schema.get("description")]))
-
-
 def _label(served: ServedRule) -> str:
     name: str = getattr(served.view, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE, served.route.label)
-    return name
+    return re.sub(r"\W", "_", name)  # it becomes a part of references
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
@@ -331,18 +333,12 @@ def _scheme(own: Schema) -> Schema:
 
 
 def _info(schema: QuartSchema) -> Schema:
-    assert schema.info is not None  # `init_app` has seen to it
-    own = schema.info.schema(camelize=True)
+    own: Schema = plain(schema.info)
     return {key: value for key, value in own.items() if key != "summary"}
 
 
 def _to(section: str, name: str) -> Schema:
     return {"$ref": f"#/{section}/{name}"}
-
-
-def _address(rule: Rule) -> str:
-    """Return a rule's path with its parameters in braces."""
-    return re.sub(PATH_RE, r"{\1}", rule.rule)
 
 
 def _texts(view: Any) -> tuple[str, str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +30,23 @@ def commands_for(documents: Documents) -> click.Group:
     @group.command(help="Print the OpenAPI document.")
     @_OUTPUT
     def openapi(output: Path | None) -> None:
-        _write(documents, documents.openapi, output)
+        _write(documents.openapi(), output)
 
     @group.command(help="Print the AsyncAPI document of the WebSocket routes.")
     @_OUTPUT
     def asyncapi(output: Path | None) -> None:
-        _write(documents, documents.asyncapi, output)
+        _write(documents.asyncapi(), output)
 
     @group.command(help="List the chain routes.")
     def routes() -> None:
-        asyncio.run(documents.learn())
         for line in _table([_HEADINGS, *_rows(documents)]):
             click.echo(line)
 
     return group
 
 
-def _write(documents: Documents, draw: Callable[[], dict[str, Any]], output: Path | None) -> None:
-    asyncio.run(documents.learn())
-    text = json.dumps(draw(), indent=2)
+def _write(document: dict[str, Any], output: Path | None) -> None:
+    text = json.dumps(document, indent=2)
     if output is None:
         click.echo(text)
     else:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
+from dataclasses import is_dataclass
+from itertools import count
 from typing import Any, Final, Literal
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-__all__ = ["Components", "Schema"]
+__all__ = ["Components", "Schema", "plain"]
 
 Schema = dict[str, Any]
 
@@ -73,6 +76,7 @@ class Components:
 
     def add(self, name: str, schema: Schema) -> Schema:
         """Add a schema under a name, or one like it if that is taken, and return its reference."""
+        name = _allowed(name)
         while not self._is_free(name, schema):
             name = _next_name(name)
         self.added[name] = schema
@@ -89,22 +93,40 @@ class Components:
             del schema["title"]
         _drop_discriminators(schema)
         definitions: dict[str, Schema] = schema.pop("$defs", {})
-        names = {name: name for name in definitions}
-        while clashes := [
-            name
-            for name, definition in definitions.items()
-            if not self._is_free(names[name], _renamed(definition, names))
-        ]:
-            names |= {name: _next_name(names[name]) for name in clashes}
+        names = self._names_for(definitions)
         self.added |= {names[n]: _renamed(d, names) for n, d in definitions.items()}
         renamed: Schema = _renamed(schema, names)
         return renamed
+
+    def _names_for(self, definitions: Mapping[str, Schema]) -> dict[str, str]:
+        """Give new names to definitions whose names are taken, and to all that refer to them."""
+        names = {name: _allowed(name) for name in definitions}
+        new = {n for n, d in definitions.items() if not self._is_free(names[n], _renamed(d, names))}
+        while more := {n for n, d in definitions.items() if n not in new and _refers(d, new)}:
+            new |= more
+        for number in count(2) if new else ():
+            numbered = names | {name: f"{names[name]}{number}" for name in new}
+            is_distinct = len(set(numbered.values())) == len(numbered)
+            if is_distinct and all(
+                self._is_free(numbered[n], _renamed(definitions[n], numbered)) for n in new
+            ):
+                return numbered
+        return names
 
     def _is_free(self, name: str, schema: Schema) -> bool:
         """Tell whether a name is free, or stands for the same schema already."""
         if name in self._taken:
             return False
         return name not in self.added or self.added[name] == schema
+
+
+def plain(value: Any) -> Any:
+    """Return a copy of `value` with quart-schema's own objects, such as a contact, as JSON."""
+    if is_dataclass(value) and hasattr(value, "schema"):
+        return plain(value.schema(camelize=True))
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _schema_of(kind: Any, mode: Mode) -> Schema:
@@ -117,6 +139,20 @@ def _schema_of(kind: Any, mode: Mode) -> Schema:
     except (PydanticUserError, PydanticInvalidForJsonSchema):
         logger.warning("the documents cannot describe %r", kind, exc_info=True)
         return {}
+
+
+def _allowed(name: str) -> str:
+    """Return a name as OpenAPI allows it for a component."""
+    return re.sub(r"[^a-zA-Z0-9._-]+", "_", name)
+
+
+def _refers(schema: Any, names: Container[str]) -> bool:
+    """Tell whether there is a reference to one of these names anywhere in a schema."""
+    if isinstance(schema, dict):
+        if str(schema.get("$ref", "")).removeprefix(_REF) in names:
+            return True
+        return any(_refers(value, names) for value in schema.values())
+    return isinstance(schema, list) and any(_refers(item, names) for item in schema)
 
 
 def _next_name(name: str) -> str:

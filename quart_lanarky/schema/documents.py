@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextvars import Context
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, Final
 
 from quart import Quart, Response
@@ -44,8 +45,8 @@ class Documents:
         self._app = app
         self._provider: ChainProvider | None = None
         self._seen: dict[ChainRoute, Any] = {}
-        self._asyncapi: tuple[int, dict[str, Any]] | None = None
-        self._learning = asyncio.Lock()
+        self._looking: set[ChainRoute] = set()
+        self._asyncapi: tuple[Hashable, dict[str, Any]] | None = None
 
     def settle(self) -> None:
         """Stand in front of the app's own OpenAPI provider, and add what else it lacks.
@@ -62,7 +63,7 @@ class Documents:
         """Put a `ChainProvider` in front of the provider of a quart-schema, if none is there."""
         provider = schema.openapi_provider
         if not isinstance(provider, ChainProvider):
-            provider = in_front_of(provider, self._describe, self._version)
+            provider = in_front_of(provider, self)
             schema.openapi_provider = provider
         return provider
 
@@ -73,27 +74,23 @@ class Documents:
         return self._provider.schema()
 
     def asyncapi(self) -> dict[str, Any]:
-        """Return the AsyncAPI document; it is drawn anew only when there are more routes."""
+        """Return the AsyncAPI document; it is drawn anew only when there is more to say."""
         self.settle()
-        count = len(list(self._app.url_map.iter_rules()))
-        if self._asyncapi is None or self._asyncapi[0] != count:
+        self.catch_up()
+        edition = self.edition
+        if self._asyncapi is None or self._asyncapi[0] != edition:
             schema = self._app.extensions[_SCHEMA_KEY]
-            self._asyncapi = (count, asyncapi.draw(self._app, schema, self._describe))
+            self._asyncapi = (edition, asyncapi.draw(self._app, schema, self.describe))
         return asyncapi.at_its_server(self._asyncapi[1])
 
     def descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
         """Yield the rules of the chain routes with their descriptions."""
+        self.catch_up()
         for served in chain_rules(self._app):
-            yield served.rule, self._describe(served.rule)
+            yield served.rule, self.describe(served.rule)
 
-    async def learn(self) -> None:
-        """Look at the chains that cannot be described without, each once."""
-        async with self._learning:
-            routes = {served.route for served in chain_rules(self._app)} - self._seen.keys()
-            seen = await asyncio.gather(*map(self._examine, routes))
-            self._seen |= dict(zip(routes, seen, strict=True))
-
-    def _describe(self, rule: Rule) -> RouteDescription:
+    def describe(self, rule: Rule) -> RouteDescription:
+        """Describe the chain route that a rule leads to."""
         route = route_of(self._app.view_functions[rule.endpoint])
         assert route is not None  # only chain routes are asked about
         mode = Settings.from_config(self._app.config).default_mode
@@ -101,8 +98,40 @@ class Documents:
             self._seen.get(route), over_websocket=rule.websocket, default_mode=mode
         )
 
-    def _version(self) -> OpenAPIVersion:
+    @property
+    def version(self) -> OpenAPIVersion:
+        """The version of the OpenAPI document."""
         return Settings.from_config(self._app.config).openapi_version
+
+    @property
+    def edition(self) -> Hashable:
+        """Something that changes when the documents have to be drawn anew."""
+        settings = Settings.from_config(self._app.config)
+        return len(list(self._app.url_map.iter_rules())), len(self._seen), settings
+
+    async def learn(self) -> None:
+        """Look at the chains that cannot be described without, each once."""
+        routes = self._unseen()
+        self._looking |= routes
+        try:
+            seen = await asyncio.gather(*map(self._examine, routes))
+            self._seen |= dict(zip(routes, seen, strict=True))
+        finally:
+            self._looking -= routes
+        while self._looking:  # noqa: ASYNC110  # somebody else does, perhaps on another loop
+            await asyncio.sleep(0.01)
+
+    def catch_up(self) -> None:
+        """Do the same where no loop is running, such as in a command."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            if self._unseen():
+                asyncio.run(self.learn())
+
+    def _unseen(self) -> set[ChainRoute]:
+        routes = {served.route for served in chain_rules(self._app)}
+        return routes - self._seen.keys() - self._looking
 
     async def _examine(self, route: ChainRoute) -> Any:
         """Return what a route wants to be described with, or None if that fails.
@@ -129,18 +158,34 @@ class Documents:
 
     def _add_routes(self, schema: QuartSchema) -> None:
         views = self._app.view_functions
-        views["openapi"] = wraps(views["openapi"])(self._view(self.openapi))
+        own = views["openapi"]
+        # Somebody's own view of the OpenAPI document may turn people away, or change it.
+        guard = None if getattr(own, "__func__", None) is QuartSchema.openapi else own
+        views["openapi"] = wraps(own)(self._view(self.openapi, guard, shows=True))
         folder = str(schema.openapi_path).rpartition("/")[0]
-        view = hide(self._view(self.asyncapi))
+        view = hide(self._view(self.asyncapi, guard, shows=False))
         self._app.add_url_rule(f"{folder}/asyncapi.json", ASYNCAPI_ENDPOINT, view)
         add_pages(self._app, schema)
 
-    def _view(self, draw: Callable[[], dict[str, Any]]) -> Callable[[], Awaitable[Response]]:
-        """Return a view that draws a document when all is known, without blocking the loop."""
+    def _view(
+        self, draw: Callable[[], dict[str, Any]], guard: Callable[[], Any] | None, *, shows: bool
+    ) -> Callable[[], Awaitable[Response]]:
+        """Return a view of a document, which is drawn without blocking the loop.
+
+        Args:
+            draw: Draws the document.
+            guard: A view that decides who may see it.
+            shows: Whether the guard shows the document itself.
+        """
 
         async def document() -> Response:
             await self.learn()
             drawn = await asyncio.to_thread(draw)
+            if guard is not None:
+                said: Any = await self._app.ensure_async(guard)()
+                response: Any = await self._app.make_response(said)
+                if shows or response.status_code != HTTPStatus.OK:
+                    return response  # type: ignore[no-any-return]
             # In the order in which it was drawn: what matters most to a reader comes first.
             text = self._app.json.dumps(drawn, sort_keys=False)
             return Response(text, content_type="application/json")

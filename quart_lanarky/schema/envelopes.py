@@ -105,7 +105,7 @@ class EventKind(NamedTuple):
 
 def input_schema(description: RouteDescription, components: Components) -> Schema:
     """Return the schema of a route's inputs; what it does not name is refused."""
-    schema = components.of(description.body, "validation")
+    schema = components.resolve(components.of(description.body, "validation"))
     if "properties" in schema and not description.takes_other_inputs:
         return {"additionalProperties": False, **schema}
     return schema

@@ -6,6 +6,7 @@ quart-schema are, so it survives decorators that use `functools.wraps`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,7 +18,15 @@ from werkzeug.routing import Rule
 
 from ..events import Mode
 
-__all__ = ["ChainRoute", "RouteDescription", "ServedRule", "chain_rules", "mark_view", "route_of"]
+__all__ = [
+    "ChainRoute",
+    "RouteDescription",
+    "ServedRule",
+    "chain_rules",
+    "mark_view",
+    "path_of",
+    "route_of",
+]
 
 _MARK: Final = "_quart_lanarky_route"
 
@@ -80,6 +89,11 @@ def route_of(view: Any) -> ChainRoute | None:
     """Return the chain route that a view serves, if it does."""
     route: ChainRoute | None = getattr(view, _MARK, None)
     return route
+
+
+def path_of(rule: Rule) -> str:
+    """Return the path of a rule with its parameters in braces."""
+    return re.sub(r"<(?:[^<>]*:)?([^<>:]+)>", r"{\1}", rule.rule)
 
 
 class ServedRule(NamedTuple):

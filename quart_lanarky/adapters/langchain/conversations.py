@@ -247,30 +247,32 @@ _CONTENT: Final = {
         {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
     ]
 }
-_PAIR: Final = {
-    "type": "array",
-    "prefixItems": [{"enum": list(ROLES)}, _CONTENT],
-    "minItems": 2,
-    "maxItems": 2,
-}
+_TALKING: Final = [role for role in ROLES if role not in ("tool", "function")]
+
+
+def _described(key: str, values: Sequence[str], *needed: str) -> dict[str, Any]:
+    """Return the schema of the objects whose `key` is one of `values`."""
+    texts = {name: {"type": "string"} for name in needed}
+    return {
+        "type": "object",
+        "properties": {key: {"enum": list(values)}, "content": _CONTENT, **texts},
+        "required": [key, "content", *needed],
+    }
+
+
+# The forms that can be told in a few words; more is accepted, such as calls of tools.
 _MESSAGE: Final = {
     "anyOf": [
         {"type": "string"},
+        _described("role", _TALKING),
+        _described("role", ["tool"], "tool_call_id"),
+        _described("type", ["human", "ai", "system"]),
         {
-            "type": "object",
-            "properties": {"role": {"enum": list(ROLES)}, "content": _CONTENT},
-            "required": ["role"],
+            "type": "array",
+            "prefixItems": [{"enum": _TALKING}, _CONTENT],
+            "minItems": 2,
+            "maxItems": 2,
         },
-        {
-            "type": "object",
-            "properties": {
-                "type": {"enum": list(_OWN_TYPES)},
-                "content": _CONTENT,
-                "data": {"type": "object"},
-            },
-            "required": ["type"],
-        },
-        _PAIR,
     ]
 }
 _TEXT_PAIR: Final = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}

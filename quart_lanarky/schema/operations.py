@@ -1,0 +1,250 @@
+"""The operations of a chain route in OpenAPI: parameters, body, responses, the stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
+
+from .. import sse
+from ..errors import InputError, InputProblem, InputTooLargeError
+from ..events import ErrorData, Event, SourceDocumentsData
+from ..settings import OpenAPIVersion
+from .components import Components, Schema
+from .envelopes import EventKind, event_kinds, event_table, input_schema, pascal, server_sent_event
+from .examples import (
+    NO_EXAMPLE,
+    example_answer,
+    example_events,
+    example_input,
+    example_turn,
+    failed_turn,
+)
+from .routes import RouteDescription
+
+__all__ = ["Operation", "OperationPainter"]
+
+Operation = dict[str, Any]
+
+_HOW_IT_ANSWERS: Final = (
+    "Answers with a stream of server-sent events, or with one JSON document if the request has "
+    "the header `Accept: application/json`."
+)
+_STREAM: Final = "text/event-stream"
+_JSON: Final = "application/json"
+
+
+class OperationPainter:
+    """Fills in the operations of one route, for each of its methods.
+
+    Args:
+        description: What the route says of itself.
+        label: Its name in the documents.
+        version: The version of OpenAPI.
+        components: Where the schemas go that have a name.
+    """
+
+    def __init__(
+        self,
+        description: RouteDescription,
+        label: str,
+        version: OpenAPIVersion,
+        components: Components,
+    ) -> None:
+        self.label = label
+        self._title = pascal(label)
+        self._description = description
+        self._has_item_schema = version == "3.2.0"
+        self._components = components
+        self._body = input_schema(description, components)
+
+    def fill_in(self, operation: Operation, rule: Rule, method: str) -> None:
+        """Fill in what quart-schema cannot know; what the user documented stays."""
+        kinds = event_kinds(self._description)
+        operation.setdefault("summary", f"Ask {rule.rule}")
+        operation["description"] = self._text(operation.get("description", ""), kinds)
+        operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
+        if method != "get" and "requestBody" not in operation:
+            operation["requestBody"] = self._request_body()
+        documented = {str(status): r for status, r in operation.get("responses", {}).items()}
+        operation["responses"] = self._responses(kinds, method) | documented
+
+    def _text(self, own: str, kinds: Iterable[EventKind]) -> str:
+        """Say in words what comes back; this is what people read first."""
+        examples = example_events(self._description)
+        parts = [
+            own.strip(),
+            *self._description.notes,
+            _HOW_IT_ANSWERS,
+            event_table(kinds, {name: event.data for name, event in examples.items()}),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def _parameters(self, own: list[Schema], rule: Rule, method: str) -> list[Schema]:
+        schema = self._components.of(self._description.parameters, "validation")
+        given = {name: self._parameter(name, schema) for name in schema.get("properties", {})}
+        for name, default in self._description.defaults.items():
+            if default is not None and "schema" in given.get(name, {}):
+                given[name]["schema"] = {**given[name]["schema"], "default": default}
+        own = [_merged(p, given) if p.get("in") == "path" else p for p in own]
+        query = [given[name] for name in given if name not in rule.arguments]
+        if method == "get":
+            query += self._inputs_in_query(set(given))
+        documented = {(p.get("name"), p.get("in")) for p in own}
+        return [*own, *(p for p in query if (p["name"], "query") not in documented)]
+
+    def _parameter(self, name: str, container: Schema) -> Schema:
+        schema = dict(container["properties"][name])
+        parameter: Schema = {"name": name, "in": "query"}
+        if "description" in schema:
+            parameter["description"] = schema.pop("description")
+        parameter["required"] = name in container.get("required", ())
+        plain = _plain_form(schema, self._components)
+        if plain is None:
+            return parameter | {"content": {_JSON: {"schema": schema}}}
+        return parameter | {"schema": plain}
+
+    def _inputs_in_query(self, parameters: set[str]) -> list[Schema]:
+        names = [name for name in self._body.get("properties", {}) if name not in parameters]
+        inputs = [self._parameter(name, self._body) for name in names]
+        if not self._description.takes_other_inputs:
+            return inputs
+        anything = {"type": "object", "additionalProperties": {"type": "string"}}
+        free = {"name": "inputs", "in": "query", "description": "Any further inputs, by name."}
+        return [*inputs, {**free, "required": False, "schema": anything, "explode": True}]
+
+    def _request_body(self) -> Schema:
+        content: Schema = {"schema": self._components.add(f"{self._title}Input", self._body)}
+        example = example_input(self._description.body)
+        if example is not NO_EXAMPLE:
+            content["example"] = example
+        return {"required": True, "content": {_JSON: content}}
+
+    def _responses(self, kinds: list[EventKind], method: str) -> Schema:
+        field = next(iter(self._body.get("properties", ())), "question")
+        misfit = InputError("the inputs do not fit", {field: "Field required"})
+        wait = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        responses = {
+            "200": self._answer(kinds),
+            "400": self._refusal(misfit, "The inputs do not fit; nothing was run."),
+            "413": self._refusal(
+                InputTooLargeError("send no more than 16777216 bytes"),
+                "The body is too large; nothing was run.",
+            ),
+            "500": self._failure(500, "The chain failed, where one document was asked for."),
+            "503": self._failure(503, "The server takes no more requests now; try again later.")
+            | {"headers": {"Retry-After": wait}},
+        }
+        if method == "get":
+            del responses["413"]
+        return responses
+
+    def _refusal(self, error: HTTPException, description: str) -> Schema:
+        return self._problem(InputProblem, description, json.loads(error.get_body()))
+
+    def _failure(self, status: int, description: str) -> Schema:
+        example = {"status_code": status, "detail": HTTPStatus(status).phrase}
+        return self._problem(ErrorData, description, example)
+
+    def _problem(self, kind: type[BaseModel], description: str, example: Schema) -> Schema:
+        schema = self._components.named(kind, "serialization")
+        content = {_JSON: {"schema": schema, "example": example}}
+        return {"description": description, "content": content}
+
+    def _answer(self, kinds: Iterable[EventKind]) -> Schema:
+        event = self._components.add(
+            f"{self._title}Event",
+            {
+                "description": "One event of the stream.",
+                "oneOf": [server_sent_event(kind, self._components) for kind in kinds],
+            },
+        )
+        stream = _bytes(example_turn(self._description))
+        return {
+            "description": f"The answer: in one document, or as it comes:\n\n```\n{stream}```",
+            "content": {_STREAM: self._stream(event), _JSON: self._document()},
+        }
+
+    def _stream(self, event: Schema) -> Schema:
+        """Describe the stream by its events; only OpenAPI 3.2 can also show one as a whole."""
+        if not self._has_item_schema:
+            examples = example_events(self._description).values()
+            return {"schema": event, "examples": {e.name: _shown(e) for e in examples}}
+        turns = {
+            "answer": ("An answer", example_turn(self._description)),
+            "failure": ("A chain that fails", failed_turn(self._description)),
+        }
+        shown = {n: {"summary": what, "value": _bytes(turn)} for n, (what, turn) in turns.items()}
+        return {"itemSchema": event, "examples": shown}
+
+    def _document(self) -> Schema:
+        output = self._components.named(self._description.output, "serialization")
+        properties = {"output": {"description": _output_text(output), **output}}
+        documents = self._components.of(SourceDocumentsData, "serialization")["properties"]
+        if "source_documents" in self._description.events:
+            properties |= documents
+        schema = {
+            "type": "object",
+            "description": "The answer in one document.",
+            "properties": properties,
+            "required": ["output"],
+            "additionalProperties": False,
+        }
+        content = {"schema": self._components.add(f"{self._title}Answer", schema)}
+        example = example_answer(self._description)
+        return content if example is None else content | {"example": example}
+
+
+def _shown(event: Event) -> Schema:
+    return {"summary": event.name, "value": {"event": event.name, "data": event.data}}
+
+
+def _bytes(turn: Iterable[Event]) -> str:
+    return b"".join(map(sse.encode, turn)).decode()
+
+
+def _output_text(schema: Schema) -> str:
+    return "The answer." if schema else "The answer: a text, unless the chain returns data."
+
+
+def _merged(documented: Schema, given: Mapping[str, Schema]) -> Schema:
+    """Add to a path's parameter what the factory's annotation says of it."""
+    ours = given.get(documented["name"])
+    if ours is None:
+        return documented
+    schema = {**documented.get("schema", {}), **ours.get("schema", {})}
+    schema.pop("default", None)  # it is always given
+    return {**documented, **{k: ours[k] for k in ("description",) if k in ours}, "schema": schema}
+
+
+def _plain_form(schema: Schema, components: Components) -> Schema | None:
+    """Return the schema of a value as a query string has it, or None if it has to be JSON.
+
+    Of what can be given as a text, or as a list of texts, that form is shown.
+    """
+    siblings = {key: value for key, value in schema.items() if key != "anyOf"}
+    if siblings.get("default", ...) is None:
+        del siblings["default"]  # a query string says null by saying nothing
+    options = [components.resolve(option) for option in schema.get("anyOf", [schema])]
+    options = [option for option in options if option.get("type") != "null"]
+    scalars = [option for option in options if _is_scalar(option)]
+    if len(scalars) == len(options) > 1:
+        return {**siblings, "anyOf": scalars}
+    lists = [o for o in options if _is_list_of_scalars(o, components)]
+    plain = [*lists, *scalars]
+    return {**siblings, **plain[0]} if plain else None
+
+
+def _is_list_of_scalars(schema: Schema, components: Components) -> bool:
+    items = components.resolve(schema.get("items", {}))
+    return schema.get("type") == "array" and bool(items) and _is_scalar(items)
+
+
+def _is_scalar(schema: Schema) -> bool:
+    structured = schema.get("type") in ("object", "array")
+    return not structured and not schema.keys() & {"anyOf", "oneOf", "allOf"}
