@@ -7,10 +7,13 @@ from typing import Any, Final, NoReturn
 
 from .errors import InputError
 
-__all__ = ["STOP", "parse_message", "parse_object"]
+__all__ = ["STOP", "WHITE_SPACE", "parse_message", "parse_object"]
 
 STOP: Final = {"event": "stop"}
 """The message by which a WebSocket client ends the turn in progress."""
+
+WHITE_SPACE: Final = " \t\n\r"
+"""What JSON may have around a value."""
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def parse_message(frame: str | bytes | None) -> dict[str, Any] | str:
     """
     if not isinstance(frame, str):  # Quart passes an empty binary frame as None
         raise InputError("send text frames, not binary ones")
-    return parse_object(frame) if frame.lstrip().startswith("{") else frame
+    return parse_object(frame) if frame.lstrip(WHITE_SPACE).startswith("{") else frame
 
 
 def _refuse_constant(name: str) -> NoReturn:

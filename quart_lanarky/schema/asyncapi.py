@@ -23,7 +23,7 @@ from quart_schema.openapi import (
 from werkzeug.routing import Rule
 
 from ..events import Event
-from ..messages import STOP
+from ..messages import STOP, WHITE_SPACE
 from ..websockets import encode
 from .components import Components, Schema, plain
 from .envelopes import EventKind, event_kinds, frame, input_schema, pascal
@@ -41,6 +41,7 @@ _TURNS: Final = (
     "Each message is a turn. Turns are answered one after the other, each ending in `end`. A "
     "message that does not fit is answered by `error` and `end`, and the connection lives on."
 )
+_NO_OBJECT: Final = f"^[{WHITE_SPACE}]*([^{WHITE_SPACE}{{]|$)"
 _STOP_SCHEMA: Final = {
     "type": "object",
     "description": "Ends the turn in progress; its `end` event follows.",
@@ -224,7 +225,7 @@ class _Painter:
 
     def _inward_messages(self) -> list[str]:
         body = input_schema(self._description, self._components)
-        example = example_input(self._description.body)
+        example = example_input(self._description.body, self._components)
         has_example = example is not NO_EXAMPLE
         inputs = self._message(
             f"{self._title}Input",
@@ -235,7 +236,8 @@ class _Painter:
         names = [inputs]
         text_input = self._description.text_input
         if text_input is not None:
-            names.append(self._text_message(text_input))
+            field = body.get("properties", {}).get(text_input, {})
+            names.append(self._text_message(text_input, field, example))
         stop = self._message(
             "Stop",
             self._components.add("Stop", _STOP_SCHEMA),
@@ -244,14 +246,18 @@ class _Painter:
         )
         return [*names, stop]
 
-    def _text_message(self, text_input: str) -> str:
-        summary = f"A text that does not start with a brace: the input `{text_input}`"
-        schema = {"type": "string", "description": f"{summary}.", "pattern": r"^\s*([^\s{]|$)"}
+    def _text_message(self, name: str, field: Schema, example: Any) -> str:
+        """Describe the bare text that stands for an input: it has to fit, and be no object."""
+        summary = f"A text that does not start with a brace: the input `{name}`"
+        schema: Schema = {"type": "string", "description": f"{summary}.", "pattern": _NO_OBJECT}
+        if field:
+            schema["allOf"] = [field]
+        text = example.get(name) if isinstance(example, dict) else None
         return self._message(
             f"{self._title}Text",
-            self._components.add("Text", schema),
+            self._components.add(f"{self._title}Text", schema),
             summary,
-            [("A turn", "What is a token?")],
+            [("A turn", text)] if isinstance(text, str) else [],
             content_type=_TEXT,
         )
 

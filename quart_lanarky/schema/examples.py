@@ -6,13 +6,14 @@ through the same encoder as the real ones.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter
 
 from .. import events
-from ..events import Event, SourceDocument, json_event
+from ..events import Event, Mode, SourceDocument, json_event
 from .components import Components, Schema
 from .routes import RouteDescription
 
@@ -48,15 +49,20 @@ _SCALARS: Final[dict[str, Any]] = {
 }
 
 
-def example_input(adapter: TypeAdapter[Any]) -> Any:
-    """Return an example of what a chain takes, or NO_EXAMPLE; it has passed the same checks."""
-    components = Components()
+def example_input(adapter: TypeAdapter[Any], components: Components | None = None) -> Any:
+    """Return an example of what a chain takes, or NO_EXAMPLE; it has passed the same checks.
+
+    Args:
+        adapter: What checks it.
+        components: Where its schema may have been made already.
+    """
+    components = components or Components()
     value = _sample(components.of(adapter, "validation"), components)
     try:
         adapter.validate_python(value)
     except Exception:  # noqa: BLE001  # a user's validator fails as it likes
         return NO_EXAMPLE
-    return value
+    return NO_EXAMPLE if value == {} else value  # which would say nothing
 
 
 def example_answer(description: RouteDescription) -> dict[str, Any] | None:
@@ -71,36 +77,47 @@ def example_answer(description: RouteDescription) -> dict[str, Any] | None:
 
 def example_events(description: RouteDescription) -> dict[str, Event]:
     """Return an example of each kind of event that a route can send, by their names."""
-    mode = description.mode
-    known = {
-        events.COMPLETION: events.completion(_TOKENS[0], mode),
-        events.RETRACT: events.retract(len(_TOKENS)),
-        events.SOURCE_DOCUMENTS: events.source_documents([_DOCUMENT]),
-    }
+    ours = _our_events(description.mode)
     declared = {
-        name: known[name] if name in known else _example_event(name, kind)
+        name: ours[name] if name in ours else _example_event(name, kind)
         for name, kind in description.events.items()
     }
-    always = [events.error(500, "Internal Server Error"), events.end(_RUN_ID, _USAGE, mode)]
-    found = [*declared.values(), *always]
-    return {event.name: event for event in found if event is not None}
+    always = {name: ours[name] for name in (events.ERROR, events.END)}
+    return {name: event for name, event in (declared | always).items() if event is not None}
 
 
 def example_turn(description: RouteDescription) -> list[Event]:
     """Return the events of an answer; those of one's own come first, where most of them belong."""
-    examples = example_events(description)
-    ours = (events.COMPLETION, events.RETRACT, events.SOURCE_DOCUMENTS, events.ERROR, events.END)
+    examples, ours = example_events(description), _our_events(description.mode)
     turn = [event for name, event in examples.items() if name not in ours]
     if events.COMPLETION in examples:
-        turn += [events.completion(token, description.mode) for token in _TOKENS]
+        turn += _tokens(description.mode)
     last = (events.SOURCE_DOCUMENTS, events.END)
     return [*turn, *(examples[name] for name in last if name in examples)]
 
 
 def failed_turn(description: RouteDescription) -> list[Event]:
     """Return the events of a chain that fails."""
-    failure = example_events(description)[events.ERROR]
+    failure = _our_events(description.mode)[events.ERROR]
     return [failure, events.end(_RUN_ID, None, description.mode)]
+
+
+@cache
+def _our_events(mode: Mode) -> dict[str, Event]:
+    """Return an example of each kind of event that is not a user's own."""
+    examples = [
+        _tokens(mode)[0],
+        events.retract(len(_TOKENS)),
+        events.source_documents([_DOCUMENT]),
+        events.error(500, "Internal Server Error"),
+        events.end(_RUN_ID, _USAGE, mode),
+    ]
+    return {event.name: event for event in examples}
+
+
+@cache
+def _tokens(mode: Mode) -> list[Event]:
+    return [events.completion(token, mode) for token in _TOKENS]
 
 
 def _example_event(name: str, kind: Any) -> Event | None:

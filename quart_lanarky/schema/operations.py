@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from ..errors import InputError, InputProblem, InputTooLargeError
 from ..events import ErrorData, Event, SourceDocumentsData
 from ..settings import OpenAPIVersion
 from .components import Components, Schema
-from .envelopes import EventKind, event_kinds, event_table, input_schema, pascal, server_sent_event
+from .envelopes import event_kinds, event_table, input_schema, pascal, server_sent_event
 from .examples import (
     NO_EXAMPLE,
     example_answer,
@@ -62,26 +63,26 @@ class OperationPainter:
         self._has_item_schema = version == "3.2.0"
         self._components = components
         self._body = input_schema(description, components)
+        self._kinds = event_kinds(description)
+        self._examples = example_events(description)
 
     def fill_in(self, operation: Operation, rule: Rule, method: str) -> None:
         """Fill in what quart-schema cannot know; what the user documented stays."""
-        kinds = event_kinds(self._description)
         operation.setdefault("summary", f"Ask {rule.rule}")
-        operation["description"] = self._text(operation.get("description", ""), kinds)
+        operation["description"] = self._text(operation.get("description", ""))
         operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
         if method != "get" and "requestBody" not in operation:
             operation["requestBody"] = self._request_body()
         documented = {str(status): r for status, r in operation.get("responses", {}).items()}
-        operation["responses"] = self._responses(kinds, method) | documented
+        operation["responses"] = self._responses(rule, method) | documented
 
-    def _text(self, own: str, kinds: Iterable[EventKind]) -> str:
+    def _text(self, own: str) -> str:
         """Say in words what comes back; this is what people read first."""
-        examples = example_events(self._description)
         parts = [
             own.strip(),
             *self._description.notes,
             _HOW_IT_ANSWERS,
-            event_table(kinds, {name: event.data for name, event in examples.items()}),
+            event_table(self._kinds, {name: e.data for name, e in self._examples.items()}),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -120,29 +121,32 @@ class OperationPainter:
 
     def _request_body(self) -> Schema:
         content: Schema = {"schema": self._components.add(f"{self._title}Input", self._body)}
-        example = example_input(self._description.body)
+        example = example_input(self._description.body, self._components)
         if example is not NO_EXAMPLE:
             content["example"] = example
         return {"required": True, "content": {_JSON: content}}
 
-    def _responses(self, kinds: list[EventKind], method: str) -> Schema:
+    def _responses(self, rule: Rule, method: str) -> Schema:
         field = next(iter(self._body.get("properties", ())), "question")
         misfit = InputError("the inputs do not fit", {field: "Field required"})
         wait = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         responses = {
-            "200": self._answer(kinds),
+            "200": self._answer,
             "400": self._refusal(misfit, "The inputs do not fit; nothing was run."),
+            "404": {"description": "The path does not fit; nothing was run."},
             "413": self._refusal(
                 InputTooLargeError("send no more than 16777216 bytes"),
                 "The body is too large; nothing was run.",
             ),
-            "500": self._failure(500, "The chain failed, where one document was asked for."),
+            "500": self._failure(500, "The chain failed before anything was sent."),
             "503": self._failure(503, "The server takes no more requests now; try again later.")
             | {"headers": {"Retry-After": wait}},
         }
-        if method == "get":
-            del responses["413"]
-        return responses
+        # Whatever else fails is answered by the app, as all its errors are.
+        responses["500"]["content"]["text/html"] = {"schema": {"type": "string"}}
+        absent = ["413"] if method == "get" else []
+        absent += [] if rule.arguments else ["404"]
+        return {status: said for status, said in responses.items() if status not in absent}
 
     def _refusal(self, error: HTTPException, description: str) -> Schema:
         return self._problem(InputProblem, description, json.loads(error.get_body()))
@@ -156,12 +160,13 @@ class OperationPainter:
         content = {_JSON: {"schema": schema, "example": example}}
         return {"description": description, "content": content}
 
-    def _answer(self, kinds: Iterable[EventKind]) -> Schema:
+    @cached_property
+    def _answer(self) -> Schema:
         event = self._components.add(
             f"{self._title}Event",
             {
                 "description": "One event of the stream.",
-                "oneOf": [server_sent_event(kind, self._components) for kind in kinds],
+                "oneOf": [server_sent_event(kind, self._components) for kind in self._kinds],
             },
         )
         stream = _bytes(example_turn(self._description))
@@ -173,8 +178,8 @@ class OperationPainter:
     def _stream(self, event: Schema) -> Schema:
         """Describe the stream by its events; only OpenAPI 3.2 can also show one as a whole."""
         if not self._has_item_schema:
-            examples = example_events(self._description).values()
-            return {"schema": event, "examples": {e.name: _shown(e) for e in examples}}
+            examples = {name: _shown(example) for name, example in self._examples.items()}
+            return {"schema": event, "examples": examples}
         turns = {
             "answer": ("An answer", example_turn(self._description)),
             "failure": ("A chain that fails", failed_turn(self._description)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from operator import add, itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required
 
+import jsonschema
 import pytest
 import typing_extensions
 from langchain.agents import AgentState, create_agent
@@ -56,8 +57,8 @@ from pydantic import (
 )
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.conversations import Messages
-from quart_lanarky.adapters.langchain.fields import Fields
+from quart_lanarky.adapters.langchain.conversations import Message, Messages, TextOrMessages
+from quart_lanarky.adapters.langchain.fields import AnyObject, Fields
 from quart_lanarky.adapters.langchain.inputs import chain_inputs
 from quart_lanarky.errors import InputError
 from tests.adapters.test_chains import LCEL, MODEL, agent, qa
@@ -779,6 +780,229 @@ def test_a_query_string_has_the_fields_of_an_input_model() -> None:
     fields = chain_inputs(LCEL, Tags)
     query = MultiDict([("tags", "a"), ("q", "x"), ("q", "y")])
     assert fields.for_chain(fields.pick(query)) == {"tags": ["a"], "q": "y"}
+
+
+# -- what the factory declares -------------------------------------------------------------
+
+
+def test_what_a_factory_declares_overrides_what_the_chain_says() -> None:
+    fields = chain_inputs(LCEL, declared=Question)
+    assert fields.for_chain({"text": "hi", "top": "2"}) == {"text": "hi", "top": 2}
+    assert fields.for_chain("hi") == {"text": "hi", "top": 3}
+    wrong = {"question": "hi", "top": 0}
+    assert refused(LCEL, wrong, declared=Question).keys() == {"text", "top", "question"}
+
+
+@pytest.mark.parametrize("kind", [Question, Data])
+async def test_a_declared_type_reaches_the_chain_as_it_takes_it(kind: Any) -> None:
+    takes = RunnableLambda(of_model if kind is Question else of_data)
+    instance = chain_inputs(takes, declared=kind).for_chain("hi")
+    assert await takes.ainvoke(instance) == f"{kind.__name__}(text='hi', top=3)"
+    assert chain_inputs(takes | seen, declared=kind).for_chain("hi") == instance
+    assert chain_inputs(RunnableLambda(seen), declared=kind).for_chain("hi") == {
+        "text": "hi",
+        "top": 3,
+    }
+
+
+def test_a_chain_that_takes_another_class_gets_what_is_declared_as_a_dict() -> None:
+    fields = chain_inputs(RunnableLambda(of_model), declared=Ask)
+    assert fields.for_chain({"q": "long"}) == {"question": "long", "limit": 3}
+
+
+@pytest.mark.parametrize("kind", [Question, Data])
+def test_a_chain_that_is_not_known_takes_what_is_declared(kind: Any) -> None:
+    fields = chain_inputs(None, declared=kind)
+    assert fields.for_chain("hi") == {"text": "hi", "top": 3}
+    assert refused(None, {"top": "many", "x": 1}, declared=kind).keys() == {"text", "top", "x"}
+
+
+def test_a_chain_of_which_nothing_is_known_takes_any_object() -> None:
+    fields = chain_inputs(None)
+    assert fields.for_chain({"a": [1], "b": None}) == {"a": [1], "b": None}
+    assert not fields.is_known
+    assert fields.text_field is None
+
+
+@pytest.mark.parametrize("chain", [None, LCEL, RunnableLambda(of_model)])
+def test_an_input_model_counts_more_than_what_is_declared(chain: Any) -> None:
+    fields = chain_inputs(chain, Ask, Question)
+    assert fields.for_chain({"q": "long"}) == {"question": "long", "limit": 3}
+
+
+# -- what the documents say ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chain", "text_field"),
+    [
+        (LCEL, "question"),
+        (CHAT, None),
+        (OPTIONAL, "q"),
+        (MODEL, "input"),
+        (RunnableLambda(of_new), "text"),
+        (RunnableLambda(of_data), "text"),
+        (RunnableLambda(of_dict), None),
+        (RunnableLambda(seen), "input"),
+        (graph(OldState), None),
+        (graph(OldMessages), "messages"),
+        (AGENT, "messages"),
+    ],
+)
+def test_the_text_field_is_the_one_that_a_bare_text_is_for(chain: Any, text_field: Any) -> None:
+    assert chain_inputs(chain).text_field == text_field
+
+
+@pytest.mark.parametrize("state", [OldState, NewState, OldMessages, DataState, ModelState])
+def test_the_schema_of_a_state_refuses_an_empty_one_as_the_graph_does(state: Any) -> None:
+    schema = chain_inputs(graph(state)).adapter.json_schema()
+    assert schema["minProperties"] == 1
+    assert refused(graph(state), {}) is not None
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({}, schema)
+
+
+@pytest.mark.parametrize("chain", [LCEL, MODEL, RunnableLambda(of_new), RunnableLambda(of_dict)])
+def test_the_schema_of_anything_else_does_not_count_its_fields(chain: Any) -> None:
+    assert "minProperties" not in chain_inputs(chain).adapter.json_schema()
+
+
+def test_a_chain_that_needs_no_input_takes_an_empty_object() -> None:
+    prompt = ChatPromptTemplate.from_messages([("placeholder", "{history}"), ("human", "hi")])
+    fields = chain_inputs(prompt | MODEL)
+    assert fields.for_chain({}) == {}
+    jsonschema.validate({}, fields.adapter.json_schema())
+
+
+# -- query strings -------------------------------------------------------------------------
+
+JSON = '{"text": "hi"}'
+
+
+def picked(hint: Any, *values: str) -> Any:
+    return Fields({"field": hint}).pick(MultiDict(("field", value) for value in values))["field"]
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Question,
+        Data,
+        New,
+        Question | None,
+        typing.Optional[Data],  # noqa: UP045  # as people still write it
+        Question | Data | None,
+        NotRequired[Question],
+        NotRequired[Question | None],
+        Annotated[Question, Field(description="what?")],
+        NotRequired[Annotated[Question | None, Field(description="what?")]],
+        dict[str, str],
+        dict,
+        typing.Mapping[str, str],
+        RootModel[New],
+        RootModel[dict[str, str]],
+    ],
+)
+def test_an_object_comes_as_json_in_a_query_string(hint: Any) -> None:
+    assert picked(hint, JSON) == {"text": "hi"}
+    assert picked(hint, '{"text": "last"}', JSON) == {"text": "hi"}
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        list[Question],
+        list[New] | None,
+        NotRequired[list[Data]],
+        Annotated[list[Question | None], Field(max_length=3)],
+        tuple[Question, ...],
+        set[Data],
+        list[dict[str, str]],
+        list[list[Question]],
+        RootModel[list[Question]],
+    ],
+)
+def test_a_list_of_objects_comes_as_json_in_a_query_string(hint: Any) -> None:
+    assert picked(hint, f"[{JSON}]") == [{"text": "hi"}]
+
+
+def test_what_came_as_json_is_checked() -> None:
+    fields = Fields({"one": Question, "more": NotRequired[list[Question] | None]})
+    query = MultiDict({"one": JSON, "more": f"[{JSON}]"})
+    question = Question(text="hi")
+    assert fields.for_chain(fields.pick(query)) == {"one": question, "more": [question]}
+    query = MultiDict({"one": JSON, "more": "null"})
+    assert fields.for_chain(fields.pick(query)) == {"one": question, "more": None}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "hi", "", '{"text": "hi"', "[" * 100_000, "7", '"hi"', "[]", "null", '{"top": 1}']
+)
+def test_json_that_does_not_fit_is_named_by_its_field(text: str) -> None:
+    fields = Fields({"one": Question})
+    with pytest.raises(InputError) as refusal:
+        fields.for_chain(fields.pick(MultiDict({"one": text})))
+    [name] = refusal.value.fields
+    assert name.partition(".")[0] == "one"
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        str,
+        str | None,
+        NotRequired[str],
+        int,
+        Any,
+        object,
+        str | Question,
+        int | dict[str, int],
+        RootModel[str],
+        Message,
+        Message | None,
+        Messages,
+        NotRequired[Messages],
+        Messages | None,
+        TextOrMessages,
+        NotRequired[TextOrMessages],
+    ],
+)
+@pytest.mark.parametrize("text", [JSON, f"[{JSON}]", "null", "7", '"quoted"', "hi"])
+def test_a_text_that_looks_like_json_stays_a_text(hint: Any, text: str) -> None:
+    assert picked(hint, text) == text
+
+
+@pytest.mark.parametrize(
+    "hint", [list[str], list[Any], list, list[int] | None, NotRequired[set[str]], tuple[str, ...]]
+)
+@pytest.mark.parametrize("texts", [[JSON], ["[1]"], ["null", "7"]])
+def test_a_list_of_what_looks_like_json_stays_a_list(hint: Any, texts: list[str]) -> None:
+    assert picked(hint, *texts) == texts
+
+
+@pytest.mark.parametrize("hint", [Messages, Messages | None, TextOrMessages])
+def test_several_messages_stay_a_list_of_texts(hint: Any) -> None:
+    assert picked(hint, JSON, "7") == [JSON, "7"]
+
+
+@pytest.mark.parametrize("fields", [AnyObject(), Fields({"other": str})])
+def test_what_is_not_known_stays_a_text(fields: Fields) -> None:
+    query = MultiDict([("a", "7"), ("b", JSON), ("c", "null"), ("d", "1"), ("d", "2")])
+    assert fields.pick(query) == {"a": "7", "b": JSON, "c": "null", "d": "2"}
+
+
+class OneMessage(typing_extensions.TypedDict):
+    message: AnyMessage
+
+
+def of_message(given: OneMessage) -> str:
+    return repr(given)
+
+
+def test_a_message_in_a_query_string_is_what_the_user_says() -> None:
+    fields = chain_inputs(RunnableLambda(of_message))
+    query = MultiDict({"message": "7"})
+    assert fields.for_chain(fields.pick(query)) == {"message": HumanMessage("7")}
 
 
 # -- chains that cannot say what they take -------------------------------------------------

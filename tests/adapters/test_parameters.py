@@ -1,7 +1,15 @@
 """What a route takes from its query string and path: the parameters of its factory."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from enum import Enum, IntEnum
@@ -9,15 +17,19 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
-from langchain_core.runnables import (
-    Runnable,
-)
-from pydantic import (
-    Field,
-)
+from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables.base import RunnableSerializable
+from langgraph.graph import MessagesState
+from langgraph.graph.state import CompiledStateGraph
+from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.parameters import factory_name, factory_parameters
+from quart_lanarky.adapters.langchain.parameters import (
+    declared_chain,
+    factory_name,
+    factory_parameters,
+    parameter_defaults,
+)
 from quart_lanarky.errors import ConfigurationError, InputError
 from tests.adapters.test_chains import LCEL
 
@@ -245,3 +257,114 @@ def test_a_parameter_that_cannot_be_filled_by_name_is_the_developers_error(kind:
     wrong = {"args": star, "kwargs": double_star, "positional": positional}[kind]
     with pytest.raises(ConfigurationError, match="cannot come from a query string"):
         factory_parameters(wrong)
+
+
+# -- what a factory is annotated to make ---------------------------------------------------
+
+
+class Question(BaseModel):
+    text: str
+
+
+def making(annotation: Any) -> Any:
+    """Return a factory that is annotated to make this."""
+
+    def make() -> Any: ...
+
+    make.__annotations__["return"] = annotation
+    return make
+
+
+@pytest.mark.parametrize(
+    ("annotation", "declared"),
+    [
+        (Runnable[Question, str], (Question, str)),
+        ("Runnable[Question, str]", (Question, str)),
+        (Runnable["Question", str], (Question, str)),
+        (Runnable[dict[str, Any], list[str]], (dict[str, Any], list[str])),
+        (Runnable[Any, str], (Any, str)),
+        (Runnable[Annotated[Question, "asked"], str], (Annotated[Question, "asked"], str)),
+        (RunnableLambda[Question, str], (Question, str)),
+        (RunnableSerializable[Question, str], (Question, str)),
+        (Iterator[Runnable[Question, str]], (Question, str)),
+        (Generator[Runnable[Question, str], None, None], (Question, str)),
+        (AsyncIterator[Runnable[Question, str]], (Question, str)),
+        (AsyncGenerator[Runnable[Question, str], None], (Question, str)),
+        (Awaitable[Runnable[Question, str]], (Question, str)),
+        (Coroutine[Any, Any, Runnable[Question, str]], (Question, str)),
+        (Awaitable[Iterator[Runnable[Question, str]]], (Question, str)),
+    ],
+)
+def test_the_annotation_of_a_factory_says_what_its_chain_takes_and_returns(
+    annotation: Any, declared: Any
+) -> None:
+    assert declared_chain(making(annotation)) == declared
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        None,
+        Any,
+        Runnable,
+        RunnableSerializable,
+        type(LCEL),
+        Question,
+        str,
+        dict[Question, str],
+        Callable[[Question], str],
+        Iterator[Question],
+        Iterator,
+        Runnable[Question, str] | None,
+        CompiledStateGraph[MessagesState, None, Question, MessagesState],
+        "Imaginary",
+        "Runnable[Imaginary, str]",
+        "Iterator[Imaginary]",
+        "Runnable[",
+        7,
+    ],
+)
+def test_an_annotation_that_says_nothing_of_the_chain_is_no_error(annotation: Any) -> None:
+    assert declared_chain(making(annotation)) == (Any, Any)
+
+
+def unannotated(k=1):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    raise NotImplementedError
+
+
+class Maker:
+    def __call__(self, k: int = 1) -> "Runnable[Question, str]":
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("made", [unannotated, lambda: LCEL, factory, generating, postponed()])
+def test_a_factory_need_not_be_annotated(made: Any) -> None:
+    assert declared_chain(made) == (Any, Any)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Maker(),
+        Maker().__call__,
+        partial(Maker(), k=2),
+        logged(making(Runnable[Question, str])),
+        logged(making("Runnable[Question, str]")),
+        contextmanager(making(Iterator[Runnable[Question, str]])),
+        asynccontextmanager(making(AsyncIterator[Runnable[Question, str]])),
+    ],
+)
+def test_any_callable_may_be_annotated(made: Any) -> None:
+    assert declared_chain(made) == (Question, str)
+
+
+def test_the_defaults_of_a_factory_are_what_is_written_there() -> None:
+    assert parameter_defaults(factory) == {
+        "size": Size.SMALL,
+        "style": "plain",
+        "top": 0.5,
+        "names": None,
+        "anything": None,
+    }
+    assert parameter_defaults(partial(factory, 1, top=0.25))["top"] == 0.25
+    assert parameter_defaults(logged(generating)) == {}

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from quart import Quart, Response
 
-from quart_lanarky import stream_chain
+from quart_lanarky import InputTooLargeError, LanarkyExtension, stream_chain
 from quart_lanarky.adapters.langchain.options import ChainOptions, RouteOptions
 from quart_lanarky.adapters.langchain.routing import chain_blueprint
 from quart_lanarky.errors import ConfigurationError
+from tests.adapters.test_chains import LCEL
 
 
 def factory() -> None:
@@ -44,3 +46,54 @@ def test_the_options_of_the_signature_are_those_that_are_taken() -> None:
 def test_a_parameter_that_cannot_come_from_a_request_is_the_developers_error() -> None:
     with pytest.raises(ConfigurationError, match=r"\*\*rest cannot come from a query string"):
         stream_chain(lambda **rest: None)
+
+
+# -- bodies that are too large -------------------------------------------------------------
+
+
+@pytest.fixture
+def small_app() -> Quart:
+    app = Quart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = 40
+    LanarkyExtension(app).add_chain("/chat", LCEL)
+    return app
+
+
+async def test_a_body_that_is_too_large_gets_413(small_app: Quart) -> None:
+    response = await small_app.test_client().post("/chat", json={"question": "x" * 40})
+    assert response.status_code == 413
+    assert response.content_type == "application/json"
+    assert await response.get_json() == {
+        "status_code": 413,
+        "detail": "send no more than 40 bytes",
+        "errors": [],
+    }
+
+
+async def test_a_body_that_turns_out_to_be_too_large_gets_413(small_app: Quart) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with small_app.test_client().request("/chat", method="POST", headers=headers) as sent:
+        for _ in range(3):
+            await sent.send(b"x" * 20)
+        await sent.send_complete()
+    response = await sent.as_response()
+    assert response.status_code == 413
+    assert (await response.get_json())["detail"] == "send no more than 40 bytes"
+
+
+async def test_a_body_that_is_just_small_enough_is_answered(small_app: Quart) -> None:
+    body = b'{"question": "%s"}' % (b"x" * 24)
+    assert len(body) == 40
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    response = await small_app.test_client().post("/chat", data=body, headers=headers)
+    assert (await response.get_json())["output"] == "hi"
+
+
+async def test_an_app_may_answer_a_body_that_is_too_large_itself(small_app: Quart) -> None:
+    @small_app.errorhandler(413)
+    async def shorter(error: InputTooLargeError) -> Response:
+        assert isinstance(error, InputTooLargeError)
+        return Response("shorter!", 413)
+
+    response = await small_app.test_client().post("/chat", json={"question": "x" * 40})
+    assert (response.status_code, await response.get_data()) == (413, b"shorter!")

@@ -194,7 +194,15 @@ def _from_own_form(item: dict[str, Any]) -> BaseMessage:
     data = item.get("data", item)
     if not isinstance(data, dict) or not _is_content(data.get("content")):
         _refuse("the content has to be a text or a list of content blocks")
+    if item["type"] in ("tool", "ToolMessageChunk"):
+        _need_call(data)
     return messages_from_dict([{"type": item["type"], "data": _without_type(data)}])[0]
+
+
+def _need_call(item: dict[str, Any]) -> None:
+    """Refuse a tool's message without a call; LangChain would make a text of any id."""
+    if not isinstance(item.get("tool_call_id"), str):
+        _refuse("a tool's message needs the tool_call_id of the call that it answers")
 
 
 def _from_role(item: dict[str, Any]) -> BaseMessage:
@@ -205,8 +213,8 @@ def _from_role(item: dict[str, Any]) -> BaseMessage:
     silent = item.get("content") is None and item.get("tool_calls")
     if not (silent or _is_content(item.get("content"))):
         _refuse("the content has to be a text or a list of content blocks")
-    if role == "tool" and "tool_call_id" not in item:
-        _refuse("a tool's message needs the tool_call_id of the call that it answers")
+    if role == "tool":
+        _need_call(item)
     return convert_to_messages([{"content": None, **_without_type(item), "role": role}])[0]
 
 

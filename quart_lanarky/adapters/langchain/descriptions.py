@@ -102,7 +102,7 @@ class ChainDescriber:
             text_input=inputs.text_field,
             takes_other_inputs=isinstance(inputs, AnyObject),
             sends_other_events=not all(each.are_all for each in declared),
-            handlers=tuple(class_of(handler).__name__ for handler in handlers),
+            handlers=tuple(map(_name_of, handlers)),
             notes=(_UNKNOWN_INPUTS,) if chain is None and isinstance(inputs, AnyObject) else (),
         )
 
@@ -134,6 +134,11 @@ class ChainDescriber:
 
 _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
 """What sends all that any chain's own handlers may send."""
+
+
+def _name_of(handler: HandlerFactory) -> str:
+    kind = class_of(handler)
+    return str(getattr(handler, "__name__", "?")) if kind is object else kind.__name__
 
 
 def _identifier(name: str) -> str:

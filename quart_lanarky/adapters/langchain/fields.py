@@ -16,6 +16,7 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
+    Literal,
     NotRequired,
     Required,
     Union,
@@ -237,12 +238,27 @@ def _takes_list(hint: Any) -> bool:
     return origin in _WRAPPERS and any(_takes_list(inner) for inner in get_args(hint))
 
 
+def _takes_text(hint: Any) -> bool:
+    """Tell whether a text can be a value of a type; of a number, say, it never is."""
+    if _takes_messages(hint):
+        return True
+    hint = root_of(_unaliased(hint))
+    origin, args = get_origin(hint) or hint, get_args(hint)
+    if origin in (Required, *_WRAPPERS):
+        parts = args[:1] if origin in (Required, NotRequired, Annotated) else args
+        return any(map(_takes_text, parts))
+    if origin is Literal:
+        return any(isinstance(value, str) for value in args)
+    others = (int, float, bool, type(None), list, tuple, set, frozenset)
+    return origin not in others and not takes_object(hint)
+
+
 def _takes_only_objects(hint: Any) -> bool:
     """Tell whether a value can only be an object or a list of them: a query has it as JSON."""
     hint = root_of(hint)
     origin, args = get_origin(hint) or hint, get_args(hint)
     if origin in (NotRequired, Annotated):
-        return not _takes_messages(hint) and _takes_only_objects(args[0])
+        return _takes_only_objects(args[0])
     if origin in (Union, UnionType):
         return all(_takes_only_objects(arg) for arg in args if arg is not type(None))
     if origin in (list, tuple, set, frozenset):
@@ -348,10 +364,13 @@ class Fields:
 
     @property
     def text_field(self) -> str | None:
-        """The field that a bare text is for: the only one, or the only required one."""
+        """The field that a bare text is for: the only one, or the only required one.
+
+        None if there are several, or if it takes no text.
+        """
         required = [name for name, hint in self.hints.items() if is_required(hint)]
         names = required or list(self.hints)
-        return names[0] if len(names) == 1 else None
+        return names[0] if len(names) == 1 and _takes_text(self.hints[names[0]]) else None
 
     def _named(self, text: str) -> dict[str, Any]:
         """Give a bare text to its field."""

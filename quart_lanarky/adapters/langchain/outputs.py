@@ -106,16 +106,17 @@ def _is_object(kind: Any) -> bool:
     return True
 
 
-def _has_messages(kind: Any) -> bool:
-    """Tell whether an object has messages in it, which are answered as their texts."""
+def _has_messages(kind: Any, seen: frozenset[Any] = frozenset()) -> bool:
+    """Tell whether a dict has messages in it, which are answered as their texts.
+
+    A Pydantic model is no dict to look into: it is answered as it describes itself.
+    """
+    if kind in seen:
+        return False
     if isinstance(kind, type) and issubclass(kind, BaseMessage):
         return True
-    hints = get_type_hints(kind, include_extras=True).values() if _is_class(kind) else ()
-    return any(map(_has_messages, [*hints, *get_args(kind)]))
-
-
-def _is_class(kind: Any) -> bool:
-    return is_typeddict(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+    fields = get_type_hints(kind).values() if is_typeddict(kind) else get_args(kind)
+    return any(_has_messages(field, seen | {kind}) for field in fields)
 
 
 def _agreed(options: Iterable[Any]) -> Any:
@@ -154,7 +155,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     class_path(RunnableLambda): _of_function,
     class_path(RunnableSequence): lambda chain: _read(chain.last),
     class_path(RunnableWithFallbacks): lambda chain: _agreed(chain.runnables),
-    "langchain_core.runnables.history.RunnableWithMessageHistory": lambda _: Any,
     "langchain_classic.chains.llm.LLMChain": _of_llm_chain,
     "langchain_classic.chains.retrieval_qa.base.BaseRetrievalQA": _of_retrieval_qa,
 }

@@ -1,0 +1,438 @@
+"""What a class of handlers says that it sends, and how `send` holds to it."""
+
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, NotRequired
+from uuid import UUID
+
+import pytest
+import typing_extensions
+from langchain_core.callbacks import AsyncCallbackHandler
+from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, computed_field
+
+from quart_lanarky import stream_chain
+from quart_lanarky.adapters.langchain.callbacks import (
+    FinalTokenStreamingCallbackHandler,
+    FinalTokenWebSocketCallbackHandler,
+    SourceDocumentStreamingCallbackHandler,
+    SourceDocumentWebSocketCallbackHandler,
+    StreamingCallbackHandler,
+    TokenStreamingCallbackHandler,
+    TokenWebSocketCallbackHandler,
+    WebSocketCallbackHandler,
+)
+from quart_lanarky.adapters.langchain.declarations import DeclaredEvents, declared_events
+from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
+from quart_lanarky.errors import ConfigurationError
+from quart_lanarky.events import (
+    CompletionData,
+    Event,
+    RetractData,
+    SourceDocument,
+    SourceDocumentsData,
+)
+from quart_lanarky.streams import EventStream
+from tests.adapters.test_tokens import Recorder
+
+TOKENS = {"completion": CompletionData, "retract": RetractData}
+DOCUMENTS = {"source_documents": SourceDocumentsData}
+OURS = ["completion", "retract", "source_documents", "error", "end"]
+
+
+class Progress(BaseModel):
+    done: int
+    total: int = 10
+
+
+@dataclass
+class ProgressData:
+    done: int
+    total: int = 10
+
+
+class ProgressDict(typing_extensions.TypedDict):
+    done: int
+    total: NotRequired[int]
+
+
+def handler_of(events: Any, *bases: type) -> Any:
+    """Return a user's class of handlers with these `events`."""
+    return type("Own", bases or (StreamingCallbackHandler,), {"events": events})
+
+
+def made(kind: Any, data: Any) -> Event:
+    """Return the event that a handler makes which declares `kind` for it."""
+    return DeclaredEvents(handler_of({"mine": kind})).make("mine", data)
+
+
+# -- what is declared ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("handler", "types"),
+    [
+        (EventCallbackHandler, {}),
+        (StreamingCallbackHandler, {}),
+        (WebSocketCallbackHandler, {}),
+        (TokenStreamingCallbackHandler, TOKENS),
+        (TokenWebSocketCallbackHandler, TOKENS),
+        (FinalTokenStreamingCallbackHandler, TOKENS),
+        (FinalTokenWebSocketCallbackHandler, TOKENS),
+        (SourceDocumentStreamingCallbackHandler, DOCUMENTS),
+        (SourceDocumentWebSocketCallbackHandler, DOCUMENTS),
+    ],
+)
+def test_our_handlers_declare_all_that_they_send(handler: Any, types: dict[str, Any]) -> None:
+    declared = DeclaredEvents(handler)
+    assert declared.types == types
+    assert declared.are_all
+
+
+class Asks:
+    """A mixin of both sides."""
+
+    events: typing.ClassVar[Mapping[str, Any]] = {"asking": Progress, "asked": str}
+
+
+class AskingTokens(Asks, TokenStreamingCallbackHandler):
+    pass
+
+
+class AskingMore(AskingTokens):
+    events: typing.ClassVar[Mapping[str, Any]] = {"asked": int, "more": str}
+
+
+class AskingLast(AskingMore, SourceDocumentStreamingCallbackHandler):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("handler", "types"),
+    [
+        (Asks, {"asking": Progress, "asked": str}),
+        (AskingTokens, {"asking": Progress, "asked": str, **TOKENS}),
+        (AskingMore, {"asking": Progress, "asked": int, "more": str, **TOKENS}),
+        (AskingLast, {"asking": Progress, "asked": int, "more": str, **TOKENS, **DOCUMENTS}),
+    ],
+)
+def test_a_class_adds_to_what_its_bases_declare(handler: Any, types: dict[str, Any]) -> None:
+    assert DeclaredEvents(handler).types == types
+
+
+def test_of_two_bases_the_first_decides_about_a_name() -> None:
+    number, text = handler_of({"x": int}, object), handler_of({"x": str, "y": str}, object)
+    first = type("Both", (number, text, TokenStreamingCallbackHandler), {})
+    second = type("Both", (text, number, TokenStreamingCallbackHandler), {})
+    assert DeclaredEvents(first).types == {"x": int, "y": str, **TOKENS}
+    assert DeclaredEvents(second).types == {"x": str, "y": str, **TOKENS}
+
+
+def test_a_user_may_declare_another_payload_for_a_name_of_ours() -> None:
+    own = handler_of({"completion": Progress}, TokenStreamingCallbackHandler)
+    assert DeclaredEvents(own).types == {**TOKENS, "completion": Progress}
+
+
+def test_the_events_of_a_class_are_read_once() -> None:
+    assert declared_events(AskingTokens) is declared_events(AskingTokens)
+    assert declared_events(AskingTokens) is not declared_events(AskingMore)
+
+
+class Silent(TokenStreamingCallbackHandler):
+    pass
+
+
+class SilentMixin:
+    pass
+
+
+class NoneAtAll(TokenStreamingCallbackHandler):
+    events: typing.ClassVar[Mapping[str, Any]] = {}
+
+
+class SilentAndAsking(SilentMixin, AskingTokens):
+    pass
+
+
+class SilentBelow(NoneAtAll):
+    pass
+
+
+class Foreign(AsyncCallbackHandler):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("handler", "are_all"),
+    [
+        (Silent, False),
+        (type("Mixed", (SilentMixin, TokenStreamingCallbackHandler), {}), False),
+        (Foreign, False),
+        (NoneAtAll, True),
+        (SilentBelow, True),
+        (AskingTokens, True),
+        (SilentAndAsking, True),
+        (object, False),  # stands for a function that makes handlers
+        (AsyncCallbackHandler, True),
+    ],
+)
+def test_a_users_class_that_declares_nothing_may_send_anything(handler: Any, are_all: bool) -> None:
+    assert DeclaredEvents(handler).are_all is are_all
+
+
+@pytest.mark.parametrize("events", [None, ["asking"], "asking", 7, property(dict)])
+def test_an_attribute_of_that_name_that_is_no_mapping_declares_nothing(events: Any) -> None:
+    declared = DeclaredEvents(handler_of(events, TokenStreamingCallbackHandler))
+    assert declared.types == TOKENS
+    assert not declared.are_all
+    assert declared.make("anything", "at all") == Event("anything", "at all")
+
+
+# -- what is sent --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("handler", [Silent, StreamingCallbackHandler, Foreign])
+@pytest.mark.parametrize(
+    ("data", "text", "is_json"),
+    [
+        ("bare text", "bare text", False),
+        ("", "", False),
+        ({"a": [1, None]}, '{"a": [1, null]}', True),
+        (["a"], '["a"]', True),
+        (None, "null", True),
+        (Progress(done=1), '{"done": 1, "total": 10}', True),
+    ],
+)
+def test_a_class_that_declares_nothing_sends_a_text_bare_and_all_else_as_json(
+    handler: Any, data: Any, text: str, is_json: bool
+) -> None:
+    event = DeclaredEvents(handler).make("mine", data)
+    assert (event.name, event.data, event.is_json) == ("mine", text, is_json)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (Progress, Progress(done=1)),
+        (Progress, {"done": 1}),
+        (Progress, {"done": "1", "total": "10"}),
+        (ProgressData, ProgressData(done=1)),
+        (ProgressData, {"done": 1}),
+        (ProgressDict, {"done": 1, "total": 10}),
+        (dict[str, int], {"done": 1, "total": 10}),
+        (Progress | None, Progress(done=1)),
+    ],
+)
+def test_a_declared_payload_is_sent_as_json(kind: Any, data: Any) -> None:
+    event = made(kind, data)
+    assert event.json() == {"done": 1, "total": 10}
+    assert event.is_json
+
+
+def test_a_declared_str_is_sent_bare() -> None:
+    event = made(str, '{"a": 1}')
+    assert (event.data, event.is_json) == ('{"a": 1}', False)
+
+
+def test_what_only_resembles_a_declared_str_is_sent_as_json() -> None:
+    assert made(str | None, "a").data == '"a"'
+    assert made(Annotated[str, Field(max_length=3)], "a").data == '"a"'
+
+
+class Alias(BaseModel):
+    line: int = Field(serialization_alias="lineNumber")
+
+
+@dataclass
+class AliasData:
+    line: Annotated[int, Field(serialization_alias="lineNumber")]
+
+
+class AliasDict(typing_extensions.TypedDict):
+    line: Annotated[int, Field(serialization_alias="lineNumber")]
+
+
+class AliasOfBoth(BaseModel):
+    model_config = ConfigDict(validate_by_name=True)
+    line: int = Field(alias="lineNumber")
+
+
+@pytest.mark.parametrize(
+    "kind", [Alias, AliasData, AliasDict, AliasOfBoth, RootModel[Alias], list[Alias]]
+)
+def test_a_payload_is_written_as_the_documents_say(kind: Any) -> None:
+    item = made(kind, [{"line": 1}] if kind == list[Alias] else {"line": 1}).json()
+    schema = TypeAdapter(kind).json_schema(mode="serialization")
+    if kind == list[Alias]:
+        [item], schema = item, schema["$defs"]["Alias"]
+    properties = schema.get("properties") or schema["$defs"]["Alias"]["properties"]
+    assert item == {"lineNumber": 1}
+    assert list(properties) == ["lineNumber"]
+
+
+@pytest.mark.parametrize("kind", [Progress, ProgressData, ProgressDict])
+def test_keys_that_are_not_declared_do_not_reach_the_client(kind: Any) -> None:
+    event = made(kind, {"done": 1, "total": 2, "more": "than this"})
+    assert event.json() == {"done": 1, "total": 2}
+
+
+def test_what_a_derived_model_adds_does_not_reach_the_client() -> None:
+    class More(Progress):
+        more: str
+
+    assert made(Progress, More(done=1, more="than this")).json() == {"done": 1, "total": 10}
+
+
+def test_a_payload_may_have_types_that_json_does_not_know() -> None:
+    class Visit(BaseModel):
+        day: date
+
+        @computed_field  # type: ignore[prop-decorator]
+        @property
+        def year(self) -> int:
+            return self.day.year
+
+    assert made(Visit, {"day": date(2026, 1, 2)}).json() == {"day": "2026-01-02", "year": 2026}
+    assert made(UUID, UUID(int=1)).json() == str(UUID(int=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (Progress, {"done": "many"}),
+        (Progress, {}),
+        (Progress, "done"),
+        (Progress, '{"done": 1}'),
+        (Progress, AliasOfBoth(line=1)),
+        (ProgressData, {"total": 1}),
+        (ProgressDict, {"total": 1}),
+        (str, 1),
+        (str, {"a": 1}),
+        (str, None),
+        (list[int], ["a"]),
+        (Annotated[int, Field(ge=1)], 0),
+        (float, float("nan")),
+    ],
+)
+def test_a_payload_of_another_type_is_refused(kind: Any, data: Any) -> None:
+    with pytest.raises(ValueError, match=r"validation error for|not JSON compliant"):
+        made(kind, data)
+
+
+@pytest.mark.parametrize(
+    ("handler", "name"),
+    [
+        (AskingTokens, "aksing"),
+        (NoneAtAll, "mine"),
+        (SilentBelow, "mine"),
+        (SilentAndAsking, "mine"),
+    ],
+)
+def test_an_event_that_is_not_declared_is_the_developers_error(handler: Any, name: str) -> None:
+    why = f"^{handler.__name__} sends '{name}', which its `events` do not name; the documents are"
+    with pytest.raises(ConfigurationError, match=why):
+        DeclaredEvents(handler).make(name, "text")
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("handler", [AskingTokens, NoneAtAll, Silent])
+def test_the_names_of_ours_are_always_free(handler: Any, name: str) -> None:
+    declared = DeclaredEvents(handler)
+    assert declared.make(name, "text").data == "text"
+    assert declared.make(name, {"any": "thing"}).json() == {"any": "thing"}
+    assert declared.make(name, RetractData(tokens=1)).json() == {"tokens": 1}
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines"])
+def test_a_name_that_no_event_can_have_is_the_developers_error(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="one line of text"):
+        DeclaredEvents(Silent).make(name, "text")
+
+
+def test_a_declared_text_may_be_half_a_surrogate_pair() -> None:
+    assert made(str, "\ud83d").data == "\ud83d"
+    assert made(dict[str, str], {"a": "\ud83d"}).data == '{"a": "\\ud83d"}'
+
+
+# -- types that cannot be described --------------------------------------------------------
+
+
+class Indescribable:
+    pass
+
+
+class OldDict(typing.TypedDict):
+    done: int
+
+
+@pytest.mark.parametrize("kind", [Indescribable, list[Indescribable]])
+def test_a_type_that_cannot_be_described_is_found_when_a_route_is_made(kind: Any) -> None:
+    own = handler_of({"mine": kind})
+    why = "^Own: the type of the event 'mine' cannot be described: "
+    with pytest.raises(ConfigurationError, match=why):
+        stream_chain(handlers=(own, WebSocketCallbackHandler))
+    with pytest.raises(ConfigurationError, match=why):
+        stream_chain(handlers=(StreamingCallbackHandler, own))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Pydantic takes it from then on")
+def test_a_typed_dict_that_pydantic_refuses_is_found_when_a_route_is_made() -> None:
+    with pytest.raises(ConfigurationError, match=r"use `typing_extensions.TypedDict` instead"):
+        stream_chain(handlers=(handler_of({"mine": OldDict}), WebSocketCallbackHandler))
+
+
+def test_a_type_may_be_annotated_with_anything() -> None:
+    assert made(Annotated[int, {"unit": "s"}], 1).data == "1"
+
+
+# -- through a handler ---------------------------------------------------------------------
+
+
+async def received(stream: EventStream) -> list[Event]:
+    stream.finish()
+    return [event async for batch in stream.batches() for event in batch]
+
+
+async def test_a_handler_sends_what_it_declares_into_its_stream() -> None:
+    stream = EventStream()
+    stream.open()
+    handler = AskingTokens(stream)
+    await handler.send("asking", {"done": 1, "more": "than this"})
+    await handler.send("asked", "text")
+    assert await received(stream) == [
+        Event("asking", '{"done": 1, "total": 10}'),
+        Event("asked", "text"),
+    ]
+
+
+async def test_a_handler_sends_nothing_of_what_is_refused() -> None:
+    stream = EventStream()
+    stream.open()
+    handler = AskingTokens(stream)
+    with pytest.raises(ValueError, match="done"):
+        await handler.send("asking", {})
+    with pytest.raises(ConfigurationError, match="AskingTokens sends 'answered'"):
+        await handler.send("answered", "text")
+    assert await received(stream) == []
+
+
+async def test_a_mixin_holds_on_both_sides() -> None:
+    class OnWebSocket(Asks, WebSocketCallbackHandler):
+        pass
+
+    sink = Recorder()
+    await OnWebSocket(sink).send("asked", "text")
+    with pytest.raises(ConfigurationError, match="OnWebSocket sends 'answered'"):
+        await OnWebSocket(sink).send("answered", "text")
+    assert sink.events == [Event("asked", "text")]
+
+
+async def test_our_own_events_pass_through_a_handler_that_declares_others() -> None:
+    sink = Recorder()
+    handler = AskingTokens(sink)
+    await handler.send("retract", RetractData(tokens=1))
+    document = SourceDocument(page_content="a", metadata={}, id=None, type="Document")
+    await handler.send("source_documents", SourceDocumentsData(source_documents=[document]))
+    assert [event.name for event in sink.events] == ["retract", "source_documents"]

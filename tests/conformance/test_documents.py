@@ -1,0 +1,86 @@
+"""What the documents say of a chain is true: of its inputs, its answer and its events."""
+
+from typing import Any
+
+import jsonschema
+import pytest
+from langchain_core.runnables import Runnable
+from pydantic import TypeAdapter
+
+from quart_lanarky.adapters.langchain.descriptions import ChainDescriber
+from quart_lanarky.adapters.langchain.fields import Fields
+from quart_lanarky.adapters.langchain.inputs import chain_inputs
+from quart_lanarky.adapters.langchain.options import RouteOptions
+from quart_lanarky.adapters.langchain.outputs import answer_type, may_retrieve
+from quart_lanarky.adapters.langchain.runs import ChainRun
+from quart_lanarky.events import END, SOURCE_DOCUMENTS, Event
+from quart_lanarky.schema.routes import RouteDescription
+from quart_lanarky.streams import EventStream
+from tests.conformance.models import Kit
+from tests.conformance.rows import Row, as_body
+from tests.conformance.rows_models import Plan
+from tests.conformance.table import ROWS
+from tests.test_runs import events_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # classic chains are deprecated: no matter here
+
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+
+
+def built(row: Row) -> Runnable[Any, Any]:
+    return row.build(Kit("whole"))
+
+
+def described(row: Row, chain: Runnable[Any, Any]) -> RouteDescription:
+    options = RouteOptions(**row.options)
+    describer = ChainDescriber(lambda: chain, Fields({}), options, "chain")
+    return describer.describe(chain, over_websocket=False, default_mode="json")
+
+
+async def served(row: Row, chain: Runnable[Any, Any]) -> tuple[Any, list[Event]]:
+    """Return the answer in the JSON document, and the events of the stream."""
+    plan = RouteOptions(**row.options).plan_for(chain)
+    stream = EventStream()
+    handlers = [http(stream, mode="json") for http, _ in plan.pairs]
+    inputs = chain_inputs(chain).for_chain(as_body(row.inputs))
+    config = row.options.get("config")
+    run = ChainRun(plan, inputs, handlers, stream, mode="json", config=config)
+    events = await events_of(run)
+    return run.output(), events
+
+
+@each_row
+async def test_the_answer_and_the_events_are_as_the_documents_say(row: Row) -> None:
+    chain = built(row)
+    description = described(row, chain)
+    answer, events = await served(row, chain)
+    assert answer == row.output
+    _judge(answer, description.output)
+    if "output_key" not in row.options:
+        _judge(answer, answer_type(chain))
+    for event in events:
+        if event.name != END:
+            _judge(event.json(), description.events[event.name])
+    if not may_retrieve(chain):
+        assert SOURCE_DOCUMENTS not in {event.name for event in events} | set(description.events)
+
+
+def _judge(value: Any, kind: Any) -> None:
+    jsonschema.validate(value, TypeAdapter(kind).json_schema(mode="serialization"))
+
+
+@each_row
+def test_the_inputs_fit_what_the_documents_say(row: Row) -> None:
+    description = described(row, built(row))
+    jsonschema.validate(as_body(row.inputs), description.body.json_schema())
+
+
+def test_something_is_known_of_many_kinds() -> None:
+    """Else the rest of this file would show nothing."""
+    chains = {row.id: built(row) for row in ROWS}
+    types = {name: answer_type(chain) for name, chain in chains.items()}
+    silent = {name for name, chain in chains.items() if not may_retrieve(chain)}
+    assert types["pydantic-parser"] is Plan
+    assert sum(kind is str for kind in types.values()) > len(ROWS) / 4
+    assert len(silent) > len(ROWS) / 5
+    assert not silent & {row.id for row in ROWS if row.documents or row.keeps_documents}

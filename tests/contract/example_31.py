@@ -1,0 +1,7 @@
+"""The example app with the older version of the OpenAPI document."""
+
+from tests.contract.example_fast import app
+
+app.config["QUART_LANARKY_OPENAPI_VERSION"] = "3.1.0"
+
+__all__ = ["app"]

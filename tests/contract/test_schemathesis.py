@@ -1,0 +1,187 @@
+"""Schemathesis asks live servers what their documents allow, and what they do not.
+
+All of its checks are on but for these:
+
+- `use_after_free`, `ensure_resource_availability`, `ignored_auth`, `object_level_authorization`
+  and `missing_required_header` find nothing to do here: no route makes a resource, asks who
+  somebody is or needs a header of its own.
+- `not_a_server_error` for the route whose chain fails, as its name says: 500 is the right answer.
+- `negative_data_rejection` for the GET whose inputs nobody knows: any query string is right.
+"""
+
+import copy
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from tests.contract.judge import JSON, STREAM, Document, chain_operations, judge_response
+from tests.contract.recording import fetch_documents
+from tests.servers import Server
+
+LEFT_OUT = (
+    "use_after_free",
+    "ensure_resource_availability",
+    "ignored_auth",
+    "object_level_authorization",
+    "missing_required_header",
+)
+OPERATIONS = [
+    {"include-path": "/failing", "checks": {"not_a_server_error": {"enabled": False}}},
+    {
+        "include-path": "/unknown",
+        "include-method": "GET",
+        "checks": {"negative_data_rejection": {"enabled": False}},
+    },
+]
+MANY_EVENTS = 1_000_000
+ASKED_FOR_THE_OTHER = {STREAM: "/model", JSON: "/agent"}
+"""Both take messages, in so many forms that each of them is asked for one kind of answer."""
+
+
+@dataclass
+class Judge:
+    """A check of ours beside those of schemathesis: the judge of the other tests.
+
+    Attributes:
+        openapi: The document; None while nobody asks.
+        seen: How often a status and a type of content came, for each operation.
+    """
+
+    openapi: Document | None = None
+    seen: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+
+    def check(self, response: Any, case: Any) -> None:
+        assert self.openapi is not None
+        path, method = case.operation.path, case.method.lower()
+        if method not in self.openapi["paths"][path]:
+            return  # schemathesis tries methods that there are not, and judges that itself
+        kind = response.headers["content-type"][0]
+        status, body = response.status_code, response.content
+        self.seen[f"{method} {path}", status, kind.partition(";")[0]] += 1
+        problems = judge_response(self.openapi, method, path, status, kind, body)
+        assert not problems, problems
+
+
+judge = Judge()
+
+
+@schemathesis.check  # type: ignore[untyped-decorator, unused-ignore]
+def fits_the_document(ctx: object, response: Any, case: Any) -> None:
+    judge.check(response, case)
+
+
+def drive(server: Server, openapi: Document, accept: str, examples: int = 8) -> list[str]:
+    """Let schemathesis ask every chain route, and return what it does not like."""
+    judge.openapi, judge.seen = openapi, Counter()
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": 20_260_101,
+            "base-url": server.url,
+            "headers": {"Accept": accept},
+            "continue-on-failure": True,
+            "max-stream-events": MANY_EVENTS,
+            "generation": {"max-examples": examples, "database": "none", "no-shrink": True},
+            "checks": {name: {"enabled": False} for name in LEFT_OUT},
+            "phases": {"stateful": {"enabled": False}},  # one request is all there is to a turn
+            "operations": OPERATIONS,
+        }
+    )
+    routes = only(openapi, *{path for _, path in chain_operations(openapi)})
+    schema = schemathesis.openapi.from_dict(routes, config=config)
+    return [problem for event in from_schema(schema).execute() for problem in problems(event)]
+
+
+def problems(event: Any) -> list[str]:
+    if isinstance(event, events.NonFatalError):
+        return [f"{event.label}: {event.value!r}"]
+    if isinstance(event, events.FatalError):
+        return [repr(event.exception)]
+    if not isinstance(event, events.ScenarioFinished):
+        return []
+    return [
+        f"{event.label}: {check.name}: {check.failure_info.failure.message}\n"
+        f"{event.recorder.cases[case].value.as_curl_command()}"
+        for case, checks in event.recorder.checks.items()
+        for check in checks
+        if check.failure_info is not None
+    ]
+
+
+def assert_all_asked(openapi: Document, accept: str) -> None:
+    """Every route was asked what it takes and what it does not."""
+    for method, path in chain_operations(openapi):
+        name = f"{method} {path}"
+        answers = judge.seen[name, 200, accept] + judge.seen[name, 500, JSON]
+        assert answers >= 3, name
+        assert judge.seen[name, 400, JSON] >= 1 or name == "get /unknown", name
+
+
+@pytest.mark.parametrize("accept", [STREAM, JSON])
+def test_the_example_app_does_what_its_document_says(fast_example: Server, accept: str) -> None:
+    openapi = fetch_documents(fast_example).openapi
+    assert openapi["openapi"] == "3.2.0"
+    found = drive(fast_example, openapi, accept, examples=25)
+    assert not found, "\n\n".join(found)
+    assert_all_asked(openapi, accept)
+
+
+@pytest.mark.timeout(180)  # it takes a quarter of that where nobody else computes
+@pytest.mark.parametrize("accept", [STREAM, JSON])
+def test_routes_of_many_kinds_do_what_their_document_says(many_kinds: Server, accept: str) -> None:
+    whole = fetch_documents(many_kinds).openapi
+    openapi = only(whole, *(set(whole["paths"]) - {ASKED_FOR_THE_OTHER[accept]}))
+    found = drive(many_kinds, openapi, accept)
+    assert not found, "\n\n".join(found)
+    assert_all_asked(openapi, accept)
+
+
+def only(openapi: Document, *paths: str) -> Document:
+    """Return a copy of a document with a few of its paths, to be changed."""
+    changed = copy.deepcopy(openapi)
+    changed["paths"] = {path: item for path, item in changed["paths"].items() if path in paths}
+    return changed
+
+
+def test_an_event_that_is_not_documented_makes_the_run_fail(many_kinds: Server) -> None:
+    openapi = only(fetch_documents(many_kinds).openapi, "/notices")
+    union = openapi["components"]["schemas"]["NoticesEvent"]["oneOf"]
+    union.remove({"$ref": "#/components/schemas/NoteEvent"})
+    found = drive(many_kinds, openapi, STREAM, examples=3)
+    assert any("components for the event 'note'" in problem for problem in found)
+    assert any("response_schema_conformance" in problem for problem in found)
+
+
+def test_a_wrong_payload_makes_the_run_fail(many_kinds: Server) -> None:
+    openapi = only(fetch_documents(many_kinds).openapi, "/text", "/notices")
+    openapi["components"]["schemas"]["CompletionData"]["properties"]["token"] = {"type": "integer"}
+    found = drive(many_kinds, openapi, STREAM, examples=3)
+    assert {problem.split(":")[0] for problem in found} == {"GET /notices", "POST /notices"}
+    assert any("response_schema_conformance" in problem for problem in found)
+
+
+def test_a_wrong_answer_makes_the_run_fail(many_kinds: Server) -> None:
+    openapi = only(fetch_documents(many_kinds).openapi, "/text")
+    openapi["components"]["schemas"]["TextAnswer"]["properties"]["output"] = {"type": "integer"}
+    found = drive(many_kinds, openapi, JSON, examples=3)
+    assert any("response_schema_conformance" in problem for problem in found)
+
+
+def test_an_input_that_is_documented_and_refused_makes_the_run_fail(many_kinds: Server) -> None:
+    openapi = only(fetch_documents(many_kinds).openapi, "/text")
+    openapi["components"]["schemas"]["TextInput"]["properties"]["question"] = {"type": "integer"}
+    found = drive(many_kinds, openapi, JSON, examples=3)
+    assert any("positive_data_acceptance" in problem for problem in found)
+
+
+def test_an_input_that_is_accepted_and_not_documented_makes_the_run_fail(
+    many_kinds: Server,
+) -> None:
+    openapi = only(fetch_documents(many_kinds).openapi, "/text")
+    openapi["components"]["schemas"]["TextInput"]["properties"]["question"]["minLength"] = 100
+    found = drive(many_kinds, openapi, JSON, examples=3)
+    assert any("negative_data_rejection" in problem for problem in found)

@@ -1,0 +1,118 @@
+"""What the tests of the documents share: how to get one, and how to check it."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+from pydantic import BaseModel, TypeAdapter
+from quart import Quart
+
+from quart_lanarky import events
+from quart_lanarky.schema.routes import RouteDescription
+
+OURS = {
+    events.COMPLETION: events.CompletionData,
+    events.RETRACT: events.RetractData,
+    events.SOURCE_DOCUMENTS: events.SourceDocumentsData,
+}
+"""The events of a route with a chain of its own handlers."""
+
+
+class Question(BaseModel):
+    question: str
+
+
+async def fetch(app: Quart, path: str = "/openapi.json") -> Any:
+    """Return a document as a client gets it."""
+    response = await app.test_client().get(path)
+    assert response.status_code == 200, path
+    return json.loads(await response.get_data(), object_pairs_hook=without_repetition)
+
+
+def fetched(app: Quart, path: str = "/openapi.json") -> Any:
+    """Return the same, where no loop is running."""
+    return asyncio.run(fetch(app, path))
+
+
+async def fetch_mounted(app: Quart, root: str, path: str) -> httpx.Response:
+    """Return what the app answers that a dispatcher has mounted under `root`."""
+
+    async def dispatcher(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["path"].startswith(root)
+        await app({**scope, "root_path": root}, receive, send)
+
+    transport = httpx.ASGITransport(app=dispatcher)
+    async with httpx.AsyncClient(transport=transport, base_url="http://example.org") as client:
+        return await client.get(root + path)
+
+
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON, which must not have a key twice."""
+    keys = [key for key, _ in pairs]
+    assert len(keys) == len(set(keys)), f"a key comes twice among {keys}"
+    return dict(pairs)
+
+
+def walk(value: Any) -> Iterator[Any]:
+    """Yield a value and all that is inside it."""
+    yield value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from walk(inner)
+
+
+def references(value: Any) -> set[str]:
+    """Return all references inside a value."""
+    return {v["$ref"] for v in walk(value) if isinstance(v, dict) and "$ref" in v}
+
+
+def resolve(document: Any, reference: str) -> Any:
+    """Return what a reference points to; a KeyError if that is nothing."""
+    assert reference.startswith("#/")
+    found = document
+    for step in reference.removeprefix("#/").split("/"):
+        found = found[step.replace("~1", "/").replace("~0", "~")]
+    return found
+
+
+def check_references(document: Any) -> None:
+    for reference in references(document):
+        resolve(document, reference)
+
+
+def _content(validator: Any, schema: Any, instance: Any, parent: Any) -> Iterator[ValidationError]:
+    """Look into JSON that is in a text, as JSON schema leaves it to the application to do."""
+    assert parent["contentMediaType"] == "application/json"
+    try:
+        value = json.loads(instance)
+    except ValueError as error:
+        yield ValidationError(f"this is no JSON: {error}")
+    else:
+        yield from validator.descend(value, schema, schema_path="contentSchema")
+
+
+Validator = extend(Draft202012Validator, {"contentSchema": _content})
+
+
+def problem(value: Any, schema: Any, components: Any) -> str | None:
+    """Return what is wrong with a value, or None; `components` are what the schema refers to."""
+    validator = Validator({**schema, "components": {"schemas": components}})
+    validator.check_schema(validator.schema)
+    error = next(validator.iter_errors(value), None)
+    return None if error is None else error.message
+
+
+def described(**known: Any) -> RouteDescription:
+    """Return the description of a route that takes a question."""
+    defaults: dict[str, Any] = {
+        "mode": "json",
+        "parameters": TypeAdapter(dict[str, Any]),
+        "body": TypeAdapter(Question),
+        "output": str,
+        "events": OURS,
+    }
+    return RouteDescription(**defaults | known)

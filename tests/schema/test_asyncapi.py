@@ -1,0 +1,432 @@
+"""The AsyncAPI document says what goes through the WebSocket routes, and stands alone."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.runnables import RunnableLambda
+from pydantic import BaseModel, Field
+from quart import Blueprint, Quart
+from quart_schema import Info, QuartSchema, deprecate, hide, operation_id, tag
+from quart_schema.extension import deprecate_blueprint, tag_blueprint
+
+from quart_lanarky import LanarkyExtension, stream_chain
+from tests.adapters.test_chains import LCEL
+from tests.schema.drawing import check_references, fetched, problem, references, resolve
+from tests.schema.test_openapi import (
+    SilentStreaming,
+    SilentWebSocket,
+    StepsStreaming,
+    StepsWebSocket,
+    helper,
+)
+
+STEPS = (StepsStreaming, StepsWebSocket)
+ANYTHING = (SilentStreaming, SilentWebSocket)
+QUERY = ["k", "style", "size", "labels", "names", "near", "number"]
+"""What the query string of `helper` has."""
+
+
+class Order(BaseModel):
+    number: Annotated[int, Field(ge=1)]
+    note: str | None = None
+
+
+class Pair(BaseModel):
+    first: str
+    second: str
+
+
+def make_app() -> Quart:
+    """Make an app with a WebSocket of each kind."""
+    app = Quart("shop")
+    QuartSchema(app, info=Info(title="Shop", version="1.2.3", summary="All of it"))
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/qa", LCEL)
+    lanarky.add_chain("/help/<lang>", helper)
+    lanarky.add_chain("/tell", LCEL, mode="text")
+    lanarky.add_chain("/steps", LCEL, handlers=STEPS)
+    lanarky.add_chain("/any", RunnableLambda(lambda _: "hi"), handlers=ANYTHING)
+    lanarky.add_chain("/order", LCEL, input_model=Order)
+    lanarky.add_chain("/pair", LCEL, input_model=Pair)
+
+    @app.websocket("/chat")
+    @stream_chain
+    def chat(k: int, top: int = 4) -> Any:
+        """Talk about anything.
+
+        For as long as you like.
+        """
+        return LCEL
+
+    @app.get("/ask")
+    @stream_chain
+    def ask() -> Any:
+        return LCEL
+
+    @app.websocket("/raw")
+    async def raw() -> None: ...
+
+    tenants = Blueprint("tenants", __name__, url_prefix="/v1/<tenant>")
+    tenants.websocket("/chat/<int:room>")(stream_chain(tenant_chat))
+    app.register_blueprint(tenants)
+    return app
+
+
+def tenant_chat(
+    room: Annotated[int, Field(description="The number of the room.")], tenant: str
+) -> Any:
+    return LCEL
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    return fetched(make_app(), "/asyncapi.json")
+
+
+@pytest.fixture
+def app() -> Quart:
+    return Quart("shop")
+
+
+@pytest.fixture
+def lanarky(app: Quart) -> LanarkyExtension:
+    QuartSchema(app)
+    return LanarkyExtension(app)
+
+
+def drawn(app: Quart) -> Any:
+    document = fetched(app, "/asyncapi.json")
+    check_references(document)
+    return document
+
+
+def messages_of(document: Any, operation: str) -> dict[str, Any]:
+    """Return the messages of an operation by their names, all references followed."""
+    found = {}
+    for reference in references(document["operations"][operation]["messages"]):
+        message = resolve(document, resolve(document, reference)["$ref"])
+        found[message["name"]] = message
+    return found
+
+
+def problem_of(document: Any, message: Any, value: Any) -> str | None:
+    return problem(value, message["payload"], document["components"]["schemas"])
+
+
+def test_it_is_a_document_of_version_3(document: Any) -> None:
+    assert document["asyncapi"] == "3.0.0"
+    assert document["defaultContentType"] == "application/json"
+
+
+def test_the_app_is_the_one_of_the_openapi_document(document: Any) -> None:
+    assert document["info"] == {"title": "Shop", "version": "1.2.3"}
+
+
+def test_the_server_is_the_one_that_was_asked(document: Any) -> None:
+    assert document["servers"] == {"this": {"host": "localhost", "protocol": "ws"}}
+
+
+def test_every_reference_leads_somewhere_in_the_document(document: Any) -> None:
+    check_references(document)
+
+
+def test_every_chain_on_a_websocket_is_a_channel_and_nothing_else(document: Any) -> None:
+    addresses = {name: channel["address"] for name, channel in document["channels"].items()}
+    assert addresses == {
+        "qa": "/qa/ws",
+        "help_lang": "/help/{lang}/ws",
+        "tell": "/tell/ws",
+        "steps": "/steps/ws",
+        "any": "/any/ws",
+        "order": "/order/ws",
+        "pair": "/pair/ws",
+        "chat": "/chat",
+        "tenant_chat": "/v1/{tenant}/chat/{room}",
+    }
+
+
+def test_the_parameters_of_an_address_are_those_of_its_path(document: Any) -> None:
+    for channel in document["channels"].values():
+        inside = {part[1:-1] for part in channel["address"].split("/") if part.startswith("{")}
+        assert channel.get("parameters", {}).keys() == inside
+    assert document["channels"]["tenant_chat"]["parameters"] == {
+        "room": {"description": "The number of the room."},
+        "tenant": {"description": "A part of the path."},
+    }
+
+
+def test_every_channel_has_an_operation_in_each_direction(document: Any) -> None:
+    assert document["operations"].keys() == {
+        f"{name}.{action}" for name in document["channels"] for action in ("receive", "send")
+    }
+    for name, operation in document["operations"].items():
+        channel, _, action = name.partition(".")
+        assert operation["action"] == action
+        assert operation["channel"] == {"$ref": f"#/channels/{channel}"}
+
+
+def test_the_messages_of_the_operations_are_those_of_the_channel(document: Any) -> None:
+    for name, channel in document["channels"].items():
+        inward, outward = (messages_of(document, f"{name}.{a}") for a in ("receive", "send"))
+        assert not inward.keys() & outward.keys()
+        assert channel["messages"].keys() == inward.keys() | outward.keys()
+
+
+@pytest.mark.parametrize(
+    ("channel", "inward"),
+    [
+        ("qa", {"QaInput", "QaText", "Stop"}),
+        ("order", {"OrderInput", "Stop"}),  # a text is no number
+        ("pair", {"PairInput", "Stop"}),  # a text would not know where to go
+        ("help_lang", {"HelpLangInput", "HelpLangText", "Stop"}),
+        ("any", {"AnyInput", "AnyText", "Stop"}),
+    ],
+)
+def test_a_client_sends_inputs_and_stop_and_texts_where_they_have_a_place(
+    document: Any, channel: str, inward: set[str]
+) -> None:
+    assert messages_of(document, f"{channel}.receive").keys() == inward
+
+
+@pytest.mark.parametrize(
+    ("channel", "outward"),
+    [
+        ("qa", {"Completion", "Retract", "Error", "End"}),
+        ("help_lang", {"Completion", "Retract", "SourceDocuments", "Error", "End"}),
+        ("tell", {"CompletionText", "Retract", "Error", "EndText"}),
+        ("steps", {"Step", "Note", "Completion", "Retract", "Error", "End"}),
+    ],
+)
+def test_the_app_sends_the_events_of_its_handlers(
+    document: Any, channel: str, outward: set[str]
+) -> None:
+    assert messages_of(document, f"{channel}.send").keys() == outward
+
+
+def test_handlers_that_do_not_say_what_they_send_may_send_other_events(document: Any) -> None:
+    found = messages_of(document, "any.send")
+    [other] = found.keys() - {"Completion", "Retract", "Error", "End"}
+    assert problem_of(document, found[other], {"event": "mine", "data": [1]}) is None
+    assert problem_of(document, found[other], {"event": "end", "data": ""})
+
+
+def test_a_message_goes_by_one_name(document: Any) -> None:
+    for name, message in document["components"]["messages"].items():
+        assert message["name"] == message["title"] == name
+
+
+def test_every_example_of_a_message_fits_its_payload(document: Any) -> None:
+    without = []
+    for name, message in document["components"]["messages"].items():
+        for example in message.get("examples", ()):
+            assert problem_of(document, message, example["payload"]) is None, name
+        if "examples" not in message:
+            without.append(name)
+    unknown = {"ChatInput", "TenantChatInput"}  # what these take cannot be seen
+    assert {name for name in without if not name.startswith("Other")} == unknown
+
+
+@pytest.mark.parametrize(
+    ("message", "value"),
+    [
+        ("QaInput", {"question": 7}),
+        ("QaInput", {}),
+        ("QaInput", {"question": "x", "more": 1}),
+        ("OrderInput", {"number": 0}),
+        ("QaText", '{"question": "x"}'),
+        ("QaText", '  {"question": "x"}'),
+        ("QaText", {"question": "x"}),
+        ("Stop", {"event": "stop!"}),
+        ("Stop", {}),
+        ("Completion", {"event": "completion", "data": '{"token": "x"}'}),
+        ("Completion", {"event": "completion", "data": "x"}),
+        ("CompletionText", {"event": "completion", "data": {"token": "x"}}),
+        ("EndText", {"event": "end", "data": "x"}),
+        ("Step", {"event": "step", "data": {"title": "x"}}),
+        ("End", {"event": "end"}),
+    ],
+)
+def test_what_is_wrong_does_not_fit(document: Any, message: str, value: Any) -> None:
+    assert problem_of(document, document["components"]["messages"][message], value)
+
+
+@pytest.mark.parametrize("text", ["hi", "", "   ", "a {brace}", "[1]", "two\n{lines"])
+def test_a_bare_text_is_any_that_starts_with_no_brace(document: Any, text: str) -> None:
+    message = document["components"]["messages"]["QaText"]
+    assert message["contentType"] == "text/plain"
+    assert problem_of(document, message, text) is None
+
+
+@pytest.mark.parametrize("channel", ["qa", "tell", "steps"])
+async def test_what_really_comes_is_what_the_document_says(channel: str, document: Any) -> None:
+    payloads = [m["payload"] for m in messages_of(document, f"{channel}.send").values()]
+    any_of_them = {"oneOf": payloads}
+    app = make_app()
+    async with app.test_client().websocket(f"/{channel}/ws") as socket:
+        for turn in ("hi", json.dumps({"question": "hi"}), json.dumps({"wrong": 1})):
+            await socket.send(turn)
+            value: Any = {}
+            while value.get("event") != "end":
+                value = json.loads(await socket.receive())
+                assert problem(value, any_of_them, document["components"]["schemas"]) is None
+
+
+def test_a_query_string_is_described_in_the_binding(document: Any) -> None:
+    binding = document["channels"]["chat"]["bindings"]["ws"]
+    assert binding["method"] == "GET"
+    assert binding["query"] == {
+        "type": "object",
+        "properties": {"k": {"type": "integer"}, "top": {"type": "integer", "default": 4}},
+        "required": ["k"],
+    }
+
+
+def test_parts_of_the_path_are_not_in_the_query_string(document: Any) -> None:
+    assert "query" not in document["channels"]["tenant_chat"]["bindings"]["ws"]
+    query = document["channels"]["help_lang"]["bindings"]["ws"]["query"]
+    assert list(query["properties"]) == QUERY
+    assert "required" not in query
+
+
+def test_the_query_string_is_described_in_words_too(document: Any) -> None:
+    words = document["operations"]["help_lang.receive"]["description"]
+    lines = {line.partition("`: ")[0]: line for line in words.splitlines() if "`: " in line}
+    assert list(lines) == [f"- `{name}" for name in QUERY]
+    assert "integer, default 4" in lines["- `k"]
+    assert "How many documents." in lines["- `k"]
+    assert "one of s, l, default s" in lines["- `size"]
+    assert "one of plain, rich, default rich" in lines["- `style"]
+    assert "query string" not in document["operations"]["qa.receive"]["description"]
+
+
+def test_words_come_from_the_factory(document: Any) -> None:
+    chat = document["channels"]["chat"]
+    assert chat["summary"] == "Talk about anything."
+    assert chat["description"].startswith("For as long as you like.")
+    assert document["channels"]["qa"]["summary"]
+
+
+def test_a_query_string_in_words_is_no_python(document: Any) -> None:
+    words = document["operations"]["help_lang.receive"]["description"]
+    assert "None" not in words
+    assert "'" not in words
+
+
+def test_the_frames_are_shown_in_words(document: Any) -> None:
+    words = document["operations"]["qa.send"]["description"]
+    assert '`{"event": "completion", "data": {"token": "A token"}}`' in words
+    text = document["operations"]["tell.send"]["description"]
+    assert '`{"event": "completion", "data": "A token"}`' in text
+    assert '`{"event": "end", "data": ""}`' in text
+
+
+Decorate = Callable[[Any], Any]
+
+
+@pytest.fixture(params=["above", "below"])
+def draw_decorated(
+    request: pytest.FixtureRequest, app: Quart, lanarky: LanarkyExtension
+) -> Callable[[Decorate], Any]:
+    """Draw a WebSocket route whose view, or whose factory, is decorated."""
+
+    def draw(decorate: Decorate) -> Any:
+        async def chat() -> Any:
+            return LCEL
+
+        view = stream_chain(decorate(chat)) if request.param == "below" else None
+        app.websocket("/chat")(view or decorate(stream_chain(chat)))
+        return drawn(app)
+
+    return draw
+
+
+def test_a_hidden_route_is_not_there(draw_decorated: Callable[[Decorate], Any]) -> None:
+    document = draw_decorated(hide)
+    assert document["channels"] == document["operations"] == {}
+
+
+def test_tags_and_deprecation_are_there(draw_decorated: Callable[[Decorate], Any]) -> None:
+    document = draw_decorated(lambda f: tag(["b", "a"])(deprecate(f)))
+    for operation in document["operations"].values():
+        assert operation["tags"] == [{"name": "a"}, {"name": "b"}]
+        assert "Deprecated." in operation["description"]
+
+
+def test_an_operation_id_is_the_users(draw_decorated: Callable[[Decorate], Any]) -> None:
+    document = draw_decorated(operation_id("talk"))
+    assert list(document["channels"]) == ["talk"]
+    assert list(document["operations"]) == ["talk.receive", "talk.send"]
+
+
+def test_an_operation_id_with_odd_characters_leads_nowhere_else(
+    draw_decorated: Callable[[Decorate], Any],
+) -> None:
+    document = draw_decorated(operation_id("chat/ask~it"))  # drawn() checks the references
+    assert len(document["channels"]) == 1
+
+
+def test_what_a_blueprint_says_counts_for_its_chain_routes(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    blueprint = lanarky.add_chain("/chat", LCEL)
+    tag_blueprint(blueprint, ["chats"])
+    deprecate_blueprint(blueprint)
+    operation = drawn(app)["operations"]["chat.send"]
+    assert operation["tags"] == [{"name": "chats"}]
+    assert "Deprecated." in operation["description"]
+
+
+def test_two_rules_of_one_view_are_two_channels(app: Quart, lanarky: LanarkyExtension) -> None:
+    def chat(room: str = "hall") -> Any:
+        return LCEL
+
+    view = stream_chain(chat)
+    app.websocket("/chat")(view)
+    app.websocket("/chat/<room>")(view)
+    document = drawn(app)
+    assert document["channels"].keys() == {"chat", "chat_2"}
+    addresses = {channel["address"] for channel in document["channels"].values()}
+    assert addresses == {"/chat", "/chat/{room}"}
+    assert len(document["operations"]) == 4
+
+
+def test_messages_of_one_name_that_differ_have_names_of_their_own(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    for n, kind in enumerate((int, str, int)):
+        step = type("Step", (BaseModel,), {"__annotations__": {"size": kind}})
+        pair = [
+            type(base.__name__, (base,), {"events": {"step": step}, "__module__": "users"})
+            for base in STEPS
+        ]
+        lanarky.add_chain(f"/chat{n}", LCEL, handlers=tuple(pair))
+    document = drawn(app)
+    for n, good, bad in ((0, 1, "x"), (1, "x", 1), (2, 1, "x")):
+        found = messages_of(document, f"chat{n}.send")
+        [step] = [message for name, message in found.items() if name.startswith("Step")]
+        assert problem_of(document, step, {"event": "step", "data": {"size": good}}) is None
+        assert problem_of(document, step, {"event": "step", "data": {"size": bad}})
+    assert len([n for n in document["components"]["messages"] if n.startswith("Step")]) == 2
+
+
+def test_channels_whose_names_look_alike_have_messages_of_their_own(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    lanarky.add_chain("/a_b", LCEL, input_model=Order)
+    lanarky.add_chain("/aB", LCEL, input_model=Pair)
+    document = drawn(app)
+    order, pair = {"number": 1}, {"first": "x", "second": "y"}
+    for channel, good, bad in (("a_b", order, pair), ("aB", pair, order)):
+        found = messages_of(document, f"{channel}.receive")
+        [inputs] = [message for name, message in found.items() if "Input" in name]
+        assert problem_of(document, inputs, good) is None
+        assert problem_of(document, inputs, bad)
+
+
+def test_an_app_without_websockets_has_an_empty_document(app: Quart) -> None:
+    LanarkyExtension(app)
+    document = drawn(app)
+    assert document["channels"] == {}
+    assert document["operations"] == {}

@@ -1,0 +1,210 @@
+"""`quart lanarky` prints the documents and lists the routes, without a server."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from openapi_spec_validator import validate
+from pydantic import BaseModel
+from quart import Quart
+from quart_schema import Contact, Info, QuartSchema, document_response, hide
+
+from quart_lanarky import LanarkyExtension, stream_chain
+from tests.adapters.test_chains import LCEL
+from tests.schema.drawing import fetch, without_repetition
+from tests.schema.test_openapi import StepsStreaming, StepsWebSocket
+from tests.servers import ROOT
+
+
+class Order(BaseModel):
+    number: int
+    note: str | None = None
+
+
+class Thread(BaseModel):
+    text: str
+    replies: list["Thread"] = []
+
+
+def needy(user: str) -> Any:
+    return LCEL
+
+
+@pytest.fixture
+def app() -> Quart:
+    app = Quart("shop")
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/qa", LCEL)
+    lanarky.add_chain("/order/<int:top>", lambda top: LCEL, input_model=Order)
+    app.post("/tell")(stream_chain(mode="text", handlers=(StepsStreaming, StepsWebSocket))(needy))
+    return app
+
+
+def run(app: Quart, *args: str) -> Result:
+    return app.test_cli_runner().invoke(args=["lanarky", *args])
+
+
+def printed(app: Quart, *args: str) -> Any:
+    result = run(app, *args)
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.output, object_pairs_hook=without_repetition)
+
+
+def test_openapi_prints_the_document(app: Quart) -> None:
+    document = printed(app, "openapi")
+    validate(document)
+    assert document["openapi"] == "3.2.0"
+    assert document["paths"].keys() == {"/qa", "/order/{top}", "/tell"}
+    assert [p["name"] for p in document["paths"]["/qa"]["get"]["parameters"]] == ["question"]
+
+
+def test_asyncapi_prints_the_other_document(app: Quart) -> None:
+    document = printed(app, "asyncapi")
+    assert document["asyncapi"] == "3.0.0"
+    assert document["channels"].keys() == {"qa", "order_int_top"}
+    assert document["components"]["schemas"]["QaInput"]["required"] == ["question"]
+    assert "servers" not in document  # nobody knows yet
+
+
+@pytest.mark.parametrize("what", ["openapi", "asyncapi"])
+async def test_what_is_printed_is_what_is_served(app: Quart, what: str) -> None:
+    served = await fetch(app, f"/{what}.json")
+    lines: list[str] = []
+
+    def in_a_thread() -> None:
+        lines.append(run(app, what).output)
+
+    await asyncio.to_thread(in_a_thread)
+    document = json.loads(lines[0])
+    served.pop("servers")
+    document.pop("servers", None)
+    assert document == served
+
+
+@pytest.mark.parametrize("option", ["-o", "--output"])
+@pytest.mark.parametrize("what", ["openapi", "asyncapi"])
+def test_a_document_goes_into_a_file(app: Quart, what: str, option: str, tmp_path: Path) -> None:
+    path = tmp_path / "document.json"
+    result = run(app, what, option, str(path))
+    assert (result.exit_code, result.output) == (0, "")
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert json.loads(text) == printed(app, what)
+
+
+def test_a_file_that_cannot_be_written_is_an_error(app: Quart, tmp_path: Path) -> None:
+    assert run(app, "openapi", "-o", str(tmp_path)).exit_code == 2
+    assert run(app, "openapi", "-o", str(tmp_path / "no" / "such.json")).exit_code != 0
+
+
+def test_routes_are_listed_in_columns(app: Quart) -> None:
+    result = run(app, "routes")
+    assert result.exit_code == 0
+    heading, *lines = result.output.splitlines()
+    assert heading.split() == ["PATH", "TRANSPORT", "MODE", "HANDLERS", "INPUTS"]
+    starts = [heading.index(name) for name in heading.split()]
+    rows = set()
+    for line in lines:
+        cells = [line[i:j].strip() for i, j in zip(starts, [*starts[1:], None], strict=True)]
+        assert all(i == 0 or line[i - 1] == " " for i in starts)
+        assert line == line.rstrip()
+        rows.add(tuple(cells))
+    tokens = "TokenStreamingCallbackHandler, SourceDocumentStreamingCallbackHandler"
+    over_ws = "TokenWebSocketCallbackHandler, SourceDocumentWebSocketCallbackHandler"
+    any_, order = "as fit the chain", "/order/<int:top>"
+    assert rows == {
+        ("/qa", "GET, POST", "json", tokens, "question"),
+        ("/qa/ws", "WebSocket", "json", over_ws, "question"),
+        (order, "GET, POST", "json", any_, "number, [note]"),
+        (f"{order}/ws", "WebSocket", "json", any_, "number, [note]"),
+        ("/tell", "POST", "text", "StepsStreaming", "..."),
+    }
+
+
+def test_hidden_routes_are_not_listed(app: Quart) -> None:
+    app.get("/secret")(hide(stream_chain(lambda: LCEL)))
+    assert "/secret" not in run(app, "routes").output
+
+
+def test_the_default_mode_is_that_of_the_app(app: Quart) -> None:
+    app.config["QUART_LANARKY_DEFAULT_MODE"] = "text"
+    [line] = [line for line in run(app, "routes").output.splitlines() if line.startswith("/qa ")]
+    assert line.split()[3] == "text"
+
+
+def test_inputs_that_contain_themselves_are_listed(app: Quart) -> None:
+    app.extensions["QUART_LANARKY"].add_chain("/thread", LCEL, input_model=Thread)
+    lines = run(app, "routes").output.splitlines()
+    [line] = [line for line in lines if line.startswith("/thread ")]
+    assert line.endswith("  text, [replies]")
+
+
+def test_an_app_without_chain_routes_has_an_empty_list() -> None:
+    app = Quart("shop")
+    LanarkyExtension(app)
+    result = run(app, "routes")
+    assert (result.exit_code, len(result.output.splitlines())) == (0, 1)
+
+
+@pytest.mark.parametrize("what", ["openapi", "asyncapi", "routes"])
+def test_a_factory_that_fails_stops_no_command(app: Quart, what: str) -> None:
+    def failing() -> Any:
+        raise LookupError("there is no key")
+
+    app.get("/failing")(stream_chain(failing))
+    result = run(app, what)
+    assert result.exit_code == 0
+    assert "there is no key" not in result.output
+
+
+@pytest.mark.parametrize("what", ["openapi", "asyncapi"])
+def test_all_that_quart_schema_knows_can_be_printed(what: str) -> None:
+    app = Quart("shop")
+    QuartSchema(app, info=Info(title="Shop", version="1", contact=Contact(email="a@example.org")))
+    LanarkyExtension(app)
+    app.get("/chat")(document_response(Order, 402)(stream_chain(lambda: LCEL)))
+    assert printed(app, what)["info"]["contact"]["email"] == "a@example.org"
+
+
+@pytest.mark.parametrize("args", [["nothing"], ["openapi", "--nothing"], ["routes", "more"]])
+def test_what_there_is_not_is_an_error(app: Quart, args: list[str]) -> None:
+    assert run(app, *args).exit_code == 2
+
+
+def test_help_says_what_there_is(app: Quart) -> None:
+    output = run(app, "--help").output
+    assert all(name in output for name in ("openapi", "asyncapi", "routes"))
+
+
+SHOP = """
+from langchain_core.prompts import PromptTemplate
+from quart import Quart
+from quart_lanarky import LanarkyExtension
+
+app = Quart(__name__)
+chain = PromptTemplate.from_template("{question}") | (lambda prompt: prompt.text)
+LanarkyExtension(app).add_chain("/qa", chain)
+"""
+
+
+def test_the_command_is_one_of_quarts(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "quart", "--app", "shop:app", "lanarky", "routes"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (line.split() for line in done.stdout.splitlines()[1:])
+    assert (first[:4], first[-1]) == (["/qa", "GET,", "POST", "json"], "question")
+    assert (second[:3], second[-1]) == (["/qa/ws", "WebSocket", "json"], "question")

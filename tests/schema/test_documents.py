@@ -1,0 +1,795 @@
+"""When the documents are drawn, what is known by then, and how they live with quart-schema."""
+
+import asyncio
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from langchain_core.runnables import Runnable
+from openapi_spec_validator import validate
+from pydantic import BaseModel
+from quart import Quart, has_request_context, request
+from quart.json.provider import DefaultJSONProvider
+from quart_schema import Info, OpenAPIProvider, QuartSchema, document_response
+from werkzeug.routing import Rule
+
+from quart_lanarky import LanarkyExtension, stream_chain
+from quart_lanarky.schema import documents
+from tests.adapters.test_chains import LCEL
+from tests.schema.drawing import fetch, fetch_mounted, fetched, references
+
+UNKNOWN = "could not be seen when this document was drawn"
+
+
+@pytest.fixture
+def app() -> Quart:
+    return Quart("shop")
+
+
+def with_chain(app: Quart, chain: Any = LCEL) -> Quart:
+    LanarkyExtension(app).add_chain("/qa", chain)
+    return app
+
+
+async def status(app: Quart, path: str) -> int:
+    response = await app.test_client().get(path)
+    return int(response.status_code)
+
+
+def inputs(document: Any, path: str = "/qa") -> list[str]:
+    """Return the names of the inputs that a document gives for a route."""
+    return [p["name"] for p in document["paths"][path]["get"]["parameters"]]
+
+
+# Living with quart-schema
+
+
+def set_up_before(app: Quart, schema: type[QuartSchema] = QuartSchema, **options: Any) -> None:
+    schema(app, **options)
+    with_chain(app)
+
+
+def set_up_after(app: Quart, schema: type[QuartSchema] = QuartSchema, **options: Any) -> None:
+    with_chain(app)
+    schema(app, **options)
+
+
+def never_set_up(app: Quart) -> None:
+    with_chain(app)
+
+
+either_order = pytest.mark.parametrize("set_up", [set_up_before, set_up_after])
+
+
+@pytest.mark.parametrize("set_up", [set_up_before, set_up_after, never_set_up])
+async def test_both_documents_and_both_pages_are_there(app: Quart, set_up: Any) -> None:
+    set_up(app)
+    document = await fetch(app)
+    validate(document)
+    assert inputs(document) == ["question"]
+    assert document["info"]["title"] == "shop"
+    assert list((await fetch(app, "/asyncapi.json"))["channels"]) == ["qa"]
+    assert await status(app, "/docs") == 200
+    assert await status(app, "/docs/websockets") == 200
+
+
+@either_order
+async def test_the_pages_of_a_quart_schema_of_ones_own_stay(app: Quart, set_up: Any) -> None:
+    set_up(app)
+    assert await status(app, "/redocs") == 200
+    assert await status(app, "/scalar") == 200
+
+
+async def test_what_is_brought_asks_for_nothing_from_elsewhere(app: Quart) -> None:
+    with_chain(app)
+    assert await status(app, "/redocs") == 404
+    assert await status(app, "/scalar") == 404
+
+
+@either_order
+async def test_the_documents_are_where_the_app_wants_them(app: Quart, set_up: Any) -> None:
+    set_up(app, openapi_path="/api/spec.json", swagger_ui_path="/api/docs")
+    assert inputs(await fetch(app, "/api/spec.json")) == ["question"]
+    assert (await fetch(app, "/api/asyncapi.json"))["asyncapi"] == "3.0.0"
+    assert await status(app, "/api/docs") == 200
+    assert await status(app, "/api/docs/websockets") == 200
+    assert await status(app, "/api/docs/assets/swagger-ui.css") == 200
+    for path in ("/openapi.json", "/asyncapi.json", "/docs", "/docs/websockets"):
+        assert await status(app, path) == 404
+
+
+@either_order
+async def test_without_a_path_for_the_document_there_is_nothing(app: Quart, set_up: Any) -> None:
+    set_up(app, openapi_path=None)
+    for path in ("/openapi.json", "/asyncapi.json", "/docs", "/docs/websockets"):
+        assert await status(app, path) == 404
+    response = await app.test_client().post("/qa", json={"question": "hi"})
+    assert response.status_code == 200
+    provider = app.extensions["QUART_SCHEMA"].openapi_provider
+    async with app.app_context():
+        assert "200" in provider.schema()["paths"]["/qa"]["get"]["responses"]
+
+
+@either_order
+async def test_without_a_path_for_the_page_there_are_documents_and_no_pages(
+    app: Quart, set_up: Any
+) -> None:
+    set_up(app, swagger_ui_path=None)
+    assert inputs(await fetch(app)) == ["question"]
+    assert (await fetch(app, "/asyncapi.json"))["asyncapi"] == "3.0.0"
+    for path in ("/docs", "/docs/websockets", "/docs/assets/swagger-ui.css"):
+        assert await status(app, path) == 404
+
+
+class Provider(OpenAPIProvider):
+    """A provider of a user's own, with state and most of its methods."""
+
+    def __init__(self, app: Quart, extension: QuartSchema) -> None:
+        super().__init__(app, extension)
+        self.company = "ACME"
+        self.asked: list[str] = []
+
+    def schema(self) -> dict[str, Any]:
+        document = super().schema()
+        document["info"] = {**document["info"], "x-company": self.company}
+        document["components"]["parameters"] = {
+            "Tenant": {"name": "tenant", "in": "header", "schema": {"type": "string"}}
+        }
+        return document
+
+    def generate_rules(self) -> Any:
+        return (rule for rule in super().generate_rules() if "secret" not in rule.rule)
+
+    def build_paths(self, rule: Rule) -> Any:
+        self.asked.append(rule.rule)
+        paths, components = super().build_paths(rule)
+        for item in paths.values():
+            for operation in item.values():
+                operation["x-owner"] = "us"
+        return {f"/v1{path}": item for path, item in paths.items()}, components
+
+
+@either_order
+async def test_a_provider_of_ones_own_draws_all_that_it_did(app: Quart, set_up: Any) -> None:
+    set_up(app, openapi_provider_class=Provider)
+    app.get("/secret")(stream_chain(lambda: LCEL))
+
+    @app.get("/plain")
+    async def plain() -> str:
+        return ""
+
+    document = await fetch(app)
+    validate(document)
+    assert document["info"]["x-company"] == "ACME"
+    assert document["paths"].keys() == {"/v1/qa", "/v1/plain"}
+    assert document["paths"]["/v1/qa"]["get"]["x-owner"] == "us"
+    assert inputs(document, "/v1/qa") == ["question"]
+    provider = app.extensions["QUART_SCHEMA"].openapi_provider
+    assert isinstance(provider, Provider)
+    assert "/qa" in provider.asked
+
+
+async def test_a_class_of_quart_schema_of_ones_own_has_its_provider(app: Quart) -> None:
+    class Schema(QuartSchema):
+        openapi_provider_class = Provider
+
+    set_up_before(app, Schema)
+    assert (await fetch(app))["info"]["x-company"] == "ACME"
+
+
+async def test_references_to_parameters_are_left_alone(app: Quart) -> None:
+    class Tenants(Provider):
+        def build_paths(self, rule: Rule) -> Any:
+            paths, components = super().build_paths(rule)
+            for item in paths.values():
+                for operation in item.values():
+                    reference = {"$ref": "#/components/parameters/Tenant"}
+                    operation["parameters"] = [*operation["parameters"], reference]
+            return paths, components
+
+    set_up_before(app, openapi_provider_class=Tenants)
+    document = await fetch(app)
+    validate(document)
+    assert "#/components/parameters/Tenant" in references(document["paths"]["/v1/qa"]["get"])
+
+
+async def test_what_a_path_has_besides_its_operations_is_left_alone(app: Quart) -> None:
+    class Summaries(OpenAPIProvider):
+        def build_paths(self, rule: Rule) -> Any:
+            paths, components = super().build_paths(rule)
+            return {
+                p: {**item, "summary": "A path.", "parameters": []} for p, item in paths.items()
+            }, components
+
+    set_up_before(app, openapi_provider_class=Summaries)
+    document = await fetch(app)
+    validate(document)
+    assert document["paths"]["/qa"]["summary"] == "A path."
+    assert document["paths"]["/qa"]["parameters"] == []
+
+
+async def test_operation_ids_of_a_provider_of_ones_own_stay(app: Quart) -> None:
+    class Ids(OpenAPIProvider):
+        def operation_id(self, method: str, *args: Any) -> str:
+            return f"acme_{method.lower()}"
+
+    set_up_before(app, openapi_provider_class=Ids)
+    assert (await fetch(app))["paths"]["/qa"]["get"]["operationId"] == "acme_get"
+
+
+async def test_what_a_provider_keeps_for_itself_is_not_changed(app: Quart) -> None:
+    kept = {}
+
+    class Keeping(OpenAPIProvider):
+        def schema(self) -> dict[str, Any]:
+            kept["document"] = super().schema()
+            kept["text"] = repr(kept["document"])
+            return kept["document"]
+
+    set_up_before(app, openapi_provider_class=Keeping)
+    await fetch(app)
+    assert repr(kept["document"]) == kept["text"]
+
+
+def views_as_they_came(app: Quart) -> dict[str, Callable[..., Any]]:
+    """Add views that return whatever Quart takes."""
+
+    @dataclass
+    class Data:
+        size: int
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"streamed"
+
+    views = {
+        "text": lambda: "hi",
+        "dict": lambda: {"b": 1, "a": [None, 1.5]},
+        "pair": lambda: ("hi", 201),
+        "triple": lambda: ({"snake_case": 1}, 202, {"X-Header": "x"}),
+        "stream": stream,
+        "odd": lambda: {"thing": object()},
+        "model": lambda: {"data": Data(1)},
+    }
+    for name, view in views.items():
+        app.add_url_rule(f"/{name}", name, view)
+    return views
+
+
+async def test_an_app_that_is_brought_quart_schema_answers_as_before() -> None:
+    plain, ours = Quart("plain"), Quart("ours")
+    names = views_as_they_came(plain)
+    views_as_they_came(with_chain(ours))
+    await fetch(ours)
+    for name in names:
+        first, second = [await app.test_client().get(f"/{name}") for app in (plain, ours)]
+        assert first.status_code == second.status_code, name
+        assert first.headers == second.headers, name
+        assert await first.get_data() == await second.get_data(), name
+
+
+async def test_an_app_that_is_brought_quart_schema_keeps_its_json(app: Quart) -> None:
+    class Json(DefaultJSONProvider):
+        def dumps(self, object_: Any, **kwargs: Any) -> str:
+            return super().dumps(object_, **kwargs) + "\n"
+
+    app.json = own = Json(app)
+    with_chain(app)
+    await fetch(app)
+    assert app.json is own
+
+
+@pytest.mark.parametrize("name", ["openapi", "swagger_ui"])
+async def test_a_view_of_ones_own_that_quart_schema_also_has_stops_nothing(
+    app: Quart, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.add_url_rule("/mine", name, lambda: "mine")
+    with_chain(app)
+    async with app.test_app():
+        response = await app.test_client().get("/mine")
+        assert await response.get_data(as_text=True) == "mine"
+        assert await status(app, "/openapi.json") == 404
+        answer = await app.test_client().post("/qa", json={"question": "hi"})
+        assert answer.status_code == 200
+    assert f"views of its own: {{'{name}'}}" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/websockets", "/asyncapi.json"])
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_route_of_ones_own_wins(app: Quart, path: str, is_first: bool) -> None:
+    if is_first:
+        app.add_url_rule(path, "mine", lambda: "mine")
+    with_chain(app)
+    if not is_first:
+        app.add_url_rule(path, "mine", lambda: "mine")
+    response = await app.test_client().get(path)
+    assert await response.get_data(as_text=True) == "mine"
+    assert inputs(await fetch(app)) == ["question"]
+
+
+async def test_a_guard_of_the_document_still_guards_it(app: Quart) -> None:
+    class Guarded(QuartSchema):
+        async def openapi(self) -> Any:
+            if request.headers.get("Authorization") != "yes":
+                return "who are you?", 401
+            return await super().openapi()
+
+    set_up_before(app, Guarded)
+    client = app.test_client()
+    assert (await client.get("/openapi.json")).status_code == 401
+    response = await client.get("/openapi.json", headers={"Authorization": "yes"})
+    assert response.status_code == 200
+    assert inputs(await response.get_json()) == ["question"]
+
+
+async def test_a_guard_around_the_view_still_guards_it(app: Quart) -> None:
+    set_up_before(app)
+
+    async def guard() -> Any:
+        return "who are you?", 401
+
+    app.view_functions["openapi"] = guard
+    assert await status(app, "/openapi.json") == 401
+
+
+# Several of everything
+
+
+async def test_each_of_several_apps_has_its_own_documents() -> None:
+    lanarky = LanarkyExtension()
+    apps = [Quart("first"), Quart("second")]
+    calls: list[str] = []
+
+    def factory() -> Any:
+        calls.append("x")
+        return LCEL
+
+    lanarky.add_chain("/both", factory)
+    for app in apps:
+        lanarky.init_app(app)
+        app.get(f"/{app.name}")(stream_chain(lambda: LCEL))
+    for app in apps:
+        document = await fetch(app)
+        assert document["info"]["title"] == app.name
+        assert document["paths"].keys() == {"/both", f"/{app.name}"}
+        assert inputs(document, "/both") == ["question"]
+    assert len(calls) == len(apps)
+
+
+async def test_several_extensions_on_one_app_share_its_documents(app: Quart) -> None:
+    first, second = LanarkyExtension(app), LanarkyExtension(app)
+    first.add_chain("/first", LCEL)
+    second.add_chain("/second", LCEL)
+    document = await fetch(app)
+    assert inputs(document, "/first") == inputs(document, "/second") == ["question"]
+    assert list((await fetch(app, "/asyncapi.json"))["channels"]) == ["first", "second"]
+
+
+async def test_setting_an_app_up_twice_does_no_harm(app: Quart) -> None:
+    lanarky = LanarkyExtension(app)
+    lanarky.init_app(app)
+    lanarky.add_chain("/qa", LCEL)
+    assert inputs(await fetch(app)) == ["question"]
+
+
+async def test_an_app_factory_may_be_called_again_and_again() -> None:
+    schema, lanarky = QuartSchema(), LanarkyExtension()
+    lanarky.add_chain("/qa", LCEL)
+    for order in ([schema, lanarky], [lanarky, schema]):
+        app = Quart("shop")
+        for extension in order:
+            extension.init_app(app)  # type: ignore[attr-defined]  # both have one
+        assert inputs(await fetch(app)) == ["question"]
+
+
+# Where the app is mounted
+
+
+async def test_a_mounted_app_says_so_in_both_documents(app: Quart) -> None:
+    with_chain(app)
+    openapi = (await fetch_mounted(app, "/shop", "/openapi.json")).json()
+    assert openapi["servers"] == [{"url": "/shop"}]
+    asyncapi = (await fetch_mounted(app, "/shop", "/asyncapi.json")).json()
+    assert asyncapi["servers"]["this"] == {
+        "host": "example.org",
+        "protocol": "ws",
+        "pathname": "/shop",
+    }
+
+
+async def test_one_app_may_be_mounted_at_several_places(app: Quart) -> None:
+    with_chain(app)
+    for root in ("/a", "/b/c"):
+        openapi = (await fetch_mounted(app, root, "/openapi.json")).json()
+        assert openapi["servers"] == [{"url": root}]
+    assert (await fetch(app))["servers"] == [{"url": "/"}]
+
+
+async def test_servers_that_the_app_names_stay(app: Quart) -> None:
+    set_up_before(app, servers=[{"url": "https://example.org/api"}])
+    openapi = (await fetch_mounted(app, "/shop", "/openapi.json")).json()
+    assert openapi["servers"] == [{"url": "https://example.org/api"}]
+
+
+async def test_a_server_behind_tls_is_asked_with_tls(app: Quart) -> None:
+    with_chain(app)
+    response = await app.test_client().get("/asyncapi.json", scheme="https")
+    assert (await response.get_json())["servers"]["this"]["protocol"] == "wss"
+
+
+LINKS = re.compile(r'(?:src|href|url)[=:]\s*"([^"]+)"')
+
+
+@pytest.mark.parametrize("options", [{}, {"swagger_ui_path": "/a/docs/"}, {"swagger_ui_path": "/"}])
+@pytest.mark.parametrize("root", ["", "/shop", "/shop/v1"])
+async def test_every_link_of_the_pages_leads_somewhere(
+    app: Quart, root: str, options: dict[str, str]
+) -> None:
+    set_up_before(app, redoc_ui_path=None, scalar_ui_path=None, **options)
+    page = options.get("swagger_ui_path", "/docs")
+    for path in (page, f"{page.rstrip('/')}/websockets"):
+        response = await fetch_mounted(app, root, path)
+        assert response.status_code == 200
+        links = LINKS.findall(response.text)
+        assert len(links) >= 2
+        for link in links:
+            target = urljoin(root + path, link)
+            assert target.startswith(root)
+            followed = await fetch_mounted(app, root, target.removeprefix(root))
+            assert followed.status_code == 200, target
+
+
+async def test_the_link_to_the_other_page_leads_there(app: Quart) -> None:
+    with_chain(app)
+    description = (await fetch(app))["paths"]["/qa"]["get"]["description"]
+    link = re.search(r"\[its document\]\(([^)]+)\)", description)
+    assert link is not None
+    assert urljoin("/shop/docs", link[1]) == "/shop/docs/websockets"
+
+
+# When a document is drawn
+
+
+@pytest.fixture
+def drawings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note whenever a document is drawn."""
+    drawn: list[str] = []
+    draw, whole = documents.asyncapi.draw, OpenAPIProvider.schema
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        drawn.append("asyncapi")
+        return draw(*args, **kwargs)
+
+    def noted_whole(self: OpenAPIProvider) -> Any:
+        drawn.append("openapi")
+        return whole(self)
+
+    monkeypatch.setattr(documents.asyncapi, "draw", noted)
+    monkeypatch.setattr(OpenAPIProvider, "schema", noted_whole)
+    return drawn
+
+
+async def test_a_document_is_drawn_once(app: Quart, drawings: list[str]) -> None:
+    with_chain(app)
+    first = [await fetch(app), await fetch(app, "/asyncapi.json")]
+    second = [await fetch(app), await fetch(app, "/asyncapi.json")]
+    assert first == second
+    assert drawings == ["openapi", "asyncapi"]
+
+
+async def test_a_document_is_the_same_object_until_there_are_more_routes(app: Quart) -> None:
+    with_chain(app)
+    await fetch(app)
+    provider = app.extensions["QUART_SCHEMA"].openapi_provider
+    assert provider.schema()["paths"] is provider.schema()["paths"]
+
+
+async def test_no_document_is_drawn_that_nobody_asks_for(app: Quart, drawings: list[str]) -> None:
+    with_chain(app)
+    async with app.test_app():
+        await app.test_client().post("/qa", json={"question": "hi"})
+    assert drawings == []
+
+
+async def test_a_chain_that_is_added_after_the_first_request_is_there(app: Quart) -> None:
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/qa", LCEL)
+    await fetch(app)
+    await fetch(app, "/asyncapi.json")
+    lanarky.add_chain("/more", lambda: LCEL)
+    assert inputs(await fetch(app), "/more") == ["question"]
+    assert list((await fetch(app, "/asyncapi.json"))["channels"]) == ["qa", "more"]
+
+
+async def test_another_route_that_is_added_later_is_there(app: Quart) -> None:
+    with_chain(app)
+    await fetch(app)
+    app.add_url_rule("/later", "later", lambda: "")
+    assert "/later" in (await fetch(app))["paths"]
+
+
+async def test_another_rule_of_a_chain_route_that_is_known_is_there(app: Quart) -> None:
+    LanarkyExtension(app)
+    view = stream_chain(Factory().make)
+    app.add_websocket("/a", "a", view)
+    assert len((await fetch(app, "/asyncapi.json"))["channels"]) == 1
+    app.add_websocket("/b", "b", view)
+    assert len((await fetch(app, "/asyncapi.json"))["channels"]) == 2
+
+
+async def test_what_is_learned_after_a_drawing_is_in_the_next_one(app: Quart) -> None:
+    set_up_before(app)
+    provider = app.extensions["QUART_SCHEMA"].openapi_provider
+
+    @app.before_serving
+    async def look() -> None:
+        assert UNKNOWN in provider.schema()["paths"]["/qa"]["get"]["description"]
+
+    async with app.test_app():
+        assert inputs(await fetch(app)) == ["question"]
+
+
+async def test_many_first_requests_get_the_same_document(app: Quart) -> None:
+    drawing: list[str] = []
+    together: list[int] = []
+
+    class Slow(OpenAPIProvider):
+        def schema(self) -> dict[str, Any]:
+            drawing.append("x")
+            time.sleep(0.05)  # so that drawings in several threads would overlap
+            together.append(len(drawing))
+            document = super().schema()
+            drawing.pop()
+            return document
+
+    set_up_before(app, openapi_provider_class=Slow)
+    app.get("/more")(stream_chain(lambda: LCEL))
+    found = await asyncio.gather(*(fetch(app) for _ in range(5)))
+    assert found == [await fetch(app)] * 5
+    assert set(together) == {1}
+
+
+async def test_drawing_does_not_block_the_loop(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    whole = OpenAPIProvider.schema
+
+    def noted(self: OpenAPIProvider) -> Any:
+        threads.append(threading.get_ident())
+        return whole(self)
+
+    monkeypatch.setattr(OpenAPIProvider, "schema", noted)
+    with_chain(app)
+    await fetch(app)
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_starting_the_app_adds_the_routes(app: Quart) -> None:
+    with_chain(app)
+    assert "openapi" not in app.view_functions
+    async with app.test_app():
+        assert "openapi" in app.view_functions
+        assert inputs(await fetch(app)) == ["question"]
+
+
+async def test_what_the_app_itself_put_around_it_is_called(app: Quart) -> None:
+    with_chain(app)
+    serve, scopes = app.asgi_app, []
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope["type"])
+        await serve(scope, receive, send)
+
+    app.asgi_app = middleware  # type: ignore[method-assign]  # as Quart documents it
+    assert inputs(await fetch(app)) == ["question"]
+    assert scopes == ["http"]
+
+
+# What factories are called for
+
+
+class Factory:
+    """Makes a chain, and counts how often."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.had_request: list[bool] = []
+
+    async def make(self) -> Any:
+        self.calls += 1
+        self.had_request.append(has_request_context())
+        await asyncio.sleep(0.01)
+        return LCEL
+
+
+async def test_a_factory_is_called_once_and_not_before_a_document_is_asked_for(app: Quart) -> None:
+    factory = Factory()
+    with_chain(app, factory.make)
+    app.get("/same")(stream_chain(factory.make))
+    async with app.test_app():
+        await status(app, "/docs")
+        assert factory.calls == 0
+        paths = ["/openapi.json", "/asyncapi.json"] * 3
+        found = await asyncio.gather(*(fetch(app, path) for path in paths))
+        assert inputs(found[0]) == ["question"]
+    assert factory.calls == 2  # once for each route
+    assert factory.had_request == [False, False]
+
+
+async def test_the_view_of_several_rules_is_looked_at_once(app: Quart) -> None:
+    factory = Factory()
+    view = stream_chain(factory.make)
+    app.get("/a")(view)
+    app.add_url_rule("/b", "b", view)
+    app.add_websocket("/c", "c", view)
+    LanarkyExtension(app)
+    assert inputs(await fetch(app), "/b") == ["question"]
+    assert factory.calls == 1
+
+
+async def test_a_later_route_has_only_its_own_factory_called(app: Quart) -> None:
+    first, second = Factory(), Factory()
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/qa", first.make)
+    await fetch(app)
+    lanarky.add_chain("/more", second.make)
+    await asyncio.gather(fetch(app), fetch(app, "/asyncapi.json"))
+    assert (first.calls, second.calls) == (1, 1)
+
+
+class Order(BaseModel):
+    number: int
+
+
+def test_a_factory_that_says_enough_or_needs_something_is_not_called(app: Quart) -> None:
+    def never() -> Any:
+        raise AssertionError("nobody has to call this")
+
+    def declared() -> Runnable[Order, str]:
+        raise AssertionError("nobody has to call this")
+
+    def needy(user: str) -> Any:
+        raise AssertionError("nobody has to call this")
+
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/model", never, input_model=Order)
+    lanarky.add_chain("/declared", declared)
+    lanarky.add_chain("/needy", needy)
+    document = fetched(app)
+    assert inputs(document, "/model") == inputs(document, "/declared") == ["number"]
+    assert UNKNOWN in document["paths"]["/needy"]["get"]["description"]
+
+
+def test_what_a_factory_cleans_up_is_cleaned_up(app: Quart) -> None:
+    steps: list[str] = []
+
+    async def factory() -> AsyncIterator[Any]:
+        steps.append("made")
+        yield LCEL
+        steps.append("cleaned up")
+
+    assert inputs(fetched(with_chain(app, factory))) == ["question"]
+    assert steps == ["made", "cleaned up"]
+
+
+async def asking() -> Any:
+    return LCEL if request.headers["Authorization"] else None
+
+
+async def raising() -> Any:
+    raise LookupError("there is no key")
+
+
+async def hanging() -> Any:
+    await asyncio.Event().wait()
+
+
+def returning_nothing() -> None:
+    return None
+
+
+@pytest.mark.parametrize("factory", [asking, raising, hanging, returning_nothing])
+async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
+    app: Quart,
+    factory: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(documents, "EXAMINE_TIMEOUT", 0.05)
+    with_chain(app, factory)
+    app.get("/fine")(stream_chain(lambda: LCEL))
+    with caplog.at_level(logging.WARNING, "quart_lanarky"):
+        document = await fetch(app)
+    validate(document)
+    assert inputs(document, "/fine") == ["question"]
+    assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
+    assert "say little about the route 'qa'" in caplog.text
+    [record] = [r for r in caplog.records if r.name.startswith("quart_lanarky")]
+    assert record.exc_info is not None
+    asyncapi = await fetch(app, "/asyncapi.json")
+    assert UNKNOWN in json.dumps(asyncapi["channels"]["qa"])
+    validate(await fetch(app))
+
+
+async def test_a_synchronous_factory_that_hangs_stops_no_document(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "EXAMINE_TIMEOUT", 0.05)
+    gate = threading.Event()
+
+    def blocked() -> Any:
+        gate.wait(30)
+        return LCEL
+
+    with_chain(app, blocked)
+    started = time.monotonic()
+    document = await fetch(app)
+    gate.set()
+    assert time.monotonic() - started < 15
+    assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
+
+
+async def test_a_factory_that_failed_is_not_called_again(app: Quart) -> None:
+    calls: list[str] = []
+
+    def failing() -> Any:
+        calls.append("x")
+        raise LookupError("there is no key")
+
+    with_chain(app, failing)
+    for _ in range(2):
+        await fetch(app)
+        await fetch(app, "/asyncapi.json")
+    assert calls == ["x"]
+
+
+def test_one_app_may_be_asked_from_several_loops(app: Quart) -> None:
+    lanarky = LanarkyExtension(app)
+
+    async def several() -> list[Any]:
+        return await asyncio.gather(*(fetch(app) for _ in range(3)))
+
+    for n in range(2):
+        lanarky.add_chain(f"/chain{n}", Factory().make)
+        for document in asyncio.run(several()):
+            assert inputs(document, f"/chain{n}") == ["question"]
+
+
+# Without a request
+
+
+@either_order
+def test_quart_schemas_own_command_describes_chain_routes(app: Quart, set_up: Any) -> None:
+    set_up(app)
+    result = app.test_cli_runner().invoke(args=["schema"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    validate(document)
+    assert document["openapi"] == "3.2.0"
+    assert "200" in document["paths"]["/qa"]["post"]["responses"]
+
+
+def test_quart_schemas_own_command_can_sort_what_the_user_documented(app: Quart) -> None:
+    QuartSchema(app)
+    LanarkyExtension(app)
+    app.get("/chat")(document_response(Order, 402)(stream_chain(lambda: LCEL)))
+    result = app.test_cli_runner().invoke(args=["schema"])
+    assert result.exit_code == 0, result.exception
+    responses = json.loads(result.output)["paths"]["/chat"]["get"]["responses"]
+    assert list(responses) == ["200", "400", "402", "500", "503"]
+
+
+async def test_the_provider_may_be_asked_directly(app: Quart) -> None:
+    QuartSchema(app, info=Info(title="Direct", version="1"))
+    with_chain(app)
+    document = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
+    validate(json.loads(app.json.dumps(document)))
+    assert document["info"]["title"] == "Direct"
+    assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
+    assert document["servers"] == [{"url": "/"}]

@@ -1,0 +1,321 @@
+"""What goes in and out has a schema that takes what is really sent, and nothing else."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, TypeAdapter
+
+from quart_lanarky import events, sse, websockets
+from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
+from quart_lanarky.schema.components import Components
+from quart_lanarky.schema.envelopes import (
+    EventKind,
+    event_kinds,
+    event_table,
+    frame,
+    input_schema,
+    pascal,
+    server_sent_event,
+)
+from quart_lanarky.schema.examples import example_events
+from quart_lanarky.schema.routes import RouteDescription
+from tests.schema.drawing import OURS, described, problem
+
+RUN_ID = UUID(int=7)
+
+
+class Step(BaseModel):
+    """A step that was taken.
+
+    What comes here is for developers.
+    """
+
+    name: str
+    seconds: float = Field(alias="secs")
+
+
+OWN = {"step": Step, "note": str, "counts": list[int]}
+
+DOCUMENT = events.SourceDocument(page_content="x", metadata={}, id=None, type="Document")
+
+SENT: dict[str, list[Event]] = {
+    "json": [
+        events.completion("Hel\n|`", "json"),
+        events.completion("", "json"),
+        events.retract(2),
+        events.source_documents([]),
+        events.source_documents([DOCUMENT]),
+        events.error(500, "Internal Server Error"),
+        events.end(RUN_ID, None, "json"),
+        events.end(RUN_ID, {"input_tokens": 3, "more": {"a": [None]}}, "json"),
+    ],
+    "text": [
+        events.completion("Hel\nlo\u2028", "text"),
+        events.completion("", "text"),
+        events.retract(2),
+        events.source_documents([DOCUMENT]),
+        events.error(400, "no"),
+        events.end(RUN_ID, None, "text"),
+    ],
+}
+"""What the code that sends makes."""
+
+OF_ONES_OWN = [
+    json_event("step", {"name": "search", "secs": 0.5}),
+    Event("note", "hello\nworld"),
+    Event("note", ""),
+    json_event("counts", [1, 2]),
+]
+
+CASES = [(mode, event) for mode in SENT for event in SENT[mode] + OF_ONES_OWN]
+
+
+def kinds_by_name(**known: Any) -> dict[str, EventKind]:
+    return {kind.name: kind for kind in event_kinds(described(**known))}
+
+
+def decoded(event: Event) -> Any:
+    """Return an event as it comes out of a parser of server-sent events."""
+    [same] = sse.Decoder().feed(sse.encode(event))
+    return {"event": same.name, "data": same.data}
+
+
+def sse_problem(value: Any, kind: EventKind) -> str | None:
+    components = Components()
+    return problem(value, server_sent_event(kind, components), components.added)
+
+
+def frame_problem(value: Any, kind: EventKind) -> str | None:
+    components = Components()
+    return problem(value, frame(kind, components), components.added)
+
+
+@pytest.mark.parametrize(("mode", "event"), CASES)
+def test_what_is_sent_fits_the_schema_of_its_event(mode: str, event: Event) -> None:
+    kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
+    assert sse_problem(decoded(event), kind) is None
+    assert frame_problem(json.loads(websockets.encode(event)), kind) is None
+
+
+@pytest.mark.parametrize(("mode", "event"), CASES)
+def test_what_is_sent_fits_the_schema_of_no_other_event(mode: str, event: Event) -> None:
+    kinds = kinds_by_name(mode=mode, events=OURS | OWN)
+    del kinds[event.name]
+    framed = json.loads(websockets.encode(event))
+    assert all(sse_problem(decoded(event), kind) for kind in kinds.values())
+    assert all(frame_problem(framed, kind) for kind in kinds.values())
+
+
+@pytest.mark.parametrize(("mode", "event"), CASES)
+def test_an_envelope_has_two_keys_and_no_others(mode: str, event: Event) -> None:
+    kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
+    for check, value in (
+        (sse_problem, decoded(event)),
+        (frame_problem, json.loads(websockets.encode(event))),
+    ):
+        assert check({"event": value["event"]}, kind)
+        assert check({"data": value["data"]}, kind)
+        assert check({**value, "id": "1"}, kind)
+        assert check([value["event"], value["data"]], kind)
+
+
+JSON_CASES = [
+    (mode, event) for mode, event in CASES if event.is_json and isinstance(event.json(), dict)
+]
+
+
+@pytest.mark.parametrize(("mode", "event"), JSON_CASES)
+def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: Event) -> None:
+    kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
+    payload = event.json()
+    for name in payload:
+        less = {key: value for key, value in payload.items() if key != name}
+        assert sse_problem({"event": event.name, "data": json.dumps(less)}, kind)
+        assert frame_problem({"event": event.name, "data": less}, kind)
+
+
+@pytest.mark.parametrize(("mode", "event"), JSON_CASES)
+def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: Event) -> None:
+    kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
+    more = {**event.json(), "more": 1}
+    is_ours = event.name not in OWN  # a user's model decides itself
+    assert bool(sse_problem({"event": event.name, "data": json.dumps(more)}, kind)) is is_ours
+    assert bool(frame_problem({"event": event.name, "data": more}, kind)) is is_ours
+
+
+@pytest.mark.parametrize(("mode", "event"), [case for case in CASES if case[1].is_json])
+def test_data_that_is_no_json_does_not_fit(mode: str, event: Event) -> None:
+    kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
+    for data in ("bare text", "", "{", event.json(), None):
+        assert sse_problem({"event": event.name, "data": data}, kind)
+    assert frame_problem({"event": event.name, "data": event.data}, kind)  # JSON within JSON
+
+
+def test_the_end_of_a_text_has_no_data() -> None:
+    kind = kinds_by_name(mode="text")["end"]
+    assert sse_problem({"event": "end", "data": ""}, kind) is None
+    assert sse_problem({"event": "end", "data": "x"}, kind)
+    assert frame_problem({"event": "end", "data": "x"}, kind)
+
+
+@given(st.text(), st.sampled_from(["json", "text"]))
+def test_any_token_fits(token: str, mode: Any) -> None:
+    event = events.completion(token, mode)
+    kind = kinds_by_name(mode=mode)["completion"]
+    assert sse_problem(decoded(event), kind) is None
+    assert frame_problem(json.loads(websockets.encode(event)), kind) is None
+
+
+def test_events_are_in_the_order_in_which_they_come() -> None:
+    shuffled = {"source_documents": OURS["source_documents"], "step": Step, **OURS}
+    expected = ["step", "completion", "retract", "source_documents", "error", "end"]
+    assert [kind.name for kind in event_kinds(described(events=shuffled))] == expected
+
+
+def test_every_route_sends_errors_and_ends() -> None:
+    kinds = event_kinds(described(events={}))
+    assert [(kind.name, kind.payload) for kind in kinds] == [
+        ("error", ErrorData),
+        ("end", EndData),
+    ]
+
+
+@pytest.mark.parametrize(("mode", "as_text"), [("json", set()), ("text", {"completion", "end"})])
+def test_the_mode_decides_what_is_bare_text(mode: str, as_text: set[str]) -> None:
+    kinds = event_kinds(described(mode=mode))
+    assert {kind.name for kind in kinds if kind.as_text} == as_text
+    assert {kind.name for kind in kinds if kind.is_empty} == as_text - {"completion"}
+
+
+@pytest.mark.parametrize("mode", ["json", "text"])
+def test_an_event_that_is_declared_as_str_is_bare_text_in_both_modes(mode: str) -> None:
+    assert kinds_by_name(mode=mode, events={"note": str})["note"].as_text
+    assert not kinds_by_name(mode=mode, events={"step": Step})["step"].as_text
+
+
+def test_a_completion_that_a_handler_declares_otherwise_is_what_it_declares() -> None:
+    kind = kinds_by_name(mode="text", events={"completion": Step})["completion"]
+    assert kind.payload is Step
+    assert not kind.as_text
+
+
+def test_handlers_that_do_not_say_what_they_send_may_send_anything_else() -> None:
+    *_, other = event_kinds(described(sends_other_events=True))
+    assert other.name == ""
+    assert sse_problem({"event": "mine", "data": "x"}, other) is None
+    assert frame_problem({"event": "mine", "data": {"a": [1]}}, other) is None
+    for name in ("completion", "retract", "source_documents", "error", "end"):
+        assert sse_problem({"event": name, "data": "x"}, other)
+        assert frame_problem({"event": name, "data": "x"}, other)
+
+
+def test_both_modes_have_components_of_their_own() -> None:
+    components = Components()
+    for mode in ("json", "text"):
+        for kind in event_kinds(described(mode=mode)):
+            server_sent_event(kind, components)
+            frame(kind, components)
+    envelopes = {name for name in components.added if name.endswith(("Event", "Frame"))}
+    assert envelopes == {
+        f"{name}{suffix}"
+        for name in (
+            *("Completion", "CompletionText", "Retract", "SourceDocuments"),
+            *("Error", "End", "EndText"),
+        )
+        for suffix in ("Event", "Frame")
+    }
+
+
+def test_what_an_event_means_is_the_first_paragraph_of_its_payloads_docstring() -> None:
+    kinds = kinds_by_name(events=OURS | OWN)
+    assert kinds["step"].description == "A step that was taken. It comes by a handler of this app."
+    assert "for developers" not in kinds["step"].description
+    assert kinds["note"].description == "It comes by a handler of this app."
+    assert kinds["end"].description.endswith("It comes exactly once, last, whatever happened.")
+
+
+def rows(route: RouteDescription) -> list[str]:
+    examples = {name: event.data for name, event in example_events(route).items()}
+    return event_table(event_kinds(route), examples).splitlines()
+
+
+def test_the_table_has_a_row_for_each_event() -> None:
+    heading, line, *body = rows(described(events=OURS | OWN, sends_other_events=True))
+    assert heading == "| event | data, for example | sent |"
+    assert line == "|---|---|---|"
+    assert [row.split("|")[1].strip() for row in body] == [
+        *("`step`", "`note`", "`counts`", "`completion`", "`retract`", "`source_documents`"),
+        *("`error`", "`end`", "`…`"),
+    ]
+    assert {row.count("|") for row in body} == {4}
+
+
+def test_the_table_shows_what_is_sent() -> None:
+    as_json, as_text = (rows(described(mode=mode)) for mode in ("json", "text"))
+    assert '| `completion` | `{"token": "A token"}` | for each token of the answer |' in as_json
+    assert "| `completion` | `A token` | for each token of the answer |" in as_text
+    assert "| `end` | empty | exactly once, last, whatever happened |" in as_text
+
+
+def test_the_table_says_so_where_there_is_no_example() -> None:
+    table = event_table([EventKind("step", Step), EventKind("", Any)], {})
+    assert "| `step` | JSON | by a handler of this app |" in table
+    assert "| `…` | of the app's own | by a handler of this app |" in table
+
+
+def test_a_pipe_does_not_end_a_cell() -> None:
+    table = event_table([EventKind("note", str, as_text=True)], {"note": "a|b"})
+    assert r"`a\|b`" in table
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("source_documents", "SourceDocuments"),
+        ("qa", "Qa"),
+        ("QA", "QA"),
+        ("myEvent", "MyEvent"),
+        ("a-b.c/d", "ABCD"),
+        ("step2", "Step2"),
+        ("größe", "GrE"),
+        ("", "Chain"),
+        ("…", "Chain"),
+    ],
+)
+def test_names_in_pascal_case(name: str, title: str) -> None:
+    assert pascal(name) == title
+
+
+def test_events_whose_names_look_alike_have_components_of_their_own() -> None:
+    route = described(events={"a_step": Step, "a-step": CompletionData})
+    components = Components()
+    references = {
+        server_sent_event(kind, components)["$ref"]
+        for kind in event_kinds(route)
+        if kind.name in route.events
+    }
+    assert references == {f"#/components/schemas/AStepEvent{n}" for n in ("", "2")}
+
+
+def test_inputs_that_are_not_named_are_refused_unless_the_chain_takes_others() -> None:
+    closed = input_schema(described(), Components())
+    open_ = input_schema(described(takes_other_inputs=True), Components())
+    assert closed["additionalProperties"] is False
+    assert "additionalProperties" not in open_
+
+
+class Tree(BaseModel):
+    label: str
+    children: list["Tree"] = []
+
+
+def test_inputs_that_contain_themselves_have_named_fields_as_well() -> None:
+    components = Components()
+    schema = input_schema(described(body=TypeAdapter(Tree)), components)
+    assert problem({"label": "x", "children": [{"label": "y"}]}, schema, components.added) is None
+    assert problem({"children": []}, schema, components.added)
+    assert list(components.resolve(schema)["properties"]) == ["label", "children"]

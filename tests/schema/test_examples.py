@@ -1,0 +1,280 @@
+"""Examples are of use: they pass the checks that real data has to pass."""
+
+import json
+from enum import Enum, IntEnum
+from typing import Annotated, Any, Literal, NotRequired
+
+import pytest
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator
+from typing_extensions import TypedDict
+
+from quart_lanarky import sse
+from quart_lanarky.adapters.langchain.conversations import (
+    ChatTurn,
+    ChatTurns,
+    Message,
+    Messages,
+    TextOrMessages,
+)
+from quart_lanarky.events import CompletionData, Event
+from quart_lanarky.schema.components import Components
+from quart_lanarky.schema.envelopes import event_kinds, frame, server_sent_event
+from quart_lanarky.schema.examples import (
+    NO_EXAMPLE,
+    example_answer,
+    example_events,
+    example_input,
+    example_turn,
+    failed_turn,
+)
+from quart_lanarky.schema.routes import RouteDescription
+from quart_lanarky.websockets import encode
+from tests.schema.drawing import OURS, described, problem
+
+
+class Style(Enum):
+    PLAIN = "plain"
+    RICH = "rich"
+
+
+class Size(IntEnum):
+    SMALL = 4
+    LARGE = 8
+
+
+class Place(BaseModel):
+    city: str
+    zip_code: Annotated[int, Field(ge=10000)]
+    note: str | None = None
+
+
+class Trip(BaseModel):
+    to: Place
+    stops: list[Place]
+
+
+class Tree(BaseModel):
+    label: str
+    children: list["Tree"] = []
+
+
+class Chained(BaseModel):
+    following: "Chained | None"
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Aliased(BaseModel):
+    question: str = Field(alias="Question!")
+
+
+class Suggested(BaseModel):
+    question: Annotated[str, Field(examples=["Why?"], pattern=r"^Why")]
+
+
+class State(TypedDict):
+    messages: Messages
+    mood: NotRequired[str]
+
+
+def fields(**hints: Any) -> Any:
+    return TypedDict("Fields", hints)
+
+
+@pytest.mark.parametrize(
+    ("hint", "example"),
+    [
+        (fields(question=str), {"question": "What is a token?"}),
+        (fields(a=int, b=float, c=bool), {"a": 1, "b": 1.0, "c": True}),
+        (fields(a=int, b=NotRequired[str]), {"a": 1}),
+        (fields(a=NotRequired[int], b=NotRequired[str]), {"a": 1}),
+        (fields(style=Style, size=Size), {"style": "plain", "size": 4}),
+        (fields(kind=Literal["b", "a"]), {"kind": "b"}),
+        (fields(kind=Literal["only"]), {"kind": "only"}),
+        (fields(k=Annotated[int, Field(ge=7)]), {"k": 7}),
+        (fields(names=list[str]), {"names": []}),
+        (fields(anything=Any), {"anything": "What is a token?"}),
+        (fields(a=int | None, b=None), {"a": 1, "b": None}),
+        (fields(a=int | str), {"a": "What is a token?"}),
+        (fields(a=dict[str, int]), {"a": {}}),
+        (Place, {"city": "What is a token?", "zip_code": 10000}),
+        (Trip, {"to": {"city": "What is a token?", "zip_code": 10000}, "stops": []}),
+        (Tree, {"label": "What is a token?"}),
+        (fields(pet=Cat | Dog), {"pet": {"kind": "cat"}}),
+        (fields(pet=Annotated[Cat | Dog, Field(discriminator="kind")]), {"pet": {"kind": "cat"}}),
+        (Aliased, {"Question!": "What is a token?"}),
+        (Suggested, {"question": "Why?"}),
+        (State, {"messages": "What is a token?"}),
+        (fields(input=Message), {"input": "What is a token?"}),
+        (fields(input=TextOrMessages), {"input": "What is a token?"}),
+        (fields(chat_history=ChatTurns), {"chat_history": "What is a token?"}),
+        (fields(turn=ChatTurn), {"turn": "What is a token?"}),
+        (fields(turns=list[Messages]), {"turns": []}),
+    ],
+)
+def test_an_example_shows_what_is_required_and_passes_the_checks(hint: Any, example: Any) -> None:
+    adapter = TypeAdapter(hint)
+    assert example_input(adapter) == example
+    adapter.validate_json(json.dumps(example))
+
+
+def test_an_object_of_any_fields_has_no_example() -> None:
+    assert example_input(TypeAdapter(dict[str, Any])) is NO_EXAMPLE
+    assert example_input(TypeAdapter(fields())) is NO_EXAMPLE
+
+
+def test_a_model_without_an_end_has_an_example_or_none() -> None:
+    example = example_input(TypeAdapter(Chained))
+    if example is not NO_EXAMPLE:
+        TypeAdapter(Chained).validate_python(example)
+
+
+def refuse(value: Any) -> Any:
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Annotated[str, Field(pattern=r"^\d+$")],
+        Annotated[str, AfterValidator(refuse)],
+        Annotated[int, Field(gt=5)],
+        Annotated[list[int], Field(min_length=1)],
+    ],
+)
+def test_there_is_no_example_where_none_fits(hint: Any) -> None:
+    assert example_input(TypeAdapter(fields(value=hint))) is NO_EXAMPLE
+
+
+class Fussy(BaseModel):
+    question: str
+
+    @field_validator("question", mode="before")
+    @classmethod
+    def look_up(cls, value: str) -> str:
+        return {"known": "value"}[value]
+
+
+def test_there_is_no_example_where_a_users_validator_breaks() -> None:
+    assert example_input(TypeAdapter(Fussy)) is NO_EXAMPLE
+
+
+class Step(BaseModel):
+    """A step that was taken."""
+
+    name: str
+    seconds: float = Field(alias="secs")
+
+
+class Impossible(BaseModel):
+    value: Annotated[str, Field(pattern=r"^\d+$")]
+
+
+OWN = {"step": Step, "note": str, "steps": list[Step], "impossible": Impossible, "count": int}
+
+ROUTES = [
+    described(mode=mode, events=events)
+    for mode in ("json", "text")
+    for events in (OURS, {"completion": CompletionData}, OURS | OWN, {})
+]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_example_is_valid_as_what_it_is_an_example_of(route: RouteDescription) -> None:
+    components = Components()
+    examples = example_events(route)
+    for kind in event_kinds(route):
+        if kind.name == "impossible":
+            continue
+        event = examples[kind.name]
+        as_sent = {"event": event.name, "data": event.data}
+        schema = server_sent_event(kind, components)
+        assert problem(as_sent, schema, components.added) is None
+        framed = json.loads(encode(event))
+        assert problem(framed, frame(kind, components), components.added) is None
+
+
+def test_an_event_without_a_possible_example_has_none() -> None:
+    route = described(events=OWN)
+    assert "impossible" not in example_events(route)
+    assert "impossible" not in [event.name for event in example_turn(route)]
+
+
+def names(turn: list[Event]) -> list[str]:
+    return [event.name for event in turn]
+
+
+def test_an_answer_is_tokens_documents_and_the_end() -> None:
+    assert names(example_turn(described())) == [
+        *["completion"] * 3,
+        "source_documents",
+        "end",
+    ]
+
+
+def test_an_answer_without_documents_is_tokens_and_the_end() -> None:
+    turn = example_turn(described(events={"completion": CompletionData}))
+    assert names(turn) == ["completion", "completion", "completion", "end"]
+
+
+def test_events_of_ones_own_come_first() -> None:
+    turn = example_turn(described(events=OURS | {"note": str, "step": Step}))
+    assert names(turn)[:3] == ["note", "step", "completion"]
+
+
+def test_a_route_whose_handlers_send_nothing_ends() -> None:
+    assert names(example_turn(described(events={}))) == ["end"]
+
+
+def test_tokens_are_json_or_bare_text() -> None:
+    as_json, as_text = (example_turn(described(mode=mode))[0] for mode in ("json", "text"))
+    assert as_json.json() == {"token": "A token"}
+    assert as_text.data == "A token"
+
+
+def test_the_end_is_json_or_empty() -> None:
+    as_json, as_text = (example_turn(described(mode=mode))[-1] for mode in ("json", "text"))
+    assert sorted(as_json.json()) == ["run_id", "usage"]
+    assert as_text.data == ""
+
+
+@pytest.mark.parametrize("mode", ["json", "text"])
+def test_a_failure_is_an_error_and_the_end(mode: str) -> None:
+    error, end = failed_turn(described(mode=mode))
+    assert error.json() == {"status_code": 500, "detail": "Internal Server Error"}
+    assert end.name == "end"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_turn_survives_the_way_over_the_wire(route: RouteDescription) -> None:
+    turn = example_turn(route) + failed_turn(route)
+    assert sse.Decoder().feed(b"".join(map(sse.encode, turn))) == turn
+
+
+def test_an_event_of_ones_own_goes_by_the_names_that_are_sent() -> None:
+    example = example_events(described(events={"step": Step}))["step"]
+    assert example.json() == {"name": "What is a token?", "secs": 1.0}
+
+
+def test_the_answer_in_one_document_is_what_the_stream_says() -> None:
+    answer = example_answer(described())
+    assert answer is not None
+    assert answer["output"] == "".join(
+        event.json()["token"] for event in example_turn(described()) if event.name == "completion"
+    )
+    assert [document["id"] for document in answer["source_documents"]] == [None]
+
+
+def test_an_answer_without_documents_has_no_such_key() -> None:
+    assert list(example_answer(described(events={})) or ()) == ["output"]
+
+
+def test_an_answer_of_data_has_no_example() -> None:
+    assert example_answer(described(output=int)) is None
+    assert example_answer(described(output=Any)) is None

@@ -1,0 +1,813 @@
+"""The OpenAPI document says what chain routes take and send, and leaves the rest alone."""
+
+import json
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from langchain_core.runnables import Runnable, RunnableLambda
+from openapi_spec_validator import validate
+from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
+from quart import Blueprint, Quart
+from quart_schema import (
+    OpenAPIProvider,
+    QuartSchema,
+    deprecate,
+    document_headers,
+    document_querystring,
+    document_response,
+    hide,
+    operation_id,
+    security_scheme,
+    tag,
+    validate_request,
+    validate_response,
+)
+from quart_schema.extension import deprecate_blueprint, tag_blueprint
+
+from quart_lanarky import LanarkyExtension, sse, stream_chain
+from quart_lanarky.adapters.langchain.callbacks import (
+    TokenStreamingCallbackHandler,
+    TokenWebSocketCallbackHandler,
+)
+from tests.adapters.test_chains import LCEL
+from tests.schema.drawing import check_references, fetched, problem, resolve, walk
+
+VERSIONS = ("3.2.0", "3.1.0")
+
+
+class Style(Enum):
+    PLAIN = "plain"
+    RICH = "rich"
+
+
+class Place(BaseModel):
+    latitude: float
+
+
+class Step(BaseModel):
+    """A step that was taken."""
+
+    name: str
+
+
+class Message(BaseModel):
+    question: str
+    context: list[str] = []
+    place: Place | None = None
+    attempts: Annotated[int, Field(ge=1, le=3)] = 1
+
+
+class Thread(BaseModel):
+    text: str
+    replies: list["Thread"] = []
+
+
+class Reply(BaseModel):
+    """What an answer is."""
+
+    text: str
+
+
+class StepsStreaming(TokenStreamingCallbackHandler):
+    events = {"step": Step, "note": str}  # noqa: RUF012  # as users write it
+
+
+class StepsWebSocket(TokenWebSocketCallbackHandler):
+    events = {"step": Step, "note": str}  # noqa: RUF012  # as users write it
+
+
+class SilentStreaming(TokenStreamingCallbackHandler):
+    """Declares nothing, so nobody knows what it sends."""
+
+
+class SilentWebSocket(TokenWebSocketCallbackHandler):
+    """Declares nothing, so nobody knows what it sends."""
+
+
+def helper(
+    lang: Annotated[str, Field(description="The language.", min_length=2)],
+    k: Annotated[int, Field(ge=1, le=9, description="How many documents.")] = 4,
+    style: Style = Style.RICH,
+    size: Literal["s", "l"] = "s",
+    labels: tuple[str, ...] = ("a", "b"),
+    names: list[str] | None = None,
+    near: Place | None = None,
+    number: int | None = None,
+) -> Runnable[Message, str]:
+    return LCEL
+
+
+def make_app(version: str = "3.2.0") -> Quart:
+    """Make an app with a chain route of each kind, and others."""
+    app = Quart("shop")
+    app.config["QUART_LANARKY_OPENAPI_VERSION"] = version
+    QuartSchema(app)
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/qa", LCEL)
+    lanarky.add_chain("/help/<lang>", helper)
+    lanarky.add_chain(
+        "/any", RunnableLambda(lambda _: "hi"), handlers=(SilentStreaming, SilentWebSocket)
+    )
+    lanarky.add_chain("/thread", LCEL, input_model=Thread)
+
+    @app.get("/ask")
+    @stream_chain
+    async def ask() -> Any:
+        """Ask in a query string.
+
+        Nothing else is needed.
+        """
+        return LCEL
+
+    @app.post("/tell")
+    @stream_chain(mode="text")
+    async def tell() -> Any:
+        return LCEL
+
+    @app.post("/steps")
+    @stream_chain(handlers=(StepsStreaming, StepsWebSocket))
+    def steps() -> Any:
+        return LCEL
+
+    @app.get("/top/<int:top>")
+    @stream_chain
+    def best(top: Annotated[int, Field(ge=1)]) -> Runnable[Message, Reply]:
+        return LCEL  # type: ignore[return-value]  # only its annotation counts
+
+    tenants = Blueprint("tenants", __name__, url_prefix="/v1/<tenant>")
+
+    @tenants.route("/chat", methods=["GET", "POST"])
+    @stream_chain
+    def chat(tenant: str) -> Any:
+        return LCEL
+
+    app.register_blueprint(tenants)
+
+    @app.get("/plain")
+    async def plain() -> str:
+        """Say nothing."""
+        return ""
+
+    @app.post("/order/<int:number>")
+    @validate_request(Message)
+    @validate_response(Reply, 201)
+    async def order(number: int, data: Message) -> Any:
+        return Reply(text=data.question), 201
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, Any]:
+    return {version: fetched(make_app(version)) for version in VERSIONS}
+
+
+@pytest.fixture(scope="module")
+def document(documents: dict[str, Any]) -> Any:
+    return documents["3.2.0"]
+
+
+@pytest.fixture
+def app() -> Quart:
+    return Quart("shop")
+
+
+@pytest.fixture
+def lanarky(app: Quart) -> LanarkyExtension:
+    QuartSchema(app, security_schemes={"key": {"type": "http", "scheme": "bearer"}})
+    return LanarkyExtension(app)
+
+
+CHAIN_ROUTES = [
+    *[("/qa", "get"), ("/qa", "post"), ("/help/{lang}", "get"), ("/help/{lang}", "post")],
+    *[("/any", "get"), ("/any", "post"), ("/thread", "get"), ("/thread", "post")],
+    *[("/ask", "get"), ("/tell", "post"), ("/steps", "post"), ("/top/{top}", "get")],
+    *[("/v1/{tenant}/chat", "get"), ("/v1/{tenant}/chat", "post")],
+]
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def chain_operations(document: Any) -> Iterator[Any]:
+    return (document["paths"][path][method] for path, method in CHAIN_ROUTES)
+
+
+def parameters(document: Any, path: str, method: str) -> dict[str, Any]:
+    return {p["name"]: p for p in document["paths"][path][method]["parameters"]}
+
+
+def stream_of(operation: Any) -> Any:
+    return operation["responses"]["200"]["content"]["text/event-stream"]
+
+
+def schemas(document: Any) -> Any:
+    return document["components"]["schemas"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_document_is_valid(documents: dict[str, Any], version: str) -> None:
+    assert documents[version]["openapi"] == version
+    validate(documents[version])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_reference_leads_somewhere(documents: dict[str, Any], version: str) -> None:
+    check_references(documents[version])
+
+
+def test_the_version_is_3_2_unless_the_app_says_otherwise(app: Quart) -> None:
+    LanarkyExtension(app).add_chain("/qa", LCEL)
+    assert fetched(app)["openapi"] == "3.2.0"
+    app.config["QUART_LANARKY_OPENAPI_VERSION"] = "3.1.0"
+    assert fetched(app)["openapi"] == "3.1.0"
+
+
+def test_every_route_is_there_with_its_methods(document: Any) -> None:
+    drawn = {(path, method) for path, method, _ in operations(document)}
+    assert drawn == {*CHAIN_ROUTES, ("/plain", "get"), ("/order/{number}", "post")}
+
+
+def test_operation_ids_are_unique_and_can_be_called(document: Any) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+    assert all(name.isidentifier() for name in ids)
+    assert {"get_qa", "post_qa", "get_ask", "post_tell", "get_chat", "get_help_lang"} <= set(ids)
+
+
+# Parameters
+
+
+def test_the_query_string_of_a_get_has_the_inputs(document: Any) -> None:
+    assert parameters(document, "/qa", "get") == {
+        "question": {
+            "name": "question",
+            "in": "query",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    }
+
+
+def test_the_query_string_of_a_post_has_none(document: Any) -> None:
+    assert parameters(document, "/qa", "post") == {}
+
+
+FACTORYS = ["lang", "k", "style", "size", "labels", "names", "near", "number"]
+INPUTS = ["question", "context", "place", "attempts"]
+
+
+def test_the_parameters_of_a_factory_come_before_the_inputs(document: Any) -> None:
+    assert list(parameters(document, "/help/{lang}", "post")) == FACTORYS
+    assert list(parameters(document, "/help/{lang}", "get")) == FACTORYS + INPUTS
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_only_parts_of_the_path_and_what_has_no_default_are_required(
+    document: Any, method: str
+) -> None:
+    drawn = parameters(document, "/help/{lang}", method).values()
+    required = {p["name"] for p in drawn if p["required"]}
+    assert required == ({"lang"} if method == "post" else {"lang", "question"})
+    assert {p["name"] for p in drawn if p["in"] == "path"} == {"lang"}
+
+
+def test_a_part_of_the_path_has_what_its_annotation_says(document: Any) -> None:
+    assert parameters(document, "/help/{lang}", "get")["lang"] == {
+        "name": "lang",
+        "in": "path",
+        "required": True,
+        "description": "The language.",
+        "schema": {"type": "string", "minLength": 2},
+    }
+    top = parameters(document, "/top/{top}", "get")["top"]["schema"]
+    assert top == {"type": "integer", "minimum": 1}
+
+
+def test_a_part_of_the_path_is_always_given_and_has_no_default(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    def chat(lang: str = "en") -> Any:
+        return LCEL
+
+    lanarky.add_chain("/chat/<lang>", chat)
+    lang = parameters(fetched(app), "/chat/{lang}", "post")["lang"]
+    assert lang["required"] is True
+    assert lang["schema"] == {"type": "string"}
+
+
+def test_a_part_of_a_blueprints_path_is_a_parameter(document: Any) -> None:
+    assert parameters(document, "/v1/{tenant}/chat", "post")["tenant"]["in"] == "path"
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("k", [1, 9], [0, 10, "x"]),
+        ("style", ["plain", "rich"], ["baroque"]),
+        ("size", ["s", "l"], ["m"]),
+        ("labels", [["x"], []], ["x", [1]]),
+        ("names", [["x", "y"]], ["x"]),
+        ("number", [7], ["x", None]),
+        ("attempts", [1, 3], [4]),
+        ("context", [["x"]], [7]),
+    ],
+)
+def test_a_parameter_takes_what_its_annotation_takes(
+    document: Any, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    schema = parameters(document, "/help/{lang}", "get")[name]["schema"]
+    assert [problem(value, schema, schemas(document)) for value in good] == [None] * len(good)
+    assert all(problem(value, schema, schemas(document)) for value in bad)
+
+
+def test_a_parameter_has_its_description_and_its_default(document: Any) -> None:
+    drawn = parameters(document, "/help/{lang}", "post")
+    assert drawn["k"]["description"] == "How many documents."
+    defaults = {
+        name: p["schema"]["default"]
+        for name, p in drawn.items()
+        if "schema" in p and "default" in p["schema"]
+    }
+    assert defaults == {"k": 4, "style": "rich", "size": "s", "labels": ["a", "b"]}
+
+
+@pytest.mark.parametrize("name", ["near", "place"])
+def test_an_object_in_a_query_string_is_json(document: Any, name: str) -> None:
+    parameter = parameters(document, "/help/{lang}", "get")[name]
+    assert "schema" not in parameter
+    schema = parameter["content"]["application/json"]["schema"]
+    assert problem({"latitude": 1.5}, schema, schemas(document)) is None
+    assert problem({"latitude": "north"}, schema, schemas(document))
+
+
+def test_a_chain_that_takes_anything_takes_any_parameter(document: Any) -> None:
+    free = parameters(document, "/any", "get")
+    assert list(free) == ["input"]
+
+
+def test_inputs_that_contain_themselves_are_parameters_as_well(document: Any) -> None:
+    assert list(parameters(document, "/thread", "get")) == ["text", "replies"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ("/v1/<tenant>/<int:room>", "/v1/{tenant}/{room}"),
+        ("/v1/<tenant>/<string(length=2):room>", "/v1/{tenant}/{room}"),
+        ("/v1/<tenant>.<path:room>", "/v1/{tenant}.{room}"),
+    ],
+)
+def test_a_path_has_all_its_parameters(
+    app: Quart, lanarky: LanarkyExtension, rule: str, path: str
+) -> None:
+    def chat(tenant: str, room: str) -> Any:
+        return LCEL
+
+    lanarky.add_chain(rule, chat)
+    document = fetched(app)
+    assert list(document["paths"]) == [path]
+    validate(document)
+    channels = fetched(app, "/asyncapi.json")["channels"].values()
+    assert [channel["address"] for channel in channels] == [f"{path}/ws"]
+
+
+def test_a_parameter_that_is_to_be_in_no_schema_stops_no_document(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    def secretive(k: SkipJsonSchema[int] = 3, more: int = 4) -> Any:
+        return LCEL
+
+    lanarky.add_chain("/qa", secretive)
+    assert list(parameters(fetched(app), "/qa", "post")) == ["more"]
+
+
+# What is sent, and what comes back
+
+
+@pytest.mark.parametrize(("path", "method"), CHAIN_ROUTES)
+def test_only_a_post_has_a_body_and_it_is_required(document: Any, path: str, method: str) -> None:
+    operation = document["paths"][path][method]
+    assert ("requestBody" in operation) is (method == "post")
+    if method == "post":
+        assert operation["requestBody"]["required"]
+        assert list(operation["requestBody"]["content"]) == ["application/json"]
+
+
+def body_of(document: Any, path: str) -> Any:
+    return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+
+
+def test_a_body_is_a_component_named_after_its_route(document: Any) -> None:
+    assert body_of(document, "/qa")["schema"] == {"$ref": "#/components/schemas/QaInput"}
+    assert schemas(document)["QaInput"] == {
+        "type": "object",
+        "properties": {"question": {"type": "string"}},
+        "required": ["question"],
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize("path", [path for path, method in CHAIN_ROUTES if method == "post"])
+def test_the_example_of_a_body_fits(document: Any, path: str) -> None:
+    body = body_of(document, path)
+    if path == "/v1/{tenant}/chat":  # what it takes cannot be seen
+        assert "example" not in body
+    else:
+        assert problem(body["example"], body["schema"], schemas(document)) is None
+
+
+@pytest.mark.parametrize("path", ["/qa", "/any", "/tell", "/steps"])
+async def test_the_example_of_a_body_is_answered(documents: dict[str, Any], path: str) -> None:
+    example = body_of(documents["3.2.0"], path)["example"]
+    response = await make_app().test_client().post(path, json=example)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"question": 7}, {"question": "x", "other": 1}])
+def test_a_body_that_is_refused_does_not_fit(document: Any, body: Any) -> None:
+    assert problem(body, body_of(document, "/qa")["schema"], schemas(document))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("path", "method"), CHAIN_ROUTES)
+def test_every_answer_that_there_can_be_is_there(
+    documents: dict[str, Any], version: str, path: str, method: str
+) -> None:
+    responses = documents[version]["paths"][path][method]["responses"]
+    too_large = ["413"] if method == "post" else []
+    no_such_path = ["404"] if "{" in path else []
+    assert list(responses) == sorted(["200", "400", *no_such_path, *too_large, "500", "503"])
+    assert list(responses["200"]["content"]) == ["text/event-stream", "application/json"]
+    assert "Retry-After" in responses["503"]["headers"]
+
+
+def test_the_example_of_every_answer_in_json_fits(document: Any) -> None:
+    shown = 0
+    for operation in chain_operations(document):
+        for status, response in operation["responses"].items():
+            if status == "404":  # that is the app's
+                continue
+            content = response["content"]["application/json"]
+            if "example" in content:
+                shown += 1
+                assert problem(content["example"], content["schema"], schemas(document)) is None
+    assert shown > 4 * len(CHAIN_ROUTES) - 2
+
+
+async def test_a_refusal_is_what_the_document_says(documents: dict[str, Any]) -> None:
+    app, document = make_app(), documents["3.2.0"]
+    app.config["MAX_CONTENT_LENGTH"] = 100
+    client = app.test_client()
+    for body, status in (({}, 400), ({"question": "x" * 200}, 413)):
+        response = await client.post("/qa", json=body)
+        assert response.status_code == status
+        schema = document["paths"]["/qa"]["post"]["responses"][str(status)]["content"]
+        refusal = await response.get_json()
+        assert problem(refusal, schema["application/json"]["schema"], schemas(document)) is None
+
+
+def test_what_a_factory_says_of_the_answer_is_in_the_document(document: Any) -> None:
+    answers = {
+        path: resolve(document, content["application/json"]["schema"]["$ref"])
+        for path in ("/qa", "/top/{top}")
+        for content in [document["paths"][path]["get"]["responses"]["200"]["content"]]
+    }
+    assert answers["/qa"]["properties"]["output"]["type"] == "string"
+    assert answers["/top/{top}"]["properties"]["output"]["$ref"] == "#/components/schemas/Reply"
+
+
+def test_only_where_documents_may_be_looked_up_are_they_in_the_answer(document: Any) -> None:
+    properties = {name: s.get("properties", {}) for name, s in schemas(document).items()}
+    assert list(properties["QaAnswer"]) == ["output"]  # all of that chain can be seen
+    assert list(properties["HelpLangAnswer"]) == ["output", "source_documents"]
+
+
+@pytest.mark.parametrize("path", ["/qa", "/tell", "/steps"])
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_a_real_answer_is_what_the_document_says(
+    documents: dict[str, Any], path: str, accept: str
+) -> None:
+    document, client = documents["3.2.0"], make_app().test_client()
+    response = await client.post(path, json={"question": "hi"}, headers={"Accept": accept})
+    content = document["paths"][path]["post"]["responses"]["200"]["content"][accept]
+    body = await response.get_data(as_text=False)
+    if accept == "application/json":
+        assert problem(json.loads(body), content["schema"], schemas(document)) is None
+        return
+    events = sse.Decoder().feed(body)
+    assert events[-1].name == "end"
+    for event in events:
+        value = {"event": event.name, "data": event.data}
+        assert problem(value, content["itemSchema"], schemas(document)) is None
+
+
+# Streams
+
+
+def test_in_3_2_the_events_of_a_stream_have_a_schema_of_their_own(document: Any) -> None:
+    for operation in chain_operations(document):
+        assert set(stream_of(operation)) == {"itemSchema", "examples"}
+
+
+def test_in_3_1_the_schema_of_an_event_stands_for_the_stream(documents: dict[str, Any]) -> None:
+    for operation in chain_operations(documents["3.1.0"]):
+        stream = stream_of(operation)
+        assert "itemSchema" not in stream
+        for example in stream.get("examples", {}).values():
+            assert problem(example["value"], stream["schema"], schemas(documents["3.1.0"])) is None
+
+
+def test_3_1_has_no_word_that_is_new_in_3_2(documents: dict[str, Any]) -> None:
+    new = {"itemSchema", "itemEncoding", "prefixEncoding", "serializedValue", "dataValue", "$self"}
+    keys = {key for value in walk(documents["3.1.0"]) if isinstance(value, dict) for key in value}
+    assert not keys & new
+    keys = {key for value in walk(documents["3.2.0"]) if isinstance(value, dict) for key in value}
+    assert "itemSchema" in keys & new
+
+
+def test_both_versions_have_the_same_schemas(documents: dict[str, Any]) -> None:
+    first, second = documents.values()
+    assert schemas(first) == schemas(second)
+
+
+def examples(document: Any) -> Iterator[tuple[Any, str, bytes]]:
+    for operation in chain_operations(document):
+        stream = stream_of(operation)
+        for name, example in stream["examples"].items():
+            shown = example.get("serializedValue", example.get("value"))
+            yield stream["itemSchema"], name, shown.encode()
+
+
+def test_the_examples_of_streams_are_valid_events_up_to_the_end(document: Any) -> None:
+    shown = list(examples(document))
+    assert len(shown) == 2 * len(CHAIN_ROUTES)
+    for schema, name, raw in shown:
+        events = sse.Decoder().feed(raw)
+        assert [event.name for event in events][-1] == "end"
+        assert (events[0].name == "error") is (name == "failure")
+        for event in events:
+            value = {"event": event.name, "data": event.data}
+            assert problem(value, schema, schemas(document)) is None
+
+
+def test_a_stream_has_no_other_events_than_its_own(document: Any) -> None:
+    def is_valid(path: str, name: str, data: str) -> bool:
+        schema = stream_of(document["paths"][path]["post"])["itemSchema"]
+        return problem({"event": name, "data": data}, schema, schemas(document)) is None
+
+    assert is_valid("/steps", "step", '{"name": "search"}')
+    assert is_valid("/steps", "note", "bare text")
+    assert not is_valid("/steps", "step", '{"title": "search"}')
+    assert not is_valid("/steps", "other", "x")
+    assert not is_valid("/qa", "step", '{"name": "search"}')
+    assert not is_valid("/qa", "completion", "bare text")
+    assert is_valid("/any", "other", "x")
+    assert not is_valid("/any", "completion", "bare text")
+    assert is_valid("/tell", "completion", "bare text")
+    assert is_valid("/tell", "end", "")
+    assert not is_valid("/tell", "end", "{}")
+
+
+# Words
+
+
+def test_the_docstring_of_a_factory_is_its_summary_and_comes_first(document: Any) -> None:
+    ask = document["paths"]["/ask"]["get"]
+    assert ask["summary"] == "Ask in a query string."
+    assert ask["description"].startswith("Nothing else is needed.\n\nAnswers with a stream")
+    assert document["paths"]["/qa"]["get"]["summary"] == "Ask /qa"
+
+
+def test_a_description_has_a_table_of_the_events(document: Any) -> None:
+    for operation in chain_operations(document):
+        assert "| `end` | " in operation["description"]
+        assert operation["description"].count("| event |") == 1
+
+
+def test_a_description_points_to_the_same_on_a_websocket(document: Any) -> None:
+    qa, ask = (document["paths"][path]["get"]["description"] for path in ("/qa", "/ask"))
+    assert "The same on a WebSocket: `/qa/ws` ([its document](docs/websockets))." in qa
+    assert "WebSocket" not in ask
+
+
+def test_no_link_leads_to_a_page_that_there_is_not(app: Quart) -> None:
+    QuartSchema(app, swagger_ui_path=None)
+    LanarkyExtension(app).add_chain("/qa", LCEL)
+    description = fetched(app)["paths"]["/qa"]["get"]["description"]
+    assert description.endswith("The same on a WebSocket: `/qa/ws`.")
+
+
+# Other routes
+
+
+def plain_document(app: Quart) -> Any:
+    """Return what quart-schema alone says of an app."""
+    schema = app.extensions["QUART_SCHEMA"]
+    return json.loads(app.json.dumps(OpenAPIProvider(app, schema).schema()))
+
+
+def test_other_routes_are_left_alone_but_for_missing_responses() -> None:
+    app = make_app()
+    ours, plain = fetched(app), plain_document(app)
+    assert ours["paths"]["/order/{number}"] == plain["paths"]["/order/{number}"]
+    said_nothing = plain["paths"]["/plain"]
+    assert said_nothing["get"]["responses"] == {}
+    said_nothing["get"]["responses"] = {"default": {"description": "Not documented."}}
+    assert ours["paths"]["/plain"] == said_nothing
+    assert ours["info"] == plain["info"]
+    assert ours["paths"].keys() == plain["paths"].keys()
+
+
+def test_an_app_without_chain_routes_has_its_own_document(app: Quart) -> None:
+    QuartSchema(app, tags=[{"name": "orders"}], servers=[{"url": "https://example.org"}])
+    LanarkyExtension(app)
+
+    @app.post("/order")
+    @validate_request(Message)
+    @validate_response(Reply)
+    async def order(data: Message) -> Any:
+        return Reply(text="")
+
+    ours, plain = fetched(app), plain_document(app)
+    assert ours.pop("security") == []
+    assert ours.pop("openapi") == "3.2.0"
+    assert plain.pop("openapi") == "3.1.0"
+    assert ours == plain
+
+
+def test_the_id_of_another_route_stays_where_a_chain_route_would_have_the_same(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    lanarky.add_chain("/qa", LCEL)
+
+    @app.get("/questions")
+    async def qa() -> str:
+        return ""
+
+    paths = fetched(app)["paths"]
+    assert paths["/questions"]["get"]["operationId"] == "get_qa"
+    assert paths["/qa"]["get"]["operationId"] == "get_qa_2"
+
+
+class CompletionEvent(BaseModel):
+    """A user's own model, which happens to be named as one of ours."""
+
+    completed: bool
+
+
+class ChatInput(BaseModel):
+    typed: str
+
+
+class ErrorData(BaseModel):
+    code: str
+
+
+class Log(BaseModel):
+    event: CompletionEvent
+    typed: ChatInput
+    errors: list[ErrorData]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_components_of_the_app_are_left_alone(
+    app: Quart, lanarky: LanarkyExtension, version: str
+) -> None:
+    app.config["QUART_LANARKY_OPENAPI_VERSION"] = version
+
+    @app.get("/log")
+    @validate_response(Log)
+    async def log() -> Any: ...
+
+    lanarky.add_chain("/chat", LCEL)
+    document, plain = fetched(app), plain_document(app)
+    validate(document)
+    check_references(document)
+    users = ("CompletionEvent", "ChatInput", "ErrorData")
+    assert {n: schemas(document)[n] for n in users} == {n: schemas(plain)[n] for n in users}
+    assert document["paths"]["/log"] == plain["paths"]["/log"]
+    body = body_of(document, "/chat")["schema"]
+    assert problem({"question": "hi"}, body, schemas(document)) is None
+    failure = document["paths"]["/chat"]["post"]["responses"]["500"]["content"]["application/json"]
+    assert problem(failure["example"], failure["schema"], schemas(document)) is None
+
+
+def test_two_models_of_one_name_in_two_chains_are_two_components(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    for n, kind in enumerate((int, str)):
+        item = type("Item", (BaseModel,), {"__annotations__": {"size": kind}})
+        order = type("Order", (BaseModel,), {"__annotations__": {"item": item}})
+        lanarky.add_chain(f"/order{n}", LCEL, input_model=order)
+    document = fetched(app)
+    for n, good, bad in ((0, 1, "x"), (1, "x", 1)):
+        schema = body_of(document, f"/order{n}")["schema"]
+        assert problem({"item": {"size": good}}, schema, schemas(document)) is None
+        assert problem({"item": {"size": bad}}, schema, schemas(document))
+
+
+# The decorators of quart-schema
+
+Decorate = Callable[[Any], Any]
+
+
+@pytest.fixture(params=["above", "below"])
+def draw_decorated(
+    request: pytest.FixtureRequest, app: Quart, lanarky: LanarkyExtension
+) -> Callable[[Decorate], Any]:
+    """Draw a chain route whose view, or whose factory, is decorated."""
+
+    def draw(decorate: Decorate) -> Any:
+        async def chat() -> Any:
+            return LCEL
+
+        view = stream_chain(decorate(chat)) if request.param == "below" else None
+        app.post("/chat")(view or decorate(stream_chain(chat)))
+        document = fetched(app)
+        validate(document)
+        check_references(document)
+        return document["paths"].get("/chat", {}).get("post")
+
+    return draw
+
+
+def test_a_hidden_route_is_not_there(draw_decorated: Callable[[Decorate], Any]) -> None:
+    assert draw_decorated(hide) is None
+
+
+def test_tags_deprecation_and_security_are_there(
+    draw_decorated: Callable[[Decorate], Any],
+) -> None:
+    drawn = draw_decorated(lambda f: tag(["chats"])(deprecate(security_scheme([{"key": []}])(f))))
+    assert drawn["tags"] == ["chats"]
+    assert drawn["deprecated"] is True
+    assert drawn["security"] == [{"key": []}]
+
+
+def test_an_operation_id_is_the_users(draw_decorated: Callable[[Decorate], Any]) -> None:
+    assert draw_decorated(operation_id("talk"))["operationId"] == "post_talk"
+
+
+def test_another_documented_response_stands_beside_ours(
+    draw_decorated: Callable[[Decorate], Any],
+) -> None:
+    responses = draw_decorated(document_response(Reply, 402))["responses"]
+    assert sorted(responses) == ["200", "400", "402", "413", "500", "503"]
+    assert responses["402"]["description"] == "What an answer is."
+
+
+def test_a_documented_response_is_there_once_and_as_the_user_has_it(
+    draw_decorated: Callable[[Decorate], Any],
+) -> None:
+    responses = draw_decorated(document_response(Reply))["responses"]
+    assert sorted(responses) == ["200", "400", "413", "500", "503"]
+    schema = responses["200"]["content"]["application/json"]["schema"]
+    assert list(schema["properties"]) == ["text"]
+
+
+class Tenant(BaseModel):
+    """Headers, or a query string."""
+
+    tenant_id: str
+    question: str | None = None
+
+
+def test_documented_headers_and_queries_are_parameters(
+    draw_decorated: Callable[[Decorate], Any],
+) -> None:
+    drawn = draw_decorated(lambda f: document_headers(Tenant)(document_querystring(Tenant)(f)))
+    assert {(p["name"], p["in"]) for p in drawn["parameters"]} == {
+        ("tenant-id", "header"),
+        ("question", "header"),
+        ("tenant_id", "query"),
+        ("question", "query"),
+    }
+
+
+def test_a_documented_query_parameter_is_there_once(app: Quart, lanarky: LanarkyExtension) -> None:
+    @app.get("/chat")
+    @document_querystring(Tenant)
+    @stream_chain
+    def chat() -> Any:
+        return LCEL
+
+    names = [p["name"] for p in fetched(app)["paths"]["/chat"]["get"]["parameters"]]
+    assert sorted(names) == ["question", "tenant_id"]
+
+
+def test_what_a_blueprint_says_counts_for_its_chain_routes(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    blueprint = lanarky.add_chain("/chat", LCEL)
+    tag_blueprint(blueprint, ["chats"])
+    deprecate_blueprint(blueprint)
+    drawn = fetched(app)["paths"]["/chat"]["get"]
+    assert drawn["tags"] == ["chats"]
+    assert drawn["deprecated"] is True

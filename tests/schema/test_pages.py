@@ -1,0 +1,205 @@
+"""The pages have what they need from this machine, or else from elsewhere, and serve no more."""
+
+import re
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from quart import Quart
+from quart_schema import QuartSchema
+
+from quart_lanarky import LanarkyExtension
+from quart_lanarky.schema import pages
+from tests.adapters.test_chains import LCEL
+
+JS, CSS = "QUART_SCHEMA_SWAGGER_JS_URL", "QUART_SCHEMA_SWAGGER_CSS_URL"
+
+ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "asyncapi-viewer.js": "text/javascript",
+}
+
+
+@pytest.fixture
+def app() -> Quart:
+    return Quart("shop")
+
+
+@pytest.fixture
+def without_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+
+
+async def text_of(app: Quart, path: str) -> str:
+    if "QUART_LANARKY" not in app.extensions:
+        LanarkyExtension(app).add_chain("/qa", LCEL)
+    response = await app.test_client().get(path)
+    assert response.status_code == 200
+    return str(await response.get_data(as_text=True))
+
+
+def links(text: str) -> set[str]:
+    """Return where the scripts and the style sheets of a page come from."""
+    return set(re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', text))
+
+
+def test_the_packages_of_the_extra_are_installed() -> None:
+    assert find_spec("flask_swagger_ui")
+    assert find_spec("asyncapi_viewer")
+
+
+async def test_the_page_of_swagger_ui_has_its_scripts_from_this_machine(app: Quart) -> None:
+    assert links(await text_of(app, "/docs")) == {
+        "docs/assets/swagger-ui.css",
+        "docs/assets/swagger-ui-bundle.js",
+    }
+
+
+async def test_the_page_of_websockets_has_its_script_from_this_machine(app: Quart) -> None:
+    page = await text_of(app, "/docs/websockets")
+    assert links(page) == {"/docs/assets/asyncapi-viewer.js"}
+    assert '<asyncapi-viewer src="/asyncapi.json"' in page
+    assert "<title>shop: WebSockets</title>" in page
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/websockets"])
+async def test_no_page_asks_anybody_else_for_anything(app: Quart, path: str) -> None:
+    assert "//" not in re.sub(r"<!--.*?-->", "", await text_of(app, path))
+
+
+@pytest.mark.parametrize(("name", "content_type"), ASSETS.items())
+async def test_an_asset_is_served_with_its_type(app: Quart, name: str, content_type: str) -> None:
+    LanarkyExtension(app)
+    response = await app.test_client().get(f"/docs/assets/{name}")
+    assert response.status_code == 200
+    assert response.mimetype == content_type
+    assert response.cache_control.max_age == 3600
+    assert len(await response.get_data()) > 10_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index.html",
+        "swagger-ui-bundle.js.map",
+        "",
+        "../flask_swagger_ui.py",
+        "..%2f__init__.py",
+        "%2e%2e/__init__.py",
+        "..%5c__init__.py",
+        "../../../../../../etc/passwd",
+        "..%2f..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "swagger-ui.css/../../__init__.py",
+        "%00swagger-ui.css",
+        "__init__.py",
+        "manifest.json",
+    ],
+)
+async def test_nothing_else_is_served(app: Quart, name: str) -> None:
+    LanarkyExtension(app)
+    response = await app.test_client().get(f"/docs/assets/{name}")
+    assert response.status_code == 404
+
+
+async def test_neither_pages_nor_assets_are_in_the_document(app: Quart) -> None:
+    LanarkyExtension(app)
+    response = await app.test_client().get("/openapi.json")
+    assert (await response.get_json())["paths"] == {}
+
+
+def version_in(url: str) -> tuple[int, ...]:
+    found = re.search(r"swagger-ui-dist@(\d+)\.(\d+)\.\d+/", url)
+    assert found is not None
+    return tuple(map(int, found.groups()))
+
+
+@pytest.mark.usefixtures("without_packages")
+async def test_without_packages_swagger_ui_comes_from_a_network_and_is_new_enough(
+    app: Quart,
+) -> None:
+    found = links(await text_of(app, "/docs"))
+    assert len(found) == 2
+    for url in found:
+        assert url.startswith("https://")
+        assert version_in(url) >= (5, 32)
+
+
+@pytest.mark.usefixtures("without_packages")
+async def test_without_packages_the_viewer_comes_from_a_network(app: Quart) -> None:
+    [url] = links(await text_of(app, "/docs/websockets"))
+    assert re.fullmatch(r"https://\S+/asyncapi-viewer@\d+\.\d+\.\d+/\S+\.js", url)
+
+
+@pytest.mark.usefixtures("without_packages")
+@pytest.mark.parametrize("name", ASSETS)
+async def test_without_packages_no_asset_is_served(app: Quart, name: str) -> None:
+    LanarkyExtension(app)
+    response = await app.test_client().get(f"/docs/assets/{name}")
+    assert response.status_code == 404
+
+
+async def test_each_package_counts_by_itself(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_viewer(name: str) -> Any:
+        return find_spec(name) if name == "asyncapi_viewer" else None
+
+    monkeypatch.setattr(pages, "find_spec", only_viewer)
+    assert all(url.startswith("https://") for url in links(await text_of(app, "/docs")))
+    assert links(await text_of(app, "/docs/websockets")) == {"/docs/assets/asyncapi-viewer.js"}
+
+
+CHOSEN = [
+    "https://example.org/swagger.js",
+    "/static/swagger-ui-bundle.js",
+    "https://unpkg.com/swagger-ui-dist@5.32.0/swagger-ui-bundle.js",
+    "https://unpkg.com/swagger-ui-dist@6.0.1/swagger-ui-bundle.js",
+    "https://unpkg.com/swagger-ui-dist@latest/swagger-ui-bundle.js",
+]
+
+
+@pytest.mark.parametrize("url", CHOSEN)
+@pytest.mark.parametrize("is_late", [True, False])
+async def test_scripts_that_the_user_chose_stay(app: Quart, url: str, is_late: bool) -> None:
+    if is_late:
+        LanarkyExtension(app).add_chain("/qa", LCEL)
+    app.config[JS] = url
+    found = links(await text_of(app, "/docs"))
+    assert found == {url, "docs/assets/swagger-ui.css"}
+
+
+@pytest.mark.parametrize("packages", [True, False])
+async def test_what_quart_schema_chose_is_replaced(
+    app: Quart, packages: bool, request: pytest.FixtureRequest
+) -> None:
+    if not packages:
+        request.getfixturevalue("without_packages")
+    QuartSchema(app)
+    defaults = {app.config[JS], app.config[CSS]}
+    assert not links(await text_of(app, "/docs")) & defaults
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "assets"),
+    [
+        ("/docs", "/docs", "docs/assets/"),
+        ("/docs/", "/docs/", "assets/"),
+        ("/api/v1/docs", "/api/v1/docs", "docs/assets/"),
+        ("/", "/", "assets/"),
+    ],
+)
+async def test_links_are_relative_to_the_page(
+    app: Quart, path: str, page: str, assets: str
+) -> None:
+    QuartSchema(app, swagger_ui_path=path)
+    found = links(await text_of(app, page))
+    assert found == {f"{assets}swagger-ui.css", f"{assets}swagger-ui-bundle.js"}
+    below = page.rstrip("/")
+    assert links(await text_of(app, f"{below}/websockets")) == {
+        f"{below}/assets/asyncapi-viewer.js"
+    }
+
+
+async def test_a_title_is_text_and_no_markup() -> None:
+    app = Quart("shop")
+    QuartSchema(app, info={"title": "<script>alert()</script>", "version": "1"})
+    assert "<script>alert" not in await text_of(app, "/docs/websockets")
