@@ -147,12 +147,13 @@ class Documents:
         task = asyncio.get_running_loop().create_task(examine(), context=Context())
         try:
             return await asyncio.wait_for(task, EXAMINE_TIMEOUT)
-        except Exception:  # it is the user's code, and may well need a request
+        except Exception as error:  # it is the user's code, and may well need a request
             logger.warning(
-                "the documents say little about the route %r, for its chain cannot be made "
-                "without a request; declare its inputs with input_model=",
+                "the documents say little about the route %r, for its chain could not be made "
+                "(%s: %s); declare its inputs with input_model=",
                 route.label,
-                exc_info=True,
+                type(error).__name__,
+                error,
             )
             return None
 
