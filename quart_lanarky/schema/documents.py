@@ -147,7 +147,7 @@ class Documents:
         task = asyncio.get_running_loop().create_task(examine(), context=Context())
         try:
             return await asyncio.wait_for(task, EXAMINE_TIMEOUT)
-        except Exception as error:  # it is the user's code, and may well need a request
+        except Exception as error:  # noqa: BLE001  # it is the user's code, and may need a request
             logger.warning(
                 "the documents say little about the route %r, for its chain could not be made "
                 "(%s: %s); declare its inputs with input_model=",

@@ -694,10 +694,19 @@ def returning_nothing() -> None:
     return None
 
 
-@pytest.mark.parametrize("factory", [asking, raising, hanging, returning_nothing])
+@pytest.mark.parametrize(
+    ("factory", "why"),
+    [
+        (asking, "RuntimeError"),
+        (raising, "LookupError"),
+        (hanging, "TimeoutError"),
+        (returning_nothing, "ChainTypeError"),
+    ],
+)
 async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
     app: Quart,
     factory: Any,
+    why: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -710,8 +719,7 @@ async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
     assert inputs(document, "/fine") == ["question"]
     assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
     assert "say little about the route 'qa'" in caplog.text
-    [record] = [r for r in caplog.records if r.name.startswith("quart_lanarky")]
-    assert record.exc_info is not None
+    assert f"could not be made ({why}: " in caplog.text
     asyncapi = await fetch(app, "/asyncapi.json")
     assert UNKNOWN in json.dumps(asyncapi["channels"]["qa"])
     validate(await fetch(app))
