@@ -39,7 +39,7 @@ class LanarkyExtension:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Set the app up: defaults for its settings, and the chain routes added so far.
+        """Set the app up: defaults for its settings, the chain routes added so far, documents.
 
         Raises:
             ConfigurationError: A setting has a value that makes no sense.

@@ -57,7 +57,6 @@ class OperationPainter:
         version: OpenAPIVersion,
         components: Components,
     ) -> None:
-        self.label = label
         self._title = pascal(label)
         self._description = description
         self._has_item_schema = version == "3.2.0"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field, RootModel
@@ -247,13 +248,20 @@ def of_nowhere() -> Runnable[Imaginary, str]:
     return LCEL
 
 
+def of_message() -> Runnable[HumanMessage, str]:
+    return LCEL  # type: ignore[return-value]
+
+
 def of_something_else() -> dict[Question, str]:
     return LCEL  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
     "factory",
-    [chat, of_any, of_dict, of_typed_dict, of_bare_runnable, of_nowhere, of_something_else],
+    [
+        *(chat, of_any, of_dict, of_typed_dict, of_bare_runnable),
+        *(of_nowhere, of_message, of_something_else),
+    ],
 )
 async def test_a_factory_is_called_where_its_annotation_does_not_say_enough(factory: Any) -> None:
     assert await examine(factory) is LCEL

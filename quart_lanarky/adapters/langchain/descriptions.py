@@ -13,6 +13,7 @@ from dataclasses import is_dataclass
 from functools import cached_property
 from typing import Any
 
+from langchain_core.load.serializable import Serializable
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
@@ -58,11 +59,12 @@ class ChainDescriber:
         """The class that the chain takes according to its factory's annotation, or None.
 
         Only a Pydantic model or a dataclass says enough: of the state of a graph, as a TypedDict,
-        most fields are not the client's.
+        most fields are not the client's. LangChain's own objects have forms of their own.
         """
         kind, _ = declared_chain(self._factory)
-        says_enough = isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind))
-        return kind if says_enough else None
+        if not isinstance(kind, type) or issubclass(kind, Serializable):
+            return None
+        return kind if issubclass(kind, BaseModel) or is_dataclass(kind) else None
 
     async def examine(self) -> Runnable[Any, Any] | None:
         """Return the chain, made for this once, or None if it need not or cannot be made.
