@@ -23,8 +23,9 @@ from .answers import to_json
 from .chains import HandlerFactory, class_of
 from .declarations import declared_events
 from .factories import ChainFactory, open_chain
-from .fields import AnyObject, Fields, is_required
+from .fields import AnyObject, Fields
 from .handlers import SourceDocumentHandler
+from .hints import is_required
 from .inputs import chain_inputs
 from .options import RouteOptions
 from .outputs import answer_type, declared_type, holds_documents, may_retrieve

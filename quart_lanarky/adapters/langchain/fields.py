@@ -7,60 +7,28 @@ and a model cannot have a field named `schema` or `copy`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import MISSING, is_dataclass
-from dataclasses import fields as dataclass_fields
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from types import UnionType
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Literal,
-    NotRequired,
-    Required,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, ClassVar, NotRequired
 
-from langchain_core.load.serializable import Serializable
-from pydantic import (
-    AliasChoices,
-    AliasPath,
-    BaseModel,
-    ConfigDict,
-    PydanticUserError,
-    RootModel,
-    TypeAdapter,
-    ValidationError,
-    with_config,
-)
-from pydantic.fields import FieldInfo
-from typing_extensions import TypeAliasType, TypedDict, is_typeddict
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
 from ...errors import InputError
-from .conversations import Messages, TextOrMessages, with_messages
+from .hints import (
+    accepted_keys,
+    dumped_input,
+    hints_of,
+    is_required,
+    root_of,
+    takes_list,
+    takes_messages,
+    takes_only_objects,
+    takes_text,
+)
 
-__all__ = [
-    "WRAPPED",
-    "AnyObject",
-    "Fields",
-    "ModelFields",
-    "State",
-    "Value",
-    "dumped_input",
-    "field_hint",
-    "hints_of",
-    "is_required",
-    "root_of",
-    "split_mark",
-    "takes_object",
-    "typed_dict_hints",
-    "unmarked",
-]
+__all__ = ["WRAPPED", "AnyObject", "Fields", "ModelFields", "State", "Value"]
 
 WRAPPED = "input"
 """The field that holds the input of a chain which takes something else than an object."""
@@ -92,192 +60,12 @@ def _checkable(hint: Any) -> Any:
     return hint
 
 
-def split_mark(hint: Any) -> tuple[Any, Any]:
-    """Return `Required` or `NotRequired` if `hint` says it, and the hint without."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Required, NotRequired):
-        return origin, args[0]
-    if origin is Annotated and get_origin(args[0]) in (Required, NotRequired):
-        mark, bare = split_mark(args[0])
-        return mark, Annotated[bare, *args[1:]]
-    return None, hint
-
-
-def unmarked(hint: Any) -> Any:
-    """Return a type without its `Required` or `NotRequired`."""
-    return split_mark(hint)[1]
-
-
-def is_required(hint: Any) -> bool:
-    """Tell whether a field of this type may not be missing."""
-    return split_mark(hint)[0] is not NotRequired
-
-
-def field_hint(field: FieldInfo) -> Any:
-    """Return the type of a model's field, with its constraints, and whether it is required."""
-    hint: Any = field.annotation
-    for constraint in field.metadata:
-        hint = Annotated[hint, constraint]
-    hint = with_messages(hint)
-    return hint if field.is_required() else NotRequired[hint]
-
-
-def typed_dict_hints(kind: Any) -> dict[str, Any]:
-    """Return the fields of a TypedDict, each with its own mark alone."""
-    origin = get_origin(kind) or kind
-    hints = {}
-    for name, hint in get_type_hints(origin, include_extras=True).items():
-        mark, bare = split_mark(hint)
-        required = mark is Required or (mark is None and name in origin.__required_keys__)
-        hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
-    return hints
-
-
-def root_of(kind: Any) -> Any:
-    """Return what is inside a RootModel; anything else is its own root."""
-    while isinstance(kind, type) and issubclass(kind, RootModel):
-        kind = kind.model_fields["root"].annotation
-    return kind
-
-
-def takes_object(kind: Any) -> bool:
-    """Tell whether the values of a type are JSON objects."""
-    origin = get_origin(kind) or kind
-    is_class = isinstance(origin, type) and issubclass(origin, BaseModel | Mapping)
-    return is_typeddict(origin) or is_class or is_dataclass(origin)
-
-
-def hints_of(kind: Any) -> dict[str, Any]:
-    """Return the fields of a class; a model's under the names that it looks for first."""
-    origin = get_origin(kind) or kind
-    if is_typeddict(origin):
-        return typed_dict_hints(origin)
-    if is_dataclass(origin):
-        return _dataclass_hints(origin)
-    if issubclass(origin, BaseModel):
-        return {_keys(origin, name)[0]: field_hint(f) for name, f in origin.model_fields.items()}
-    return {}  # a mapping
-
-
-def _dataclass_hints(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind, include_extras=True)
-    fields = [field for field in dataclass_fields(kind) if field.init]
-    empty = (MISSING, MISSING)
-    return {
-        field.name: with_messages(hints[field.name])
-        if (field.default, field.default_factory) == empty
-        else NotRequired[with_messages(hints[field.name])]
-        for field in fields
-    }
-
-
-def _accepted_keys(kind: Any) -> set[str] | None:
-    """Return the keys of an object that a class knows; None if it takes any."""
-    origin = get_origin(kind) or kind
-    if is_typeddict(origin) or is_dataclass(origin):
-        return set(hints_of(origin))
-    if issubclass(origin, BaseModel) and origin.model_config.get("extra") != "allow":
-        return {key for name in origin.model_fields for key in _keys(origin, name)}
-    return None
-
-
-def _keys(model: type[BaseModel], name: str) -> list[str]:
-    """Return the keys under which a model accepts one of its fields."""
-    config, alias = model.model_config, model.model_fields[name].validation_alias
-    keys = _first_keys(alias) if config.get("validate_by_alias", True) else []
-    by_name = config.get("validate_by_name") or config.get("populate_by_name")
-    return [*keys, name] if by_name or not keys else keys
-
-
-def _first_keys(alias: str | AliasPath | AliasChoices | None) -> list[str]:
-    """Return the keys of an object at which an alias starts."""
-    if isinstance(alias, AliasChoices):
-        return [key for choice in alias.choices for key in _first_keys(choice)]
-    if isinstance(alias, AliasPath):
-        return [str(alias.path[0])]
-    return [alias] if alias else []
-
-
-def dumped_input(value: Any) -> Any:
-    """Return what `model_dump()` does, but for LangChain's objects, which chains take as such."""
-    kept = {name for name, hint in _field_types(type(value)) if _holds_langchain(hint)}
-    if isinstance(value, RootModel) and kept:
-        return value.root
-    dumped = TypeAdapter(type(value)).dump_python(value, exclude=kept)
-    return {**dumped, **{name: getattr(value, name) for name in kept}} if kept else dumped
-
-
-def _field_types(kind: Any) -> Iterable[tuple[str, Any]]:
-    if is_dataclass(kind):
-        return _dataclass_hints(kind).items()
-    return ((name, field.annotation) for name, field in kind.model_fields.items())
-
-
-def _holds_langchain(hint: Any) -> bool:
-    """Tell whether messages, documents and alike are among the values of a type."""
-    hint = root_of(_unaliased(hint))
-    if isinstance(hint, type) and issubclass(hint, Serializable):
-        return True
-    return any(_holds_langchain(inner) for inner in get_args(hint))
-
-
-def _unaliased(hint: Any) -> Any:
-    """Return what a named type, such as `Messages`, stands for."""
-    return hint.__value__ if isinstance(hint, TypeAliasType) else hint
-
-
-_WRAPPERS = (Annotated, NotRequired, Union, UnionType)
-
-
-def _takes_list(hint: Any) -> bool:
-    """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
-    hint = _unaliased(hint)
-    origin = get_origin(hint) or hint
-    if origin in (list, tuple, set, frozenset):
-        return True
-    return origin in _WRAPPERS and any(_takes_list(inner) for inner in get_args(hint))
-
-
-def _takes_text(hint: Any) -> bool:
-    """Tell whether a text can be a value of a type; of a number, say, it never is."""
-    if _takes_messages(hint):
-        return True
-    hint = root_of(_unaliased(hint))
-    origin, args = get_origin(hint) or hint, get_args(hint)
-    if origin in (Required, *_WRAPPERS):
-        parts = args[:1] if origin in (Required, NotRequired, Annotated) else args
-        return any(map(_takes_text, parts))
-    if origin is Literal:
-        return any(isinstance(value, str) for value in args)
-    others = (int, float, bool, type(None), list, tuple, set, frozenset)
-    return origin not in others and not takes_object(hint)
-
-
-def _takes_only_objects(hint: Any) -> bool:
-    """Tell whether a value can only be an object or a list of them: a query has it as JSON."""
-    hint = root_of(hint)
-    origin, args = get_origin(hint) or hint, get_args(hint)
-    if origin in (NotRequired, Annotated):
-        return _takes_only_objects(args[0])
-    if origin in (Union, UnionType):
-        return all(_takes_only_objects(arg) for arg in args if arg is not type(None))
-    if origin in (list, tuple, set, frozenset):
-        return bool(args) and _takes_only_objects(args[0])
-    return takes_object(hint)
-
-
 def _parsed(text: str) -> Any:
     """Return the JSON that a text holds; what it is otherwise, the check will say."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
-
-
-def _takes_messages(hint: Any) -> bool:
-    return hint in (Messages, TextOrMessages) or (
-        get_origin(hint) in _WRAPPERS and any(map(_takes_messages, get_args(hint)))
-    )
 
 
 def _refusal(fields: dict[str, str]) -> InputError:
@@ -370,7 +158,7 @@ class Fields:
         """
         required = [name for name, hint in self.hints.items() if is_required(hint)]
         names = required or list(self.hints)
-        return names[0] if len(names) == 1 and _takes_text(self.hints[names[0]]) else None
+        return names[0] if len(names) == 1 and takes_text(self.hints[names[0]]) else None
 
     def _named(self, text: str) -> dict[str, Any]:
         """Give a bare text to its field."""
@@ -382,11 +170,11 @@ class Fields:
     def _value(self, name: str, values: list[str]) -> Any:
         """Return the last of several values for a field that takes one, as forms do."""
         hint = self.hints.get(name, Any)
-        if _takes_messages(hint) and len(values) == 1:
+        if takes_messages(hint) and len(values) == 1:
             return values[0]  # for a model it stays a text
-        if _takes_only_objects(hint):
+        if takes_only_objects(hint):
             return _parsed(values[-1])
-        return values if _takes_list(hint) else values[-1]
+        return values if takes_list(hint) else values[-1]
 
     def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
         return {}  # the TypedDict refuses them itself
@@ -468,7 +256,7 @@ class ModelFields(Fields):
 
     def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Refuse what the model would ignore, for it is most often a name that is misspelt."""
-        accepted = _accepted_keys(root_of(self.body))
+        accepted = accepted_keys(root_of(self.body))
         if accepted is None:
             return {}
         return {name: "Extra inputs are not permitted" for name in data if name not in accepted}

@@ -35,13 +35,8 @@ from typing_extensions import is_typeddict
 
 from .classic import is_agent_executor, is_retrieval_qa
 from .conversations import TextOrMessages, with_messages
-from .fields import (
-    WRAPPED,
-    AnyObject,
-    Fields,
-    ModelFields,
-    State,
-    Value,
+from .fields import WRAPPED, AnyObject, Fields, ModelFields, State, Value
+from .hints import (
     dumped_input,
     field_hint,
     hints_of,

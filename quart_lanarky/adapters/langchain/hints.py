@@ -1,0 +1,224 @@
+"""Types as client data is checked against them: what they require, and what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, is_dataclass
+from dataclasses import fields as dataclass_fields
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from langchain_core.load.serializable import Serializable
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, TypeAdapter
+from pydantic.fields import FieldInfo
+from typing_extensions import TypeAliasType, is_typeddict
+
+from .conversations import Messages, TextOrMessages, with_messages
+
+__all__ = [
+    "accepted_keys",
+    "dumped_input",
+    "field_hint",
+    "hints_of",
+    "is_required",
+    "root_of",
+    "split_mark",
+    "takes_list",
+    "takes_messages",
+    "takes_object",
+    "takes_only_objects",
+    "takes_text",
+    "typed_dict_hints",
+    "unmarked",
+]
+
+
+def split_mark(hint: Any) -> tuple[Any, Any]:
+    """Return `Required` or `NotRequired` if `hint` says it, and the hint without."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Required, NotRequired):
+        return origin, args[0]
+    if origin is Annotated and get_origin(args[0]) in (Required, NotRequired):
+        mark, bare = split_mark(args[0])
+        return mark, Annotated[bare, *args[1:]]
+    return None, hint
+
+
+def unmarked(hint: Any) -> Any:
+    """Return a type without its `Required` or `NotRequired`."""
+    return split_mark(hint)[1]
+
+
+def is_required(hint: Any) -> bool:
+    """Tell whether a field of this type may not be missing."""
+    return split_mark(hint)[0] is not NotRequired
+
+
+def field_hint(field: FieldInfo) -> Any:
+    """Return the type of a model's field, with its constraints, and whether it is required."""
+    hint: Any = field.annotation
+    for constraint in field.metadata:
+        hint = Annotated[hint, constraint]
+    hint = with_messages(hint)
+    return hint if field.is_required() else NotRequired[hint]
+
+
+def typed_dict_hints(kind: Any) -> dict[str, Any]:
+    """Return the fields of a TypedDict, each with its own mark alone."""
+    origin = get_origin(kind) or kind
+    hints = {}
+    for name, hint in get_type_hints(origin, include_extras=True).items():
+        mark, bare = split_mark(hint)
+        required = mark is Required or (mark is None and name in origin.__required_keys__)
+        hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
+    return hints
+
+
+def root_of(kind: Any) -> Any:
+    """Return what is inside a RootModel; anything else is its own root."""
+    while isinstance(kind, type) and issubclass(kind, RootModel):
+        kind = kind.model_fields["root"].annotation
+    return kind
+
+
+def takes_object(kind: Any) -> bool:
+    """Tell whether the values of a type are JSON objects."""
+    origin = get_origin(kind) or kind
+    is_class = isinstance(origin, type) and issubclass(origin, BaseModel | Mapping)
+    return is_typeddict(origin) or is_class or is_dataclass(origin)
+
+
+def hints_of(kind: Any) -> dict[str, Any]:
+    """Return the fields of a class; a model's under the names that it looks for first."""
+    origin = get_origin(kind) or kind
+    if is_typeddict(origin):
+        return typed_dict_hints(origin)
+    if is_dataclass(origin):
+        return _dataclass_hints(origin)
+    if issubclass(origin, BaseModel):
+        return {_keys(origin, name)[0]: field_hint(f) for name, f in origin.model_fields.items()}
+    return {}  # a mapping
+
+
+def _dataclass_hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    fields = [field for field in dataclass_fields(kind) if field.init]
+    empty = (MISSING, MISSING)
+    return {
+        field.name: with_messages(hints[field.name])
+        if (field.default, field.default_factory) == empty
+        else NotRequired[with_messages(hints[field.name])]
+        for field in fields
+    }
+
+
+def accepted_keys(kind: Any) -> set[str] | None:
+    """Return the keys of an object that a class knows; None if it takes any."""
+    origin = get_origin(kind) or kind
+    if is_typeddict(origin) or is_dataclass(origin):
+        return set(hints_of(origin))
+    if issubclass(origin, BaseModel) and origin.model_config.get("extra") != "allow":
+        return {key for name in origin.model_fields for key in _keys(origin, name)}
+    return None
+
+
+def _keys(model: type[BaseModel], name: str) -> list[str]:
+    """Return the keys under which a model accepts one of its fields."""
+    config, alias = model.model_config, model.model_fields[name].validation_alias
+    keys = _first_keys(alias) if config.get("validate_by_alias", True) else []
+    by_name = config.get("validate_by_name") or config.get("populate_by_name")
+    return [*keys, name] if by_name or not keys else keys
+
+
+def _first_keys(alias: str | AliasPath | AliasChoices | None) -> list[str]:
+    """Return the keys of an object at which an alias starts."""
+    if isinstance(alias, AliasChoices):
+        return [key for choice in alias.choices for key in _first_keys(choice)]
+    if isinstance(alias, AliasPath):
+        return [str(alias.path[0])]
+    return [alias] if alias else []
+
+
+def dumped_input(value: Any) -> Any:
+    """Return what `model_dump()` does, but for LangChain's objects, which chains take as such."""
+    kept = {name for name, hint in _field_types(type(value)) if _holds_langchain(hint)}
+    if isinstance(value, RootModel) and kept:
+        return value.root
+    dumped = TypeAdapter(type(value)).dump_python(value, exclude=kept)
+    return {**dumped, **{name: getattr(value, name) for name in kept}} if kept else dumped
+
+
+def _field_types(kind: Any) -> Iterable[tuple[str, Any]]:
+    if is_dataclass(kind):
+        return _dataclass_hints(kind).items()
+    return ((name, field.annotation) for name, field in kind.model_fields.items())
+
+
+def _holds_langchain(hint: Any) -> bool:
+    """Tell whether messages, documents and alike are among the values of a type."""
+    hint = root_of(_unaliased(hint))
+    if isinstance(hint, type) and issubclass(hint, Serializable):
+        return True
+    return any(_holds_langchain(inner) for inner in get_args(hint))
+
+
+def _unaliased(hint: Any) -> Any:
+    """Return what a named type, such as `Messages`, stands for."""
+    return hint.__value__ if isinstance(hint, TypeAliasType) else hint
+
+
+_WRAPPERS = (Annotated, NotRequired, Union, UnionType)
+
+
+def takes_list(hint: Any) -> bool:
+    """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
+    hint = _unaliased(hint)
+    origin = get_origin(hint) or hint
+    if origin in (list, tuple, set, frozenset):
+        return True
+    return origin in _WRAPPERS and any(takes_list(inner) for inner in get_args(hint))
+
+
+def takes_text(hint: Any) -> bool:
+    """Tell whether a text can be a value of a type; of a number, say, it never is."""
+    if takes_messages(hint):
+        return True
+    hint = root_of(_unaliased(hint))
+    origin, args = get_origin(hint) or hint, get_args(hint)
+    if origin in (Required, *_WRAPPERS):
+        parts = args[:1] if origin in (Required, NotRequired, Annotated) else args
+        return any(map(takes_text, parts))
+    if origin is Literal:
+        return any(isinstance(value, str) for value in args)
+    others = (int, float, bool, type(None), list, tuple, set, frozenset)
+    return origin not in others and not takes_object(hint)
+
+
+def takes_only_objects(hint: Any) -> bool:
+    """Tell whether a value can only be an object or a list of them: a query has it as JSON."""
+    hint = root_of(hint)
+    origin, args = get_origin(hint) or hint, get_args(hint)
+    if origin in (NotRequired, Annotated):
+        return takes_only_objects(args[0])
+    if origin in (Union, UnionType):
+        return all(takes_only_objects(arg) for arg in args if arg is not type(None))
+    if origin in (list, tuple, set, frozenset):
+        return bool(args) and takes_only_objects(args[0])
+    return takes_object(hint)
+
+
+def takes_messages(hint: Any) -> bool:
+    """Tell whether the values of a type are lists of messages, for which a text may stand."""
+    return hint in (Messages, TextOrMessages) or (
+        get_origin(hint) in _WRAPPERS and any(map(takes_messages, get_args(hint)))
+    )
