@@ -8,7 +8,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel, Field
 from quart import Blueprint, Quart
-from quart_schema import Info, QuartSchema, deprecate, hide, operation_id, tag
+from quart_schema import Info, QuartSchema, deprecate, hide, operation_id, security_scheme, tag
 from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
 from quart_lanarky import LanarkyExtension, stream_chain
@@ -430,3 +430,44 @@ def test_an_app_without_websockets_has_an_empty_document(app: Quart) -> None:
     document = drawn(app)
     assert document["channels"] == {}
     assert document["operations"] == {}
+
+
+def test_security_schemes_are_those_of_asyncapi() -> None:
+    flows = {"clientCredentials": {"tokenUrl": "https://x.example/t", "scopes": {"ask": "Ask."}}}
+    app = Quart("shop")
+    QuartSchema(
+        app,
+        security_schemes={
+            "key": {"type": "apiKey", "name": "X-Key", "in_": "header"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "oauth": {"type": "oauth2", "flows": flows},
+        },
+        security=[{"bearer": []}],
+    )
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/open", LCEL)
+    app.websocket("/closed")(
+        security_scheme([{"key": [], "oauth": ["ask"]}, {"key": []}])(stream_chain(lambda: LCEL))
+    )
+    document = fetched(app, "/asyncapi.json")
+    assert document["components"]["securitySchemes"] == {
+        "key": {"type": "httpApiKey", "name": "X-Key", "in": "header"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "oauth": {
+            "type": "oauth2",
+            "flows": {
+                "clientCredentials": {
+                    "tokenUrl": "https://x.example/t",
+                    "availableScopes": {"ask": "Ask."},
+                }
+            },
+        },
+    }
+    required = {
+        name: [each["$ref"].rpartition("/")[2] for each in operation["security"]]
+        for name, operation in document["operations"].items()
+    }
+    assert required == {
+        **dict.fromkeys(("open.receive", "open.send"), ["bearer"]),
+        **dict.fromkeys(("chain.receive", "chain.send"), ["key", "oauth"]),
+    }
