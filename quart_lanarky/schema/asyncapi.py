@@ -25,7 +25,7 @@ from werkzeug.routing import Rule
 from ..events import Event
 from ..messages import STOP, WHITE_SPACE
 from ..websockets import encode
-from .components import Components, Schema, plain
+from .components import Components, Schema, numbered, plain
 from .envelopes import EventKind, event_kinds, frame, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
 from .routes import RouteDescription, ServedRule, chain_rules, path_of
@@ -69,7 +69,8 @@ def draw(app: Quart, schema: QuartSchema, describe_rule: DescribeRule) -> dict[s
     }
     messages: dict[str, Schema] = {}
     for served in chain_rules(app, websocket=True):
-        name = _free(_label(served), document["channels"])
+        names = numbered(_label(served))
+        name = next(name for name in names if name not in document["channels"])
         painter = _Painter(served, name, describe_rule, components, messages)
         document["channels"][name] = painter.channel()
         security = _required(served, schema)
@@ -282,20 +283,15 @@ class _Painter:
         content_type: str = _JSON,
     ) -> str:
         message: Schema = {
-            "name": name,
-            "title": name,
             "summary": summary,
             "contentType": content_type,
             "payload": payload,
-            "examples": [{"summary": what, "payload": value} for what, value in examples],
         }
-        if not message["examples"]:
-            del message["examples"]
-        while self._messages.get(name, message) != message:
-            name += "2"
-            message["name"] = message["title"] = name
-        self._messages[name] = message
-        return name
+        if shown := [{"summary": what, "payload": value} for what, value in examples]:
+            message["examples"] = shown
+        named = ({"name": free, "title": free, **message} for free in numbered(name))
+        found = next(m for m in named if self._messages.setdefault(m["name"], m) == m)
+        return str(found["name"])
 
 
 def _paragraphs(*parts: str) -> str:
@@ -305,14 +301,6 @@ def _paragraphs(*parts: str) -> str:
 def _label(served: ServedRule) -> str:
     name: str = getattr(served.view, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE, served.route.label)
     return re.sub(r"\W", "_", name)  # it becomes a part of references
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free
 
 
 def _required(served: ServedRule, schema: QuartSchema) -> list[Schema]:

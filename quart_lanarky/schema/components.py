@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import is_dataclass
 from itertools import count
 from typing import Any, Final, Literal
@@ -13,7 +13,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-__all__ = ["Components", "Schema", "plain"]
+__all__ = ["Components", "Schema", "numbered", "plain"]
 
 Schema = dict[str, Any]
 
@@ -118,6 +118,13 @@ class Components:
         if name in self._taken:
             return False
         return name not in self.added or self.added[name] == schema
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield a name, and then the same with numbers, until one is free."""
+    yield name
+    for number in count(2):
+        yield f"{name}_{number}"
 
 
 def plain(value: Any) -> Any:

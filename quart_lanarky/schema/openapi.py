@@ -19,7 +19,7 @@ from quart_schema.openapi import PATH_RE, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
 from ..settings import OpenAPIVersion
-from .components import Components, plain
+from .components import Components, numbered, plain
 from .operations import Operation, OperationPainter
 from .pages import websocket_page_seen_from
 from .routes import ChainRoute, RouteDescription, chain_rules, path_of, route_of
@@ -164,14 +164,6 @@ def _mend(document: dict[str, Any], ours: set[tuple[str, str]]) -> None:
         responses = operation.get("responses") or {"default": {"description": "Not documented."}}
         operation["responses"] = {str(status): answer for status, answer in responses.items()}
         if "operationId" in operation:  # of two that are the same, that of a chain route gives way
-            operation["operationId"] = _unique(operation["operationId"], seen)
-
-
-def _unique(name: str, seen: set[str]) -> str:
-    """Return a name that was not seen before: the same, or with a number."""
-    number, unique = 1, name
-    while unique in seen:
-        number += 1
-        unique = f"{name}_{number}"
-    seen.add(unique)
-    return unique
+            name = next(name for name in numbered(operation["operationId"]) if name not in seen)
+            operation["operationId"] = name
+            seen.add(name)
