@@ -20,7 +20,6 @@ from quart_schema.openapi import (
     QUART_SCHEMA_SECURITY_ATTRIBUTE,
     QUART_SCHEMA_TAG_ATTRIBUTE,
 )
-from werkzeug.routing import Rule
 
 from ..events import Event
 from ..messages import STOP, WHITE_SPACE
@@ -28,12 +27,12 @@ from ..websockets import encode
 from .components import Components, Schema, numbered, plain
 from .envelopes import EventKind, event_kinds, frame, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
-from .routes import RouteDescription, ServedRule, chain_rules, path_of
+from .routes import ChainRoute, RouteDescription, ServedRule, chain_rules, path_of
 
 __all__ = ["at_its_server", "draw"]
 
-DescribeRule = Callable[[Rule], RouteDescription]
-"""Describes the chain route that a rule leads to."""
+Describe = Callable[[ChainRoute], RouteDescription]
+"""Describes a chain route on a WebSocket."""
 
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
@@ -51,13 +50,13 @@ _STOP_SCHEMA: Final = {
 }
 
 
-def draw(app: Quart, schema: QuartSchema, describe_rule: DescribeRule) -> dict[str, Any]:
+def draw(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
     """Return the AsyncAPI document of an app.
 
     Args:
         app: The app.
         schema: Its quart-schema, which knows the title, the security schemes and the like.
-        describe_rule: Describes the chain route that a rule leads to.
+        describe: Describes a chain route on a WebSocket.
     """
     components = Components()
     document: dict[str, Any] = {
@@ -71,7 +70,7 @@ def draw(app: Quart, schema: QuartSchema, describe_rule: DescribeRule) -> dict[s
     for served in chain_rules(app, websocket=True):
         names = numbered(_label(served))
         name = next(name for name in names if name not in document["channels"])
-        painter = _Painter(served, name, describe_rule, components, messages)
+        painter = _Painter(served, name, describe(served.route), components, messages)
         document["channels"][name] = painter.channel()
         security = _required(served, schema)
         document["operations"] |= {
@@ -103,13 +102,13 @@ class _Painter:
         self,
         served: ServedRule,
         name: str,
-        describe_rule: DescribeRule,
+        description: RouteDescription,
         components: Components,
         messages: dict[str, Schema],
     ) -> None:
         self._served = served
         self._name = name
-        self._description = describe_rule(served.rule)
+        self._description = description
         self._components = components
         self._messages = messages
         self._title = pascal(name)

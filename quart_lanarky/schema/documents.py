@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextvars import Context
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from ..settings import OpenAPIVersion, Settings
 from . import asyncapi
 from .openapi import ChainProvider, in_front_of
 from .pages import ASYNCAPI_ENDPOINT, add_pages
-from .routes import ChainRoute, RouteDescription, chain_rules, route_of
+from .routes import ChainRoute, RouteDescription, chain_rules
 
 __all__ = ["Documents"]
 
@@ -80,23 +80,21 @@ class Documents:
         edition = self.edition
         if self._asyncapi is None or self._asyncapi[0] != edition:
             schema = self._app.extensions[_SCHEMA_KEY]
-            self._asyncapi = (edition, asyncapi.draw(self._app, schema, self.describe))
+            on_websocket = partial(self.describe, over_websocket=True)
+            self._asyncapi = (edition, asyncapi.draw(self._app, schema, on_websocket))
         return asyncapi.at_its_server(self._asyncapi[1])
 
     def descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
         """Yield the rules of the chain routes with their descriptions."""
         self.catch_up()
         for served in chain_rules(self._app):
-            yield served.rule, self.describe(served.rule)
+            yield served.rule, self.describe(served.route, over_websocket=served.rule.websocket)
 
-    def describe(self, rule: Rule) -> RouteDescription:
-        """Describe the chain route that a rule leads to."""
-        route = route_of(self._app.view_functions[rule.endpoint])
-        assert route is not None  # only chain routes are asked about
+    def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
+        """Describe a chain route on one transport, with what is known of it by now."""
         mode = Settings.from_config(self._app.config).default_mode
-        return route.describe(
-            self._seen.get(route), over_websocket=rule.websocket, default_mode=mode
-        )
+        seen = self._seen.get(route)
+        return route.describe(seen, over_websocket=over_websocket, default_mode=mode)
 
     @property
     def version(self) -> OpenAPIVersion:

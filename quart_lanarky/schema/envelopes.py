@@ -7,7 +7,7 @@ The data of the one is text, with JSON in it; the data of the other is the JSON 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..events import (
@@ -25,7 +25,6 @@ from .components import Components, Schema
 from .routes import RouteDescription
 
 __all__ = [
-    "Envelope",
     "EventKind",
     "event_kinds",
     "event_table",
@@ -126,10 +125,6 @@ def _kind(name: str, payload: Any, mode: Mode) -> EventKind:
         return EventKind(name, str, as_text=True, is_empty=True)
     as_text = payload is str or (payload is CompletionData and in_text_mode)
     return EventKind(name, payload, as_text=as_text)
-
-
-Envelope = Callable[[EventKind, Components], Schema]
-"""Adds the component for an event, and returns the reference to it."""
 
 
 def server_sent_event(kind: EventKind, components: Components) -> Schema:

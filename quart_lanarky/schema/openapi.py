@@ -43,8 +43,8 @@ class Describer(Protocol):
     def catch_up(self) -> None:
         """Look at what was not looked at yet, where that can be done without a loop."""
 
-    def describe(self, rule: Rule) -> RouteDescription:
-        """Describe the chain route that a rule leads to."""
+    def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
+        """Describe a chain route on one transport."""
 
 
 class ChainProvider(OpenAPIProvider):
@@ -52,7 +52,7 @@ class ChainProvider(OpenAPIProvider):
 
     describer: Describer
     _lock: Lock
-    _rules: list[tuple[Rule, str, str]]
+    _operations: list[tuple[Rule, ChainRoute, str, str]]
     _drawn: tuple[Hashable, dict[str, Any]] | None = None
 
     def schema(self) -> dict[str, Any]:
@@ -69,10 +69,10 @@ class ChainProvider(OpenAPIProvider):
         paths, components = super().build_paths(rule)
         misread = re.sub(PATH_RE, r"{\1}", rule.rule)  # where a converter follows another parameter
         paths = {path_of(rule) if path == misread else path: item for path, item in paths.items()}
-        if route_of(self._app.view_functions[rule.endpoint]) is not None:
-            self._rules += [
-                (rule, p, m) for p, item in paths.items() for m in item if m in _METHODS
-            ]
+        route = route_of(self._app.view_functions[rule.endpoint])
+        if route is not None:
+            places = [(path, method) for path, item in paths.items() for method in item]
+            self._operations += [(rule, route, *place) for place in places if place[1] in _METHODS]
         return paths, components
 
     def operation_id(self, method: str, *about: Any) -> str | None:
@@ -86,7 +86,7 @@ class ChainProvider(OpenAPIProvider):
         return f"{method.lower()}_{route.label}"
 
     def _draw(self) -> dict[str, Any]:
-        self._rules = []
+        self._operations = []
         document: dict[str, Any] = plain(super().schema())
         document["openapi"] = self.describer.version
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
@@ -94,27 +94,21 @@ class ChainProvider(OpenAPIProvider):
         app: Any = self._app  # a weak proxy, which is not the app to mypy
         twins = {served.route: served.rule for served in chain_rules(app, websocket=True)}
         painters: dict[str, OperationPainter] = {}  # the methods of a route have most in common
-        for rule, path, method in self._rules:
+        for rule, route, path, method in self._operations:
             operation: Operation | None = document["paths"].get(path, {}).get(method)
             if operation is None:
                 continue
-            route = self._route(rule)
             if rule.endpoint not in painters:
-                painters[rule.endpoint] = self._painter(rule, route, components)
+                painters[rule.endpoint] = self._painter(route, components)
             painters[rule.endpoint].fill_in(operation, rule, method)
             if route in twins:
                 operation["description"] += f"\n\n{self._pointer(path_of(twins[route]))}"
         schemas |= components.added
-        _mend(document, {(path, method) for _, path, method in self._rules})
+        _mend(document, {(path, method) for _, _, path, method in self._operations})
         return document
 
-    def _route(self, rule: Rule) -> ChainRoute:
-        route = route_of(self._app.view_functions[rule.endpoint])
-        assert route is not None  # only rules of chain routes are noted
-        return route
-
-    def _painter(self, rule: Rule, route: ChainRoute, components: Components) -> OperationPainter:
-        description = self.describer.describe(rule)
+    def _painter(self, route: ChainRoute, components: Components) -> OperationPainter:
+        description = self.describer.describe(route, over_websocket=False)
         return OperationPainter(description, route.label, self.describer.version, components)
 
     def _pointer(self, path: str) -> str:

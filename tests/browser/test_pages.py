@@ -51,6 +51,14 @@ class Visit:
             self.outside.append(route.request.url)
             route.abort()
 
+    def open(self, operation: str) -> playwright.Locator:
+        """Open an operation on the page of the HTTP routes."""
+        self.page.goto(f"{self._server.url}/docs")
+        block = self.page.locator(f"#operations-default-{operation}")
+        block.locator(".opblock-summary").click()
+        block.locator(".opblock-body").wait_for()
+        return block
+
     def keep(self, name: str) -> None:
         """Keep a screenshot, if somebody wants them."""
         if SCREENSHOTS:
@@ -66,15 +74,9 @@ def visit(browser: Browser, demo: Server) -> Iterator[Visit]:
     assert visit.problems == []
 
 
-def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(
-    visit: Visit, demo: Server
-) -> None:
+def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(visit: Visit) -> None:
     page = visit.page
-    page.goto(f"{demo.url}/docs")
-    page.click("#operations-default-post_qa .opblock-summary")
-    operation = page.locator("#operations-default-post_qa .opblock-body")
-    operation.wait_for()
-    text = operation.inner_text()
+    text = visit.open("post_qa").locator(".opblock-body").inner_text()
     assert "Unable to render" not in page.inner_text("body")
     for name in ("completion", "retract", "source_documents", "error", "end"):
         assert name in text
@@ -88,29 +90,21 @@ def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(
 
 
 def test_the_page_of_the_http_routes_shows_a_stream_as_it_comes_and_the_schemas_of_its_events(
-    visit: Visit, demo: Server
+    visit: Visit,
 ) -> None:
-    page = visit.page
-    page.goto(f"{demo.url}/docs")
-    page.click("#operations-default-post_chat .opblock-summary")
-    response = page.locator("#operations-default-post_chat .response[data-code='200']")
+    response = visit.open("post_chat").locator(".response[data-code='200']")
     stream = 'event: completion\ndata: {"token": "A token"}\n\nevent:'
     assert stream in response.locator(".response-col_description__inner").inner_text()
     response.locator("select").first.select_option("text/event-stream")
     assert stream in response.locator("pre.example").inner_text()
-    schemas = page.locator("section.models")
+    schemas = visit.page.locator("section.models")
     schemas.get_by_role("button", name="CompletionEvent").first.click()
     assert schemas.get_by_text("application/json").first.is_visible()
     visit.keep("docs-stream")
 
 
-def test_a_question_can_be_asked_from_the_page_of_the_http_routes(
-    visit: Visit, demo: Server
-) -> None:
-    page = visit.page
-    page.goto(f"{demo.url}/docs")
-    page.click("#operations-default-post_chat .opblock-summary")
-    operation = page.locator("#operations-default-post_chat")
+def test_a_question_can_be_asked_from_the_page_of_the_http_routes(visit: Visit) -> None:
+    operation = visit.open("post_chat")
     operation.get_by_role("button", name="Try it out").click()
     operation.locator("textarea.body-param__text").fill('{"question": "What is an event?"}')
     operation.locator("select[aria-label='Media Type']").first.select_option("text/event-stream")
@@ -142,11 +136,9 @@ def test_the_page_of_the_websockets_shows_what_to_send_and_what_comes(
 def test_the_page_of_the_http_routes_leads_to_that_of_the_websockets(
     visit: Visit, demo: Server
 ) -> None:
-    page = visit.page
-    page.goto(f"{demo.url}/docs")
-    page.click("#operations-default-post_qa .opblock-summary")
-    with page.expect_popup() as popup:
-        page.locator("#operations-default-post_qa").get_by_role("link", name="its document").click()
+    operation = visit.open("post_qa")
+    with visit.page.expect_popup() as popup:
+        operation.get_by_role("link", name="its document").click()
     assert popup.value.url == f"{demo.url}/docs/websockets"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -11,8 +11,9 @@ from jsonschema.validators import extend
 from pydantic import BaseModel, TypeAdapter
 from quart import Quart
 
-from quart_lanarky import events
+from quart_lanarky import events, stream_chain
 from quart_lanarky.schema.routes import RouteDescription
+from tests.adapters.test_chains import LCEL
 
 OURS = {
     events.COMPLETION: events.CompletionData,
@@ -116,3 +117,12 @@ def described(**known: Any) -> RouteDescription:
         "events": OURS,
     }
     return RouteDescription(**defaults | known)
+
+
+def decorated(decorate: Callable[[Any], Any], where: str) -> Any:
+    """Return a chain route that is decorated `above` `stream_chain` or `below` it."""
+
+    async def chat() -> Any:
+        return LCEL
+
+    return decorate(stream_chain(chat)) if where == "above" else stream_chain(decorate(chat))

@@ -13,7 +13,7 @@ from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
 from quart_lanarky import LanarkyExtension, stream_chain
 from tests.adapters.test_chains import LCEL
-from tests.schema.drawing import check_references, fetched, problem, references, resolve
+from tests.schema.drawing import check_references, decorated, fetched, problem, references, resolve
 from tests.schema.test_openapi import (
     SilentStreaming,
     SilentWebSocket,
@@ -332,11 +332,7 @@ def draw_decorated(
     """Draw a WebSocket route whose view, or whose factory, is decorated."""
 
     def draw(decorate: Decorate) -> Any:
-        async def chat() -> Any:
-            return LCEL
-
-        view = stream_chain(decorate(chat)) if request.param == "below" else None
-        app.websocket("/chat")(view or decorate(stream_chain(chat)))
+        app.websocket("/chat")(decorated(decorate, request.param))
         return drawn(app)
 
     return draw

@@ -33,7 +33,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
 )
 from tests.adapters.test_chains import LCEL
-from tests.schema.drawing import check_references, fetched, problem, resolve, walk
+from tests.schema.drawing import check_references, decorated, fetched, problem, resolve, walk
 
 VERSIONS = ("3.2.0", "3.1.0")
 
@@ -725,11 +725,7 @@ def draw_decorated(
     """Draw a chain route whose view, or whose factory, is decorated."""
 
     def draw(decorate: Decorate) -> Any:
-        async def chat() -> Any:
-            return LCEL
-
-        view = stream_chain(decorate(chat)) if request.param == "below" else None
-        app.post("/chat")(view or decorate(stream_chain(chat)))
+        app.post("/chat")(decorated(decorate, request.param))
         document = fetched(app)
         validate(document)
         check_references(document)

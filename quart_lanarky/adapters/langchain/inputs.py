@@ -35,7 +35,7 @@ from typing_extensions import is_typeddict
 
 from .classic import is_agent_executor, is_retrieval_qa
 from .conversations import TextOrMessages, with_messages
-from .fields import WRAPPED, AnyObject, Fields, ModelFields, State, Value
+from .fields import AnyObject, Fields, ModelFields, State, Value
 from .hints import (
     dumped_input,
     field_hint,
@@ -48,7 +48,7 @@ from .hints import (
     unmarked,
 )
 from .marks import class_path, is_a, nearest
-from .parameters import resolved
+from .parameters import runnable_hint
 from .runnables import unwrap
 
 __all__ = ["chain_inputs"]
@@ -184,10 +184,7 @@ def _of_pick(chain: Any) -> Fields:
 
 
 def _of_function(chain: Any) -> Fields:
-    hint = chain.InputType
-    if isinstance(hint, str):
-        function = getattr(chain, "func", None) or chain.afunc
-        hint = resolved(function, {WRAPPED: hint})[WRAPPED]
+    hint = runnable_hint(chain, chain.InputType)
     return _described(chain) if hint is Any else _of_type(hint)
 
 

@@ -28,7 +28,7 @@ from typing_extensions import is_typeddict
 
 from .chains import mark
 from .marks import class_path, is_a, nearest
-from .parameters import resolved
+from .parameters import runnable_hint
 
 __all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
 
@@ -135,14 +135,6 @@ def _of_retrieval_qa(chain: Any) -> Any:
     return _of_llm_chain(combine.llm_chain) if stuffs else Any
 
 
-def _of_function(chain: Any) -> Any:
-    hint = chain.OutputType
-    if isinstance(hint, str):
-        function = getattr(chain, "func", None) or chain.afunc
-        hint = resolved(function, {"return": hint})["return"]
-    return _described(hint)
-
-
 def _branches(chain: Any) -> list[Any]:
     return [chain.default, *(branch for _, branch in chain.branches)]
 
@@ -152,7 +144,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     class_path(BaseLLMOutputParser): lambda chain: _described(chain.OutputType),
     class_path(RunnableBindingBase): lambda chain: _read(chain.bound),
     class_path(RunnableBranch): lambda chain: _agreed(_branches(chain)),
-    class_path(RunnableLambda): _of_function,
+    class_path(RunnableLambda): lambda c: _described(runnable_hint(c, c.OutputType)),
     class_path(RunnableSequence): lambda chain: _read(chain.last),
     class_path(RunnableWithFallbacks): lambda chain: _agreed(chain.runnables),
     "langchain_classic.chains.llm.LLMChain": _of_llm_chain,

@@ -25,7 +25,13 @@ from pydantic import BeforeValidator
 from ...errors import ConfigurationError
 from .fields import Fields
 
-__all__ = ["declared_chain", "factory_name", "factory_parameters", "parameter_defaults", "resolved"]
+__all__ = [
+    "declared_chain",
+    "factory_name",
+    "factory_parameters",
+    "parameter_defaults",
+    "runnable_hint",
+]
 
 
 _AROUND = (AsyncIterable, Awaitable, Iterable)
@@ -69,7 +75,7 @@ def declared_chain(factory: Callable[..., Any]) -> tuple[Any, Any]:
     """
     try:
         annotation = inspect.signature(factory).return_annotation
-        kind = resolved(factory, {"return": annotation})["return"]
+        kind = _resolved(factory, {"return": annotation})["return"]
     except Exception:  # noqa: BLE001  # often it names what is imported for type checkers alone
         return Any, Any
     while isinstance(get_origin(kind), type) and issubclass(get_origin(kind), _AROUND):
@@ -95,7 +101,7 @@ def _parameter_hints(
     """
     given = {n: Any if p.annotation is p.empty else p.annotation for n, p in parameters.items()}
     try:
-        return resolved(factory, given)
+        return _resolved(factory, given)
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise ConfigurationError(
             f"{factory_name(factory)}: {error}; the annotations of its parameters must be "
@@ -103,7 +109,19 @@ def _parameter_hints(
         ) from error
 
 
-def resolved(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def runnable_hint(chain: Any, hint: Any) -> Any:
+    """Return an annotation of the function in a `RunnableLambda`, resolved if it is a string.
+
+    Raises:
+        NameError: It names what is not there at run time.
+    """
+    if not isinstance(hint, str):
+        return hint
+    function = getattr(chain, "func", None) or chain.afunc
+    return _resolved(function, {"hint": hint})["hint"]
+
+
+def _resolved(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Resolve the annotations that are strings, where the function was written."""
     return get_type_hints(
         SimpleNamespace(__annotations__=dict(given)),
