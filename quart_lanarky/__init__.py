@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import ChainTypeError, ConfigurationError, InputError, InputTooLargeError, LanarkyError
+from .errors import (
+    ChainTypeError,
+    ConfigurationError,
+    ForeignOriginError,
+    InputError,
+    InputTooLargeError,
+    LanarkyError,
+    ServerBusyError,
+    TooSlowError,
+)
 from .events import Event
 from .extension import LanarkyExtension
 from .responses import EventStreamResponse
 from .runs import Run
+from .signals import RunReport, run_cancelled, run_failed, run_finished, run_started
 from .streams import EventStream
 
 if TYPE_CHECKING:
     from .adapters.langchain.routing import stream_chain
+    from .serving import serve
 
 __all__ = [
     "ChainTypeError",
@@ -20,11 +31,20 @@ __all__ = [
     "Event",
     "EventStream",
     "EventStreamResponse",
+    "ForeignOriginError",
     "InputError",
     "InputTooLargeError",
     "LanarkyError",
     "LanarkyExtension",
     "Run",
+    "RunReport",
+    "ServerBusyError",
+    "TooSlowError",
+    "run_cancelled",
+    "run_failed",
+    "run_finished",
+    "run_started",
+    "serve",
     "stream_chain",
 ]
 
@@ -32,9 +52,13 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import `stream_chain` when it is first asked for, and LangChain with it."""
+    """Import `stream_chain` (and LangChain) and `serve` (and Hypercorn) when they are asked for."""
     if name == "stream_chain":
         from .adapters.langchain.routing import stream_chain
 
         return stream_chain
+    if name == "serve":
+        from .serving import serve
+
+        return serve
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

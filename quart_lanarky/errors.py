@@ -6,7 +6,10 @@
     ├── ConfigurationError     what the developer of the app did wrong (also a ValueError)
     │   └── ChainTypeError     no chain where one was expected (also a TypeError)
     ├── InputError             what the client sent wrong (also werkzeug's BadRequest: status 400)
-    └── InputTooLargeError     it sent too much (also werkzeug's RequestEntityTooLarge: status 413)
+    ├── InputTooLargeError     it sent too much (also werkzeug's RequestEntityTooLarge: status 413)
+    ├── ForeignOriginError     another site's page sent it (also werkzeug's Forbidden: status 403)
+    ├── ServerBusyError        too many run now (also werkzeug's ServiceUnavailable: status 503)
+    └── TooSlowError           it took too long (also werkzeug's GatewayTimeout: status 504)
 
 The branches never mix: a ``ConfigurationError`` is for the log and reaches the client as status
 500 without its text; the others are for the client and name what to send instead.
@@ -16,20 +19,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    GatewayTimeout,
+    HTTPException,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+)
 
 __all__ = [
     "ChainTypeError",
     "ConfigurationError",
     "FieldProblem",
+    "ForeignOriginError",
     "InputError",
     "InputProblem",
     "InputTooLargeError",
     "LanarkyError",
+    "ServerBusyError",
+    "TooSlowError",
 ]
+
+RETRY_AFTER: Final = 5
+"""Seconds after which a client that was refused should try again."""
 
 
 class LanarkyError(Exception):
@@ -64,13 +80,28 @@ class InputProblem(BaseModel):
 
 
 class _RefusalError(LanarkyError, HTTPException):
-    """What the client did wrong, answered with a JSON body."""
+    """What is not run, answered with a JSON body: the payload of an `error` event."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+    def get_body(self, *_args: Any, **_kwargs: Any) -> str:
+        """Return the JSON body of the answer."""
+        return json.dumps({"status_code": self.code, "detail": self.detail})
+
+    def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
+        """Return the headers of the answer: JSON, where werkzeug would say HTML."""
+        return [("Content-Type", "application/json")]
+
+
+class _InputRefusalError(_RefusalError):
+    """What the client did wrong, answered with an `InputProblem`."""
 
     def __init__(self, detail: str, fields: Mapping[str, str] | None = None) -> None:
         self.fields = dict(fields or {})
         named = "; ".join(f"{name}: {message}" for name, message in self.fields.items())
-        self.detail = f"{detail}: {named}" if named else detail
-        super().__init__(self.detail)
+        super().__init__(f"{detail}: {named}" if named else detail)
 
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the JSON body of the answer: an `InputProblem`."""
@@ -78,12 +109,8 @@ class _RefusalError(LanarkyError, HTTPException):
         problem = InputProblem(status_code=self.code or 500, detail=self.detail, errors=errors)
         return json.dumps(problem.model_dump())
 
-    def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
-        """Return the headers of the answer: JSON, where werkzeug would say HTML."""
-        return [("Content-Type", "application/json")]
 
-
-class InputError(_RefusalError, BadRequest):
+class InputError(_InputRefusalError, BadRequest):
     """The client's inputs do not fit the chain; answered with status 400 and a JSON body.
 
     It is an HTTP exception, so an app's own ``errorhandler(400)`` sees it as any other.
@@ -94,9 +121,37 @@ class InputError(_RefusalError, BadRequest):
     """
 
 
-class InputTooLargeError(_RefusalError, RequestEntityTooLarge):
+class InputTooLargeError(_InputRefusalError, RequestEntityTooLarge):
     """The client sent more than the app takes (Quart's `MAX_CONTENT_LENGTH`): status 413.
 
     Args:
         detail: How much it may be.
+    """
+
+
+class ForeignOriginError(_RefusalError, Forbidden):
+    """A page of another site wants to start a run; answered with status 403 and a JSON body.
+
+    Args:
+        detail: Which origin it was.
+    """
+
+
+class ServerBusyError(_RefusalError, ServiceUnavailable):
+    """No more runs are let in now: status 503, a `Retry-After` header and a JSON body.
+
+    Args:
+        detail: Why.
+    """
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        """Return the headers of the answer."""
+        return [*super().get_headers(*args, **kwargs), ("Retry-After", str(RETRY_AFTER))]
+
+
+class TooSlowError(_RefusalError, GatewayTimeout):
+    """What has to be done before a run took too long; answered with status 504 and a JSON body.
+
+    Args:
+        detail: How long it may take.
     """

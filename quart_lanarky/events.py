@@ -8,11 +8,12 @@ serialised fails where it was made, in the handler, and never in the middle of a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
 from .errors import ConfigurationError
 
@@ -20,6 +21,7 @@ __all__ = [
     "COMPLETION",
     "END",
     "ERROR",
+    "PING",
     "RETRACT",
     "SOURCE_DOCUMENTS",
     "CompletionData",
@@ -27,14 +29,18 @@ __all__ = [
     "ErrorData",
     "Event",
     "Mode",
+    "PingData",
     "RetractData",
     "SourceDocument",
     "SourceDocumentsData",
     "check_mode",
     "completion",
     "end",
+    "end_id",
     "error",
+    "is_end_id",
     "json_event",
+    "ping",
     "retract",
     "source_documents",
 ]
@@ -44,6 +50,9 @@ RETRACT = "retract"
 SOURCE_DOCUMENTS = "source_documents"
 ERROR = "error"
 END = "end"
+PING = "ping"
+
+_END_ID: Final = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}/{END}")
 
 Mode = Literal["text", "json"]
 """How tokens travel: as bare text, or as a JSON object."""
@@ -105,6 +114,10 @@ class EndData(_Payload):
         description="What the run cost, such as `input_tokens` and `output_tokens`; null where "
         "the model does not say."
     )
+
+
+class PingData(RootModel[None]):
+    """A sign of life, about no turn. Whoever answers `{"event": "pong"}` is not taken for gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +189,27 @@ def error(status_code: int, detail: str) -> Event:
     return json_event(ERROR, ErrorData(status_code=status_code, detail=detail))
 
 
+def ping() -> Event:
+    """Make the event that keeps a quiet WebSocket alive. It is about no run."""
+    return json_event(PING, PingData(None))
+
+
 def end(run_id: UUID, usage: dict[str, JsonValue] | None, mode: Mode) -> Event:
-    """Make the last event of a stream; its data is empty in text mode."""
+    """Make the last event of a stream; its data is empty in text mode.
+
+    It alone has an id, which a browser sends as `Last-Event-ID` when it reconnects.
+    """
     if mode == "text":
-        return Event(END, "")
-    return json_event(END, EndData(run_id=str(run_id), usage=usage))
+        return Event(END, "", id=end_id(run_id))
+    data = json_event(END, EndData(run_id=str(run_id), usage=usage))
+    return replace(data, id=end_id(run_id))
+
+
+def end_id(run_id: UUID) -> str:
+    """Return the id of the `end` event of a run."""
+    return f"{run_id}/{END}"
+
+
+def is_end_id(id_: str) -> bool:
+    """Tell whether `id_` is that of an `end` event: the stream was read to its end."""
+    return _END_ID.fullmatch(id_) is not None

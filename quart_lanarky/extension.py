@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,8 @@ from weakref import WeakSet
 
 from quart import Blueprint, Quart
 
+from .connections import LINE_KEY, Line, Server, server_behind
+from .live import LiveRuns
 from .schema.commands import commands_for
 from .schema.documents import Documents
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
@@ -17,6 +20,9 @@ __all__ = ["DOCUMENTS_KEY", "LanarkyExtension"]
 
 DOCUMENTS_KEY = f"{EXTENSION_KEY}_DOCUMENTS"
 """The key in `app.extensions` of what describes the app."""
+
+MARGIN = 1.0
+"""Seconds before the server cuts all streams at which theirs are ended properly."""
 
 
 class LanarkyExtension:
@@ -33,6 +39,8 @@ class LanarkyExtension:
     """
 
     def __init__(self, app: Quart | None = None) -> None:
+        self.live_runs = LiveRuns()
+        self._stopping: Any = None  # the sign of the server that is watched
         self._apps: WeakSet[Quart] = WeakSet()
         self._blueprints: list[Blueprint] = []
         if app is not None:
@@ -48,7 +56,9 @@ class LanarkyExtension:
         for name, key in SETTING_KEYS.items():
             app.config.setdefault(key, getattr(settings, name))
         app.extensions[EXTENSION_KEY] = self
-        _document(app)
+        if DOCUMENTS_KEY not in app.extensions:
+            _document(app)
+            self._attend(app)
         if app not in self._apps:
             self._apps.add(app)
             for blueprint in self._blueprints:
@@ -75,14 +85,51 @@ class LanarkyExtension:
             app.register_blueprint(blueprint)
         return blueprint
 
+    async def drain(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as a server's
+        """Let no new run in, and return when the live ones have ended.
+
+        From now on requests are answered with status 503, and WebSockets without a turn in
+        progress are closed with code 1012. `quart_lanarky.serve` calls it when it is told to
+        stop; call it yourself before you stop a server of another kind.
+
+        Args:
+            timeout: How many seconds the live runs get; by default the longest
+                `QUART_LANARKY_DRAIN_TIMEOUT` of the extension's apps. Those that take longer
+                are cancelled, and their clients get an `error` with status 503 and an `end`.
+        """
+        if timeout is None:
+            settings = (Settings.from_config(app.config) for app in self._apps)
+            timeout = max((each.drain_timeout for each in settings), default=0.0)
+        await self.live_runs.drain(timeout)
+
+    def _attend(self, app: Quart) -> None:
+        """Stand between the server and the app, where its end can be seen coming."""
+        serve: Any = app.asgi_app
+
+        async def attend_and_serve(scope: Any, receive: Any, send: Any) -> None:
+            self._watch(server_behind(send))
+            if scope["type"] == "websocket":
+                line = Line(receive)
+                scope, receive = {**scope, LINE_KEY: line}, line.receive
+            await serve(scope, receive, send)
+
+        app.asgi_app = attend_and_serve  # type: ignore[method-assign]  # as Quart documents it
+
+    def _watch(self, server: Server | None) -> None:
+        if server is not None and server.stopping is not self._stopping:
+            self._stopping = server.stopping
+            self._watching = asyncio.create_task(self._drain_when_it_stops(server))
+
+    async def _drain_when_it_stops(self, server: Server) -> None:
+        await server.stopping.wait()
+        await self.drain(max(0.0, server.graceful_timeout - MARGIN))
+
 
 def _document(app: Quart) -> None:
     """Have the app describe itself from the first time on that it is served or commanded.
 
     No earlier: the user may yet set up quart-schema, before or after this extension.
     """
-    if DOCUMENTS_KEY in app.extensions:
-        return
     documents = app.extensions[DOCUMENTS_KEY] = Documents(app)
     if (schema := app.extensions.get("QUART_SCHEMA")) is not None:
         documents.stand_in_front(schema)

@@ -7,10 +7,13 @@ from typing import Any, Final, NoReturn
 
 from .errors import InputError
 
-__all__ = ["STOP", "WHITE_SPACE", "parse_message", "parse_object"]
+__all__ = ["PONG", "STOP", "WHITE_SPACE", "parse_message", "parse_object"]
 
 STOP: Final = {"event": "stop"}
 """The message by which a WebSocket client ends the turn in progress."""
+
+PONG: Final = {"event": "pong"}
+"""The message by which it answers a `ping`, so as not to be taken for gone."""
 
 WHITE_SPACE: Final = " \t\n\r"
 """What JSON may have around a value."""

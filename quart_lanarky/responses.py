@@ -15,6 +15,7 @@ from quart.wrappers.response import ResponseBody
 
 from . import sse
 from .events import SOURCE_DOCUMENTS
+from .live import admit
 from .runs import Run
 
 __all__ = ["EventStreamResponse", "json_answer"]
@@ -37,6 +38,7 @@ class _RunBody(ResponseBody):
     def _close_if_never_entered(self, request: asyncio.Task[Any]) -> None:
         """Close the resources of a client that went away before its response began."""
         if not self._is_entered:
+            self._run.forget()
             self._closing = request.get_loop().create_task(self._resources.aclose())
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
@@ -50,12 +52,14 @@ class _RunBody(ResponseBody):
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        await self._run.__aexit__(exc_type, exc_value, tb)
-        await self._resources.aclose()
+        try:
+            await self._run.__aexit__(exc_type, exc_value, tb)
+        finally:
+            await self._resources.aclose()
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        async for batch in self._run.stream.batches():
-            yield b"".join(map(sse.encode, batch))
+        async for batch in self._run.batches():
+            yield b"".join(map(sse.encode, batch)) or sse.HEARTBEAT
 
 
 class EventStreamResponse(Response):
@@ -65,9 +69,13 @@ class EventStreamResponse(Response):
         run: The run. It starts when the response begins, and is cancelled when the client
             goes away.
         resources: What the run needs until it ends, and what is closed then.
+
+    Raises:
+        ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
     """
 
     def __init__(self, run: Run, resources: AsyncExitStack | None = None) -> None:
+        admit(run, "sse")
         body = _RunBody(run, resources or AsyncExitStack())
         super().__init__(body, content_type=sse.CONTENT_TYPE)
         self.headers["Cache-Control"] = "no-cache"
@@ -86,10 +94,14 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
     Returns:
         `{"output": …}`, with `source_documents` where the run sent some; or the payload of
         the `error` event, under its status code, when the run failed.
+
+    Raises:
+        ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
     """
+    admit(run, "json")
     answer: dict[str, JsonValue] = {}
     async with run:
-        async for batch in run.stream.batches():
+        async for batch in run.batches():
             for event in batch:
                 if event.name == SOURCE_DOCUMENTS:
                     answer |= event.json()

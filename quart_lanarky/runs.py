@@ -3,34 +3,75 @@
 A transport owns the run that it sends, as an async context manager: entering starts the task,
 leaving cancels it. So a run cannot outlive its reader (rule 4), and nothing is started that
 nobody owns yet.
+
+Whoever ends a run early does it in the same way: the task is cancelled, and the stream ends when
+it has stopped, or when patience is over.
+
+=================== ============================ ================= ===========
+who                 when                         error             outcome
+=================== ============================ ================= ===========
+the client          ``stop()``                   none              cancelled
+the client          it left: ``__aexit__``       nobody reads it   cancelled
+the run's timeout   it took too long             504               failed
+the server          ``shut_down()``              503               cancelled
+=================== ============================ ================= ===========
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Literal, Protocol, Self
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
 from . import events
-from .errors import InputError
+from .errors import InputError, ServerBusyError
 from .events import Event, Mode
 from .streams import EventStream
 
-__all__ = ["Produce", "Run"]
+__all__ = ["Outcome", "Produce", "Run", "RunWatcher"]
 
 logger = logging.getLogger(__name__)
 
 Produce = Callable[[], Awaitable[Any]]
 """Does the work of a run, sending events to its stream, and returns the run's result."""
 
+Outcome = Literal["finished", "failed", "cancelled"]
+
 CANCEL_TIMEOUT = 5.0
 """Seconds that a cancelled run gets to clean up before it is left to itself."""
+
+SHUTDOWN_PATIENCE = 0.2
+"""The same when the server is about to exit."""
+
+DELIVERY_TIMEOUT = 30.0
+"""Seconds in which the client has to take what is left of a run that has ended."""
+
+_SHUTTING_DOWN: Final = "the server is shutting down"
+
+
+class RunWatcher(Protocol):
+    """Whoever wants to know of runs, and bounds them."""
+
+    @property
+    def timeout(self) -> float | None:
+        """How many seconds a run may take."""
+
+    @property
+    def heartbeat(self) -> float | None:
+        """After how many seconds of silence its reader gets an empty batch."""
+
+    def started(self, run: Run, /) -> None:
+        """Note that the run has begun."""
+
+    def ended(self, run: Run, /) -> None:
+        """Note that the run has ended and its reader is done with it. Called once."""
 
 
 class Run:
@@ -51,6 +92,11 @@ class Run:
         result: What `produce` returned; None until then.
         failure: The `error` event that the run ended with, if it did.
         usage: The run's cost, for the `end` event; `produce` may set it.
+        outcome: How it ended; None until then.
+        reason: Why it did not finish, in a few words for the log; None if it did.
+        refusal: What it was refused with, if it was.
+        duration: How many seconds it took; 0 until it has ended.
+        time_to_first_token: Seconds until the first `completion` event; None without one.
     """
 
     def __init__(self, stream: EventStream, produce: Produce, *, mode: Mode = "json") -> None:
@@ -59,18 +105,63 @@ class Run:
         self.result: Any = None
         self.failure: Event | None = None
         self.usage: dict[str, JsonValue] | None = None
+        self.outcome: Outcome | None = None
+        self.reason: str | None = None
+        self.refusal: Exception | None = None
+        self.duration = 0.0
         self._produce = produce
         self._mode: Mode = mode
         self._context = copy_context()
         self._task: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._timers: list[asyncio.TimerHandle] = []
+        self._early: tuple[Outcome, Event | None] | None = None  # how it is to end, if before time
+        self._watcher: RunWatcher | None = None
+        self._owner: asyncio.Task[Any] | None = None
+        self._started_at = 0.0
+
+    @property
+    def time_to_first_token(self) -> float | None:
+        """How many seconds the first `completion` event took; None if there was none."""
+        at = self.stream.first_token_at
+        return None if at is None else at - self._started_at
+
+    def watch(self, watcher: RunWatcher) -> None:
+        """Let `watcher` know of this run, and bound it."""
+        self._watcher = watcher
+
+    def refuse(self, error: Exception) -> None:
+        """Do nothing but fail with `error`, when the run is started."""
+
+        async def fail() -> None:
+            raise error
+
+        self.refusal = error
+        self._produce = fail
+
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """Yield the events of its stream, and an empty list for each heartbeat."""
+        heartbeat = None if self._watcher is None else self._watcher.heartbeat
+        return self.stream.batches(heartbeat=heartbeat)
+
+    def forget(self) -> None:
+        """Tell the watcher that this run will not start."""
+        if self._task is None and self._watcher is not None:
+            self._watcher.ended(self)
+
+    # -- its life, in the hands of its owner -----------------------------------------------
 
     async def __aenter__(self) -> Self:
         """Start the run."""
         self.stream.open()
+        self._started_at = time.monotonic()
+        self._owner = asyncio.current_task()
         self._task = asyncio.create_task(self._main(), context=self._context)
         # Not at the end of the task's own code: cancelled early enough, a task runs none of it.
-        self._task.add_done_callback(self._finish)
+        self._task.add_done_callback(self._on_done)
+        if self._watcher is not None:
+            self._watcher.started(self)
+            if self._watcher.timeout is not None:
+                self._call_later(self._watcher.timeout, self._time_out, self._watcher.timeout)
         return self
 
     async def __aexit__(
@@ -80,42 +171,95 @@ class Run:
         traceback: TracebackType | None,
     ) -> None:
         """End the run: its reader is gone, or has read it to the end."""
-        self.stream.abandon()
-        self.stop()
-        if self._task is not None:
-            _, pending = await asyncio.wait({self._task}, timeout=CANCEL_TIMEOUT)
-            if pending:
-                logger.warning("run %s ignores its cancellation and was left to itself", self.id)
+        try:
+            self.stream.abandon()
+            self._end_early("cancelled", "the client left")
+            if self._task is not None:
+                _, pending = await asyncio.wait({self._task}, timeout=CANCEL_TIMEOUT)
+                if pending:
+                    logger.warning("run %s ignores its cancellation: left to itself", self.id)
+        finally:
+            self._conclude()
+            for timer in self._timers:
+                timer.cancel()
+            if self._watcher is not None:
+                self._watcher.ended(self)
+
+    async def _main(self) -> None:
+        if self._early is None:
+            self.result = await self._produce()
+
+    # -- ending it before its time ---------------------------------------------------------
 
     def stop(self) -> None:
         """Cancel the work, as the client asked; what was sent stays, and `end` follows.
 
         A run that has not started yet will end at once when it does.
         """
-        self._stopped = True
+        self._end_early("cancelled", "the client stopped it")
+
+    def shut_down(self) -> None:
+        """Cancel the work, for the server is about to exit: `error` and `end` follow."""
+        error = events.error(503, _SHUTTING_DOWN)
+        self._end_early("cancelled", _SHUTTING_DOWN, error, SHUTDOWN_PATIENCE)
+
+    def drop(self) -> None:
+        """Cancel the owner of a run that has ended: its client does not take the rest."""
+        if self._owner is not None:
+            self._owner.cancel()
+
+    def _time_out(self, seconds: float) -> None:
+        error = events.error(504, f"the run took longer than {seconds:g} seconds")
+        self._end_early("failed", "it took too long", error)
+
+    def _end_early(
+        self,
+        outcome: Outcome,
+        reason: str,
+        error: Event | None = None,
+        patience: float = CANCEL_TIMEOUT,
+    ) -> None:
+        """Cancel the work. The first reason counts; the stream ends with or without the task."""
+        if self._task is not None and self._task.done():
+            return
+        if self._early is None:
+            self._early = (outcome, error)
+            self.reason = reason
         if self._task is not None:
             self._task.cancel()
+            self._call_later(patience, self._conclude)
 
-    async def _main(self) -> None:
-        if not self._stopped:
-            self.result = await self._produce()
+    def _call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(delay, callback, *args))
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """End the stream (rule 2), whatever has become of the task."""
+    # -- its end ---------------------------------------------------------------------------
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         error = _error_of(task)
-        if error is not None and not (self._stopped and isinstance(error, asyncio.CancelledError)):
-            event = self._explain(error)
-            # To who asked it to stop, how it stopped is no news.
-            self.failure = None if self._stopped else event
+        self._conclude(error)
+        # Last of all, for a log that is full raises.
+        if error is not None and not self._is_expected(error):
+            logger.error("run %s failed", self.id, exc_info=error)
+
+    def _conclude(self, error: BaseException | None = None) -> None:
+        """End the stream (rule 2), whatever has become of the task; the first call counts."""
+        if self.outcome is not None:
+            return
+        self.duration = time.monotonic() - self._started_at
+        if self._early is not None:
+            self.outcome, self.failure = self._early
+        elif error is not None:
+            self.outcome, self.reason, self.failure = "failed", *_explained(error)
+        else:
+            self.outcome = "finished"
         last = [] if self.failure is None else [self.failure]
         self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
+        self._call_later(DELIVERY_TIMEOUT, self.drop)
 
-    def _explain(self, error: BaseException) -> Event:
-        """Log `error` under the run's id; return what the client gets to know of it (rule 6)."""
-        if isinstance(error, InputError):
-            return events.error(400, error.detail)
-        logger.error("run %s failed", self.id, exc_info=error)
-        return events.error(500, "Internal Server Error")
+    def _is_expected(self, error: BaseException) -> bool:
+        if isinstance(error, asyncio.CancelledError):
+            return self._early is not None
+        return isinstance(error, InputError | ServerBusyError)
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:
@@ -123,3 +267,10 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
         return task.exception()
     except asyncio.CancelledError as cancelled:  # the one with the traceback
         return cancelled
+
+
+def _explained(error: BaseException) -> tuple[str, Event]:
+    """Return why a run failed: for the log, and what the client gets to know of it (rule 6)."""
+    if isinstance(error, InputError | ServerBusyError):
+        return error.detail, events.error(error.code or 500, error.detail)
+    return type(error).__name__, events.error(500, "Internal Server Error")

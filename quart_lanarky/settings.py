@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self, get_args
 
@@ -21,6 +21,19 @@ EXTENSION_KEY: Final = "QUART_LANARKY"
 OpenAPIVersion = Literal["3.2.0", "3.1.0"]
 """The version of the OpenAPI document: only 3.2 can say what the events of a stream are."""
 
+_LEAST: Final = {
+    "flush_interval": 0,
+    "buffer_events": 1,
+    "heartbeat": 0.01,
+    "run_timeout": 0.01,
+    "max_runs": 1,
+    "max_message_bytes": 1,
+    "max_queued_turns": 0,
+    "idle_timeout": 0.01,
+    "drain_timeout": 0,
+}
+_MAY_BE_NONE: Final = {"heartbeat", "run_timeout", "max_runs", "idle_timeout"}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,7 +43,17 @@ class Settings:
         default_mode: The mode of routes that name none: `"json"` or `"text"`.
         flush_interval: The flush window in seconds; 0 sends every batch as soon as it can.
         buffer_events: How many events of a run may wait for its client.
+        heartbeat: After how many seconds of silence the client gets a sign of life: a comment in
+            a stream, a `ping` on a WebSocket. None for never.
+        run_timeout: How many seconds a run may take. None for any number.
+        max_runs: How many runs may be live in a process. None for any number.
+        max_message_bytes: How many bytes a WebSocket's message or a request's body may have.
         max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
+        idle_timeout: How many seconds a WebSocket without a turn may be silent, when not even
+            its `ping` is answered. None for any number.
+        allowed_origins: The origins of other sites whose pages may start runs, such as
+            `"https://chat.example.org"`; `"*"` for all. Same-origin pages always may.
+        drain_timeout: How many seconds live runs get to finish when the server is stopped.
         openapi_version: The version of the OpenAPI document: `"3.2.0"` or `"3.1.0"`.
 
     Raises:
@@ -40,17 +63,32 @@ class Settings:
     default_mode: Mode = "json"
     flush_interval: float = DEFAULT_FLUSH_INTERVAL
     buffer_events: int = DEFAULT_BUFFER_EVENTS
+    heartbeat: float | None = 15.0
+    run_timeout: float | None = 600.0
+    max_runs: int | None = 1000
+    max_message_bytes: int = 2**20
     max_queued_turns: int = 8
+    idle_timeout: float | None = 600.0
+    allowed_origins: Sequence[str] = ()
+    drain_timeout: float = 8.0
     openapi_version: OpenAPIVersion = "3.2.0"
 
     def __post_init__(self) -> None:
         """Check the values, so that a wrong one is found at start-up."""
         check_mode(self.default_mode)
-        for name, least in (("flush_interval", 0), ("buffer_events", 1), ("max_queued_turns", 0)):
-            if getattr(self, name) < least:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is None and name in _MAY_BE_NONE:
+                continue
+            if not isinstance(value, int | float) or value < least:
                 raise ConfigurationError(
-                    f"{SETTING_KEYS[name]} must be at least {least}, not {getattr(self, name)}"
+                    f"{SETTING_KEYS[name]} must be at least {least}, not {value!r}"
                 )
+        if isinstance(self.allowed_origins, str):
+            raise ConfigurationError(
+                f"{SETTING_KEYS['allowed_origins']} must be a list of origins, "
+                f"not the text {self.allowed_origins!r}"
+            )
         if self.openapi_version not in get_args(OpenAPIVersion):
             raise ConfigurationError(
                 f"{SETTING_KEYS['openapi_version']} must be one of "

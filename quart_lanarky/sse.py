@@ -10,9 +10,12 @@ import re
 
 from .events import Event
 
-__all__ = ["CONTENT_TYPE", "Decoder", "encode"]
+__all__ = ["CONTENT_TYPE", "HEARTBEAT", "Decoder", "encode"]
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
+
+HEARTBEAT = b":\n"
+"""A comment, between two events. No blank line follows: some clients make an event of one."""
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")

@@ -26,14 +26,18 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from enum import Enum
+from math import inf
 from typing import Protocol
 
-from .events import Event
+from .events import COMPLETION, Event
 
 __all__ = ["DEFAULT_BUFFER_EVENTS", "DEFAULT_FLUSH_INTERVAL", "EventSink", "EventStream"]
 
 DEFAULT_BUFFER_EVENTS = 256
 DEFAULT_FLUSH_INTERVAL = 0.01
+
+MAX_BUFFERED_CHARACTERS = 2**18
+"""How much text may wait for the reader: a bound on events alone is none on memory (rule 3)."""
 
 LOOP_BLOCKED_AFTER = 1.0
 """Seconds without an answer after which another thread takes the reader's loop for blocked."""
@@ -64,6 +68,10 @@ class EventStream:
         max_events: How many events may wait for the reader before `send` waits (rule 3).
         flush_interval: The flush window in seconds: the first event of a burst leaves at
             once, those that follow within the window leave together (rule 9).
+
+    Attributes:
+        tokens: How many `completion` events were sent into it.
+        first_token_at: When the first of them was, on the clock of `time.monotonic`.
     """
 
     def __init__(
@@ -74,7 +82,10 @@ class EventStream:
     ) -> None:
         self._max_events = max_events
         self._flush_interval = flush_interval
+        self.tokens = 0
+        self.first_token_at: float | None = None
         self._events: deque[Event] = deque()
+        self._characters = 0
         self._last: tuple[Event, ...] = ()
         self._state = _State.OPEN
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -102,7 +113,9 @@ class EventStream:
         return self._state is _State.OPEN
 
     def _is_full(self) -> bool:
-        return self.is_open and len(self._events) >= self._max_events
+        return self.is_open and (
+            len(self._events) >= self._max_events or self._characters >= MAX_BUFFERED_CHARACTERS
+        )
 
     # -- the producing side ----------------------------------------------------------------
 
@@ -125,7 +138,7 @@ class EventStream:
             # A producer that never suspends would never notice that it was cancelled.
             await asyncio.sleep(0)
             return
-        self._events.append(event)
+        self._put(event)
         self._arrived.set()
         if self._is_full():
             self._pressing.set()
@@ -140,8 +153,16 @@ class EventStream:
         while self._is_full() and not self._loop_is_blocked():  # noqa: ASYNC110  # two loops
             await asyncio.sleep(_POLL)
         if self.is_open:
-            self._events.append(event)
+            self._put(event)
             self._call_on_loop(self._arrived)
+
+    def _put(self, event: Event) -> None:
+        if event.name == COMPLETION:
+            self.tokens += 1
+            if self.first_token_at is None:
+                self.first_token_at = time.monotonic()
+        self._characters += len(event.data)
+        self._events.append(event)
 
     def _loop_is_blocked(self) -> bool:
         now = time.monotonic()
@@ -164,13 +185,18 @@ class EventStream:
 
     # -- the reading side ------------------------------------------------------------------
 
-    async def batches(self) -> AsyncIterator[list[Event]]:
+    async def batches(self, *, heartbeat: float | None = None) -> AsyncIterator[list[Event]]:
         """Yield the events, those that are ready together as one list, until the end.
 
         When the iteration is left, for whatever reason, the stream is abandoned.
+
+        Args:
+            heartbeat: Yield an empty list whenever there was no event for so many seconds.
         """
+        loop = asyncio.get_running_loop()
+        opens_at = 0.0  # the first batch leaves at once
+        pulse = _Pulse(heartbeat, self._arrived)
         try:
-            opens_at = 0.0  # the first batch leaves at once
             while True:
                 # Suspends in every round, for only the loop can raise the flag again: a reader
                 # that never suspends could not be cancelled, and would starve all others.
@@ -180,12 +206,14 @@ class EventStream:
                 batch = self._take()
                 if finished:
                     batch += self._last
-                opens_at = asyncio.get_running_loop().time() + self._flush_interval
-                if batch:
+                if batch or pulse.is_due():
+                    opens_at = loop.time() + self._flush_interval
                     yield batch
+                    pulse.rest()
                 if finished or self._state is _State.ABANDONED:
                     return
         finally:
+            pulse.stop()
             self.abandon()
 
     def _take(self) -> list[Event]:
@@ -194,6 +222,7 @@ class EventStream:
             self._arrived.clear()
             self._pressing.clear()
         batch = [self._events.popleft() for _ in range(len(self._events))]
+        self._characters = 0  # or too few, for a moment: never too many, which would not pass
         self._room.set()
         return batch
 
@@ -215,3 +244,37 @@ class EventStream:
         self._arrived.set()
         self._room.set()
         self._pressing.set()
+
+
+class _Pulse:
+    """Raises a flag when nothing was sent for a while: one timer, however many events there are."""
+
+    def __init__(self, interval: float | None, flag: asyncio.Event) -> None:
+        self._interval = interval or inf
+        self._flag = flag
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self.rest()
+        if interval is not None:
+            self._timer = self._loop.call_at(self._due_at, self._beat)
+
+    def rest(self) -> None:
+        """Count anew: something was sent."""
+        self._due_at = self._loop.time() + self._interval
+
+    def is_due(self) -> bool:
+        """Tell whether nothing was sent for the whole interval."""
+        return self._loop.time() >= self._due_at
+
+    def stop(self) -> None:
+        """Raise the flag no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _beat(self) -> None:
+        if self.is_due():
+            self._flag.set()
+            again_at = self._loop.time() + self._interval
+        else:
+            again_at = self._due_at
+        self._timer = self._loop.call_at(again_at, self._beat)

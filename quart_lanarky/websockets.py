@@ -10,18 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from quart import Websocket, has_websocket_context, websocket
 
+from . import events
+from .connections import current_line, raise_disconnect
+from .errors import ServerBusyError
 from .events import Event, Mode
-from .messages import STOP, parse_message
+from .live import LiveRuns, admit, current_live_runs
+from .messages import PONG, STOP, parse_message
 from .runs import Run
+from .settings import Settings
 from .streams import LOOP_BLOCKED_AFTER, EventStream
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer", "encode"]
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds that the client gets to answer the close frame of the server."""
 
 OpenRun = Callable[[dict[str, Any] | str], Run]
 """Makes the run that answers a message, a JSON object or a bare text; may raise InputError."""
@@ -34,10 +46,17 @@ def encode(event: Event) -> str:
 
 
 async def answer(run: Run) -> None:
-    """Run `run` and send its events on the current WebSocket, one frame each, until its end."""
+    """Run `run` and send its events on the current WebSocket, one frame each, until its end.
+
+    If too many runs are live, or the server is shutting down, that is an `error` and an `end`.
+    """
+    try:
+        admit(run, "websocket")
+    except ServerBusyError as busy:
+        run.refuse(busy)
     async with run:
-        async for batch in run.stream.batches():
-            for event in batch:
+        async for batch in run.batches():
+            for event in batch or [events.ping()]:
                 await websocket.send(encode(event))
 
 
@@ -73,72 +92,193 @@ def _current_home() -> tuple[Websocket, asyncio.AbstractEventLoop]:
     return socket, asyncio.get_running_loop()
 
 
+class _FarewellError(Exception):
+    """The server ends the conversation.
+
+    Args:
+        code: The close code of RFC 6455.
+        reason: Why, for the client's developer.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
 class WebSocketSession:
     """Serves the current WebSocket: every message is a turn, and turns are answered in order.
 
+    It ends when the client leaves, or with one of these close codes:
+
+    ==== =====================================================================================
+    1008 too many turns are queued; the client was silent for too long, or does not read
+    1009 a message is too long
+    1011 the server failed outside of any run
+    1012 the server is shutting down
+    1013 too many runs are live; the turn was refused
+    ==== =====================================================================================
+
     Args:
         open_run: Makes the run for a message.
-        max_queued_turns: How many turns may wait behind the one in progress; a client that
-            sends more is disconnected with code 1008.
+        settings: The app's: how long and how many messages may be, how long the client may be
+            silent, and after how long a silence of ours it gets a `ping`.
         mode: How the `end` event of a refused message travels.
     """
 
-    def __init__(self, open_run: OpenRun, *, max_queued_turns: int, mode: Mode) -> None:
+    def __init__(self, open_run: OpenRun, *, settings: Settings, mode: Mode) -> None:
         self._open_run = open_run
-        self._max_turns = max_queued_turns + 1
+        self._settings = settings
         self._mode: Mode = mode
         self._turns: deque[Run] = deque()  # the first one is in progress
         self._turn_arrived = asyncio.Event()
+        self._farewell: asyncio.Future[_FarewellError]
+        self._farewell = asyncio.get_running_loop().create_future()
+        self._is_shutting_down = False
+        self._heard_at = time.monotonic()
+        self._line = current_line()
 
     async def serve(self) -> None:
-        """Accept the connection and serve it until the client leaves."""
+        """Accept the connection and serve it until either side ends it."""
         await websocket.accept()
-        tasks = [asyncio.create_task(side) for side in (self._read(), self._write())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()  # raises what ended it
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        live = current_live_runs() or LiveRuns()
+        with live.session(self):
+            reader = asyncio.create_task(self._read())
+            writer = asyncio.create_task(self._write())
+            try:
+                sides: set[asyncio.Future[Any]] = {reader, writer, self._farewell}
+                await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+                farewell = self._farewell_after(reader, writer)
+                writer.cancel()
+                await asyncio.wait({writer})
+                await self._close(farewell, reader)
+            finally:
+                reader.cancel()
+                writer.cancel()
+                await asyncio.gather(reader, writer, return_exceptions=True)
+
+    def shut_down(self) -> None:
+        """End the session with code 1012: at once, or after the turns that are waiting."""
+        self._is_shutting_down = True
+        self._turn_arrived.set()
+
+    def drop(self) -> None:
+        """End the session now, whatever the client does."""
+        if self._line is not None:
+            self._line.hang_up()
+
+    # -- the reader ------------------------------------------------------------------------
 
     async def _read(self) -> None:
+        """Take messages. After the farewell as well: what is not read would pile up."""
         while True:
-            run = self._run_for(await websocket.receive())
-            if run is None:
-                self._stop()
-            elif len(self._turns) < self._max_turns:
-                self._turns.append(run)
-                self._turn_arrived.set()
-            else:
-                await websocket.close(1008, "too many queued turns")
-                return
+            frame = await websocket.receive()
+            self._heard_at = time.monotonic()
+            if not self._farewell.done():
+                try:
+                    self._take(frame)
+                except _FarewellError as farewell:
+                    self._farewell.set_result(farewell)
+
+    def _take(self, frame: str | bytes | None) -> None:
+        limit = self._settings.max_message_bytes
+        if _size_of(frame) > limit:
+            raise _FarewellError(1009, f"send no more than {limit} bytes at once")
+        run = self._run_for(frame)
+        if run is not None:
+            if len(self._turns) > self._settings.max_queued_turns:
+                raise _FarewellError(1008, "too many queued turns")
+            self._turns.append(run)
+            self._turn_arrived.set()
 
     def _run_for(self, frame: str | bytes | None) -> Run | None:
-        """Return the run that answers `frame`, or None where the client wants to stop."""
+        """Return the run that answers `frame`, or None where it asks no question."""
         try:
             message = parse_message(frame)
-            return None if message == STOP else self._open_run(message)
+            if message == STOP:
+                self._stop()
+            return None if message in (STOP, PONG) else self._open_run(message)
         except Exception as error:  # noqa: BLE001  # whatever it is, the run logs and answers it
             return self._refusal(error)
 
-    async def _write(self) -> None:
-        while True:
-            await self._turn_arrived.wait()
-            await answer(self._turns[0])
-            self._turns.popleft()
-            if not self._turns:
-                self._turn_arrived.clear()
-
     def _refusal(self, error: Exception) -> Run:
         """Make a run that fails with `error`: so a bad message is answered in its turn."""
-
-        async def refuse() -> None:
-            raise error
-
-        return Run(EventStream(), refuse, mode=self._mode)
+        run = Run(EventStream(), lambda: asyncio.sleep(0), mode=self._mode)
+        run.refuse(error)
+        return run
 
     def _stop(self) -> None:
         if self._turns:
             self._turns[0].stop()
+
+    # -- the writer ------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            await self._wait_for_turn()
+            run = self._turns[0]
+            await answer(run)
+            self._turns.popleft()
+            self._heard_at = time.monotonic()
+            if isinstance(run.refusal, ServerBusyError) and not self._is_shutting_down:
+                raise _FarewellError(1013, "too many runs are live now: try again later")
+
+    async def _wait_for_turn(self) -> None:
+        while not self._turns:
+            if self._is_shutting_down:
+                raise _FarewellError(1012, "the server is shutting down")
+            self._turn_arrived.clear()
+            try:
+                async with asyncio.timeout(self._patience()):
+                    await self._turn_arrived.wait()
+            except TimeoutError:
+                await self._show_life()
+
+    def _patience(self) -> float | None:
+        limits = (self._settings.heartbeat, self._settings.idle_timeout)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    async def _show_life(self) -> None:
+        silence = time.monotonic() - self._heard_at
+        idle = self._settings.idle_timeout
+        if idle is not None and silence >= idle:
+            raise _FarewellError(1008, f"no word and no pong for {idle:g} seconds")
+        if self._settings.heartbeat is not None:
+            await websocket.send(encode(events.ping()))
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def _farewell_after(
+        self, reader: asyncio.Task[None], writer: asyncio.Task[None]
+    ) -> _FarewellError:
+        """Return how to end the session, or raise what Quart has to say of the client."""
+        if self._farewell.done():
+            return self._farewell.result()
+        side = writer if writer.done() else reader
+        error = None if side.cancelled() else side.exception()
+        if isinstance(error, _FarewellError):
+            return error
+        if side.cancelled():
+            return _FarewellError(1008, "the client does not read")
+        raise_disconnect(error)
+        logger.error("a WebSocket session failed", exc_info=error)
+        return _FarewellError(1011, "internal error")
+
+    async def _close(self, farewell: _FarewellError, reader: asyncio.Task[None]) -> None:
+        """Send the close frame, and read on until the client has answered it.
+
+        Were the connection cut before, the client could lose the last frames: TCP resets what
+        is cut while there is something to read.
+        """
+        if not self._farewell.done():
+            self._farewell.set_result(farewell)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await websocket.close(farewell.code, farewell.reason)
+                await asyncio.wait({reader})
+        except TimeoutError:
+            self.drop()
+
+
+def _size_of(frame: str | bytes | None) -> int:
+    return len(frame.encode("utf-8", "replace") if isinstance(frame, str) else frame or b"")

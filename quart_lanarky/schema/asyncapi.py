@@ -22,10 +22,10 @@ from quart_schema.openapi import (
 )
 
 from ..events import Event
-from ..messages import STOP, WHITE_SPACE
+from ..messages import PONG, STOP, WHITE_SPACE
 from ..websockets import encode
 from .components import Components, Schema, numbered, plain
-from .envelopes import EventKind, event_kinds, frame, input_schema, pascal
+from .envelopes import EventKind, frame, frame_kinds, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
 from .routes import ChainRoute, RouteDescription, ServedRule, chain_rules, path_of
 
@@ -41,13 +41,10 @@ _TURNS: Final = (
     "message that does not fit is answered by `error` and `end`, and the connection lives on."
 )
 _NO_OBJECT: Final = f"^[{WHITE_SPACE}]*([^{WHITE_SPACE}{{]|$)"
-_STOP_SCHEMA: Final = {
-    "type": "object",
-    "description": "Ends the turn in progress; its `end` event follows.",
-    "properties": {"event": {"type": "string", "const": STOP["event"]}},
-    "required": ["event"],
-    "additionalProperties": False,
-}
+_SIGNS: Final = (
+    ("Stop", STOP, "Stop the turn in progress", "Ends the turn in progress; its `end` follows."),
+    ("Pong", PONG, "Answer a ping", "Says that the client is still there. It is not answered."),
+)
 
 
 def draw(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
@@ -156,7 +153,7 @@ class _Painter:
         """Say in words what comes back; this is what people read first."""
         examples = example_events(self._description)
         frames = {name: f"`{encode(event)}`" for name, event in examples.items()}
-        kinds = event_kinds(self._description)
+        kinds = frame_kinds(self._description)
         return "\n".join(f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in kinds)
 
     def _parameter_list(self) -> str:
@@ -238,13 +235,18 @@ class _Painter:
         if text_input is not None:
             field = body.get("properties", {}).get(text_input, {})
             names.append(self._text_message(text_input, field, example))
-        stop = self._message(
-            "Stop",
-            self._components.add("Stop", _STOP_SCHEMA),
-            "Stop the turn in progress",
-            [("Stop", STOP)],
-        )
-        return [*names, stop]
+        return [*names, *(self._sign(*sign) for sign in _SIGNS)]
+
+    def _sign(self, name: str, value: Mapping[str, str], summary: str, meaning: str) -> str:
+        """Describe a message that is no turn."""
+        schema: Schema = {
+            "type": "object",
+            "description": meaning,
+            "properties": {"event": {"type": "string", "const": value["event"]}},
+            "required": ["event"],
+            "additionalProperties": False,
+        }
+        return self._message(name, self._components.add(name, schema), summary, [(name, value)])
 
     def _text_message(self, name: str, field: Schema, example: Any) -> str:
         """Describe the bare text that stands for an input: it has to fit, and be no object."""
@@ -263,7 +265,7 @@ class _Painter:
 
     def _outward_messages(self) -> list[str]:
         examples = example_events(self._description)
-        return [self._event_message(k, examples) for k in event_kinds(self._description)]
+        return [self._event_message(k, examples) for k in frame_kinds(self._description)]
 
     def _event_message(self, kind: EventKind, examples: Mapping[str, Event]) -> str:
         reference = frame(kind, self._components)

@@ -14,12 +14,14 @@ from ..events import (
     COMPLETION,
     END,
     ERROR,
+    PING,
     RETRACT,
     SOURCE_DOCUMENTS,
     CompletionData,
     EndData,
     ErrorData,
     Mode,
+    PingData,
 )
 from .components import Components, Schema
 from .routes import RouteDescription
@@ -29,6 +31,7 @@ __all__ = [
     "event_kinds",
     "event_table",
     "frame",
+    "frame_kinds",
     "input_schema",
     "pascal",
     "server_sent_event",
@@ -43,6 +46,12 @@ _WHEN: Final = {
     SOURCE_DOCUMENTS: "once, after the last token, where documents were looked up",
     ERROR: "at most once, if there is no (complete) answer",
     END: "exactly once, last, whatever happened",
+    PING: "when nothing else was sent for a while",
+}
+_END_ID: Final = {
+    "type": "string",
+    "pattern": f"^[-0-9a-f]{{36}}/{END}$",
+    "description": "What a browser sends as `Last-Event-ID` if it reconnects: the answer is 204.",
 }
 
 
@@ -102,6 +111,9 @@ class EventKind(NamedTuple):
         return f"{meaning} It comes {self.when}.".strip()
 
 
+_PING: Final = EventKind(PING, PingData)
+
+
 def input_schema(description: RouteDescription, components: Components) -> Schema:
     """Return the schema of a route's inputs; what it does not name is refused."""
     schema = components.resolve(components.of(description.body, "validation"))
@@ -117,6 +129,14 @@ def event_kinds(description: RouteDescription) -> list[EventKind]:
     kinds = [_kind(name, named[name], description.mode) for name in order]
     others = EventKind("", Any, others=tuple(order))
     return [*kinds, others] if description.sends_other_events else kinds
+
+
+def frame_kinds(description: RouteDescription) -> list[EventKind]:
+    """Return the same for a WebSocket, which has a sign of life among its frames."""
+    *kinds, last = event_kinds(description)
+    if not last.name:
+        return [*kinds, _PING, last._replace(others=(*last.others, PING))]
+    return [*kinds, last, _PING]
 
 
 def _kind(name: str, payload: Any, mode: Mode) -> EventKind:
@@ -135,7 +155,11 @@ def server_sent_event(kind: EventKind, components: Components) -> Schema:
     elif kind.name and not kind.as_text:
         data["contentMediaType"] = "application/json"
         data["contentSchema"] = _payload(kind, components)
-    return components.add(f"{kind.title}Event", _object(kind, data))
+    schema = _object(kind, data)
+    if kind.name == END:
+        schema["properties"] |= {"id": _END_ID}
+        schema["required"] = [*schema["required"], "id"]
+    return components.add(f"{kind.title}Event", schema)
 
 
 def frame(kind: EventKind, components: Components) -> Schema:

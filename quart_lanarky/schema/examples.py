@@ -82,7 +82,7 @@ def example_events(description: RouteDescription) -> dict[str, Event]:
         name: ours[name] if name in ours else _example_event(name, kind)
         for name, kind in description.events.items()
     }
-    always = {name: ours[name] for name in (events.ERROR, events.END)}
+    always = {name: ours[name] for name in (events.ERROR, events.END, events.PING)}
     return {name: event for name, event in (declared | always).items() if event is not None}
 
 
@@ -111,6 +111,7 @@ def _our_events(mode: Mode) -> dict[str, Event]:
         events.source_documents([_DOCUMENT]),
         events.error(500, "Internal Server Error"),
         events.end(_RUN_ID, _USAGE, mode),
+        events.ping(),
     ]
     return {event.name: event for event in examples}
 

@@ -131,7 +131,9 @@ class OperationPainter:
         wait = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         responses = {
             "200": self._answer,
+            "204": {"description": "The `Last-Event-ID` is that of an `end`: nothing was run."},
             "400": self._refusal(misfit, "The inputs do not fit; nothing was run."),
+            "403": self._failure(403, "A page of another site asks; nothing was run."),
             "404": {"description": "The path does not fit; nothing was run."},
             "413": self._refusal(
                 InputTooLargeError("send no more than 16777216 bytes"),
@@ -140,10 +142,11 @@ class OperationPainter:
             "500": self._failure(500, "The chain failed before anything was sent."),
             "503": self._failure(503, "The server takes no more requests now; try again later.")
             | {"headers": {"Retry-After": wait}},
+            "504": self._failure(504, "The chain took too long."),
         }
         # Whatever else fails is answered by the app, as all its errors are.
         responses["500"]["content"]["text/html"] = {"schema": {"type": "string"}}
-        absent = ["413"] if method == "get" else []
+        absent = ["413"] if method == "get" else ["204", "403"]
         absent += [] if rule.arguments else ["404"]
         return {status: said for status, said in responses.items() if status not in absent}
 
@@ -177,7 +180,8 @@ class OperationPainter:
     def _stream(self, event: Schema) -> Schema:
         """Describe the stream by its events; only OpenAPI 3.2 can also show one as a whole."""
         if not self._has_item_schema:
-            examples = {name: _shown(example) for name, example in self._examples.items()}
+            names = {kind.name for kind in self._kinds}
+            examples = {n: _shown(event) for n, event in self._examples.items() if n in names}
             return {"schema": event, "examples": examples}
         turns = {
             "answer": ("An answer", example_turn(self._description)),
@@ -205,7 +209,11 @@ class OperationPainter:
 
 
 def _shown(event: Event) -> Schema:
-    return {"summary": event.name, "value": {"event": event.name, "data": event.data}}
+    value = {"event": event.name, "data": event.data}
+    return {
+        "summary": event.name,
+        "value": value if event.id is None else {**value, "id": event.id},
+    }
 
 
 def _bytes(turn: Iterable[Event]) -> str:

@@ -12,11 +12,12 @@ from typing import Any, Final, Literal, Unpack, overload
 from langchain_core.runnables import Runnable, RunnableConfig
 from quart import Blueprint, Response, has_websocket_context, request, websocket
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from ... import sse
-from ...errors import InputError, InputTooLargeError
+from ...errors import InputError
 from ...events import Mode
+from ...guards import check_origin, in_time, read_json, was_read_to_its_end
+from ...live import let_in
 from ...messages import parse_object
 from ...responses import EventStreamResponse, json_answer
 from ...schema.routes import mark_view
@@ -149,14 +150,21 @@ class _ChainRoute:
 
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
+        settings = current_settings()
+        body = None
         if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
             return Response(content_type=sse.CONTENT_TYPE)
-        body = None if request.method == "GET" else parse_object(await _json_body())
+        if request.method == "GET":
+            check_origin(request, settings.allowed_origins)
+            if was_read_to_its_end(request):
+                return Response(status=204)
+        else:
+            body = parse_object(await read_json(settings.max_message_bytes))
         parameters, rest = self._read_query(request.args, path)
         if body is not None:
             _refuse_unknown(rest)
         async with AsyncExitStack() as stack:
-            service = await self._open(parameters, HTTP, stack)
+            service = await self._open(parameters, HTTP, settings, stack)
             run = service.open_run(service.inputs.pick(rest) if body is None else body)
             if _wants_json():
                 return await json_answer(run, run.output)
@@ -164,15 +172,13 @@ class _ChainRoute:
 
     async def talk(self, path: dict[str, Any]) -> None:
         """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""
+        settings = current_settings()
+        check_origin(websocket, settings.allowed_origins)
         parameters, rest = self._read_query(websocket.args, path)
         _refuse_unknown(rest)
         async with AsyncExitStack() as stack:
-            service = await self._open(parameters, WEBSOCKET, stack)
-            session = WebSocketSession(
-                service.open_run,
-                max_queued_turns=service.settings.max_queued_turns,
-                mode=service.mode,
-            )
+            service = await self._open(parameters, WEBSOCKET, settings, stack)
+            session = WebSocketSession(service.open_run, settings=settings, mode=service.mode)
             await session.serve()
 
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
@@ -183,12 +189,13 @@ class _ChainRoute:
         return self._parameters.check({n: v for n, v in given.items() if n in names}), rest
 
     async def _open(
-        self, parameters: dict[str, Any], side: Side, stack: AsyncExitStack
+        self, parameters: dict[str, Any], side: Side, settings: Settings, stack: AsyncExitStack
     ) -> _ChainService:
-        settings = current_settings()
         asking = request if side == HTTP else websocket
-        config = await self._config(asking)
-        chain = await open_chain(self._factory, parameters, stack)
+        with let_in(settings):
+            async with in_time(settings.run_timeout):
+                config = await self._config(asking)
+                chain = await open_chain(self._factory, parameters, stack)
         source = f"the route {asking.url_rule}"
         inputs = chain_inputs(chain, self._options.input_model, self.describer.declared_input)
         return _ChainService(chain, inputs, self._options, settings, side, config, source)
@@ -212,7 +219,7 @@ class _ChainService:
         config: RunnableConfig | None,
         source: str,
     ) -> None:
-        self.settings = settings
+        self._settings = settings
         self.mode: Mode = options.mode or settings.default_mode
         self.inputs = inputs
         plan = options.plan_for(chain)
@@ -229,20 +236,10 @@ class _ChainService:
         """
         inputs = self.inputs.for_chain(message)
         stream = EventStream(
-            max_events=self.settings.buffer_events, flush_interval=self.settings.flush_interval
+            max_events=self._settings.buffer_events, flush_interval=self._settings.flush_interval
         )
         handlers = [factory(stream, mode=self.mode) for factory in self._handlers]
         return self._new_run(inputs, handlers, stream)
-
-
-async def _json_body() -> str | bytes:
-    if not request.is_json:
-        raise InputError("send the inputs as JSON, with the header Content-Type: application/json")
-    try:
-        return await request.get_data()
-    except RequestEntityTooLarge:
-        limit = request.max_content_length
-        raise InputTooLargeError(f"send no more than {limit} bytes") from None
 
 
 def _wants_json() -> bool:

@@ -1,0 +1,96 @@
+"""The server beneath Quart: what ASGI does not say, and what Quart leaves to it.
+
+Two things that long streams need and no framework passes on: to end a WebSocket whose client
+does not answer the server's close, and to know that the server is stopping while there is still
+time to tell the clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from quart import websocket
+from quart.wrappers import base
+
+__all__ = ["LINE_KEY", "Line", "Server", "current_line", "raise_disconnect", "server_behind"]
+
+_DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedError", None)
+"""What Quart raises where the client has left, from 0.23 on. Before, it only cancels."""
+
+LINE_KEY: Final = "quart_lanarky.line"
+"""The key in the ASGI scope of a WebSocket."""
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class Line:
+    """The incoming side of a WebSocket, which can be hung up.
+
+    Quart 0.23 waits for the client after the view has returned, and keeps all that arrives: for
+    ever, if the client so likes.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def receive(self) -> Mapping[str, Any]:
+        """Return what the client sent, or that it has left, if we hung up."""
+        receiving = asyncio.ensure_future(self._receive())
+        try:
+            either: set[asyncio.Future[Any]] = {receiving, self._hung_up}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self._hung_up.done():
+                return {"type": "websocket.disconnect", "code": 1006}
+            return receiving.result()
+        finally:
+            receiving.cancel()
+
+    def hang_up(self) -> None:
+        """Take the client for gone: Quart ends the WebSocket, and the server cuts it."""
+        if not self._hung_up.done():
+            self._hung_up.set_result(None)
+
+
+def current_line() -> Line | None:
+    """Return the line of the current WebSocket, if the extension has seen it come in."""
+    return websocket.scope.get(LINE_KEY)  # type: ignore[return-value]
+
+
+def raise_disconnect(error: BaseException | None) -> None:
+    """Raise `error` if it says that the client has left, which only Quart has to know."""
+    if _DISCONNECT is not None and isinstance(error, _DISCONNECT):
+        raise error
+
+
+class _Flag(Protocol):
+    async def wait(self) -> object: ...
+
+
+class Server(NamedTuple):
+    """What Hypercorn has to say of itself.
+
+    Attributes:
+        stopping: Is set when it has begun to stop.
+        graceful_timeout: How many seconds later it cuts what still goes on.
+    """
+
+    stopping: _Flag
+    graceful_timeout: float
+
+
+def server_behind(send: object) -> Server | None:
+    """Return the Hypercorn behind an ASGI connection; None if it is another server.
+
+    ASGI tells an app that its server stops when all is over. Hypercorn's `send` is a method of
+    the stream, which knows it from the start. Where a new version hides that, streams are cut
+    after the graceful timeout, as those of all apps are; a test would tell.
+    """
+    stream = getattr(send, "__self__", None)
+    stopping: Any = getattr(getattr(stream, "context", None), "terminated", None)
+    timeout = getattr(getattr(stream, "config", None), "graceful_timeout", None)
+    if not hasattr(stopping, "wait") or timeout is None:
+        return None
+    return Server(stopping, timeout)

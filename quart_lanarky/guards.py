@@ -1,0 +1,117 @@
+"""What is looked at before a chain is asked: who asks, how much, whether it was asked before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from quart import Request, request
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from .errors import ForeignOriginError, InputError, InputTooLargeError, TooSlowError
+from .events import is_end_id
+
+__all__ = ["check_origin", "in_time", "read_json", "was_read_to_its_end"]
+
+ANY_ORIGIN: Final = "*"
+
+_DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+def check_origin(asking: BaseRequestWebsocket, allowed: Collection[str]) -> None:
+    """Refuse what a page of another site has its visitor's browser ask.
+
+    A browser lets any page open a WebSocket, and request any URL, with its visitor's cookies.
+    It says which page it was in `Origin` and, where it sends none, `Sec-Fetch-Site`. Clients
+    that are no browser send neither, and are let in.
+
+    The host decides, and not the scheme, for behind a proxy the app does not know its own.
+
+    Args:
+        asking: The request or the handshake.
+        allowed: The origins that may ask besides the app's own; `"*"` stands for all.
+
+    Raises:
+        ForeignOriginError: It comes from elsewhere.
+    """
+    origin = asking.headers.get("Origin")
+    if ANY_ORIGIN in allowed or origin in allowed:
+        return
+    if origin is None:
+        is_foreign = asking.headers.get("Sec-Fetch-Site") == "cross-site"
+    else:
+        is_foreign = not _is_same_host(origin, asking.headers.get("Host", ""))
+    if is_foreign:
+        whose = "another site" if origin is None else origin
+        raise ForeignOriginError(f"pages of {whose} may not ask here")
+
+
+def _is_same_host(origin: str, host: str) -> bool:
+    scheme = origin.partition("://")[0]
+    theirs = _place(origin)
+    return theirs is not None and theirs == _place(f"{scheme}://{host}")
+
+
+def _place(url: str) -> tuple[str, int | None] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:  # no URL at all, or a port that is no number
+        return None
+    return None if parts.hostname is None else (parts.hostname, port)
+
+
+def was_read_to_its_end(asking: Request) -> bool:
+    """Tell whether an `EventSource` reconnects to a stream whose `end` it has seen.
+
+    It does so by itself when the server has closed the stream. Status 204 makes it stop.
+    """
+    return is_end_id(asking.headers.get("Last-Event-ID", ""))
+
+
+async def read_json(limit: int) -> str | bytes:
+    """Return the body of the current request.
+
+    Args:
+        limit: How many bytes it may have. Quart's `MAX_CONTENT_LENGTH` holds as well.
+
+    Raises:
+        InputError: It is not sent as JSON. (Only JSON makes a browser ask before it lets a page
+            of another site send it.)
+        InputTooLargeError: It has more.
+    """
+    if not request.is_json:
+        raise InputError("send the inputs as JSON, with the header Content-Type: application/json")
+    own: Any = request.max_content_length
+    limit = limit if own is None else min(limit, own)
+    try:
+        body = await request.get_data() if (request.content_length or 0) <= limit else None
+    except RequestEntityTooLarge:
+        body = None
+    if body is None or len(body) > limit:
+        raise InputTooLargeError(f"send no more than {limit} bytes")
+    return body
+
+
+@asynccontextmanager
+async def in_time(seconds: float | None) -> AsyncIterator[None]:
+    """Bound what is done before a run, such as making its chain.
+
+    Args:
+        seconds: How long it may take. None for any time.
+
+    Raises:
+        TooSlowError: It took longer. It is a 504.
+    """
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            yield
+    except TimeoutError as error:
+        if not deadline.expired():  # somebody else's
+            raise
+        raise TooSlowError(f"the server was not ready within {seconds:g} seconds") from error

@@ -1,0 +1,95 @@
+"""What Hypercorn (0.17, 0.18) leaves open to clients that mean harm, closed where we start it.
+
+- **HTTP/2 has no back-pressure.** Its buffer lets the writer go on when the *piece* that it could
+  send was small, as it is when the client's window is shut, and not when the *buffer* is: it grows
+  by all that an app has to say.
+- **A message that is too long is kept.** The close frame (1009) is sent, and what the client sends
+  further is appended to what it sent before, for as long as it likes.
+- **Broken frames are not answered.** On invalid UTF-8 or a bad opcode the connection is cut
+  without the close frame that says why (1007, 1002).
+
+`serve` calls `repair_hypercorn`. Under the `hypercorn` command nothing is touched, and a proxy in
+front has to close the same gaps; `docs/reliability.md` says how.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hypercorn.protocol import h2, h11
+from hypercorn.protocol.events import StreamClosed
+from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
+from wsproto.connection import ConnectionState
+from wsproto.events import CloseConnection, Message, Ping
+from wsproto.frame_protocol import CloseReason
+
+__all__ = ["repair_hypercorn"]
+
+ANSWER_TIMEOUT: Final = 1.0
+"""Seconds that a client gets to answer a close frame."""
+
+
+def repair_hypercorn() -> None:
+    """Put the classes below in place of Hypercorn's own, in this process."""
+    h2.StreamBuffer = _StreamBuffer  # type: ignore[misc]
+    h2.WSStream = h11.WSStream = _WSStream  # type: ignore[attr-defined]
+
+
+class _StreamBuffer(h2.StreamBuffer):
+    """The bytes of one HTTP/2 stream that its client did not take yet."""
+
+    async def pop(self, max_length: int) -> bytes:
+        """Take up to `max_length` bytes; only then may the writer go on when there is room."""
+        piece = bytes(self.buffer[:max_length])
+        del self.buffer[:max_length]
+        if len(self.buffer) < h2.BUFFER_LOW_WATER:
+            await self._paused.set()
+        if not self.buffer:
+            await self._is_empty.set()
+        return piece
+
+
+class _WSStream(WSStream):
+    """A WebSocket that keeps nothing of what is too long, and says what was wrong with a frame."""
+
+    _is_closing = False
+
+    async def _handle_events(self) -> None:
+        for event in self.connection.events():
+            if isinstance(event, CloseConnection):
+                await self._on_close(event)
+            elif isinstance(event, Ping):
+                await self._send_wsproto_event(event.response())
+            elif isinstance(event, Message) and not self._is_closing:
+                await self._on_message(event)
+
+    async def _on_message(self, part: Any) -> None:
+        try:
+            self.buffer.extend(part)
+        except FrameTooLargeError:
+            await self._reject(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG))
+        else:
+            if part.message_finished and self.app_put is not None:
+                message = self.buffer.to_message()
+                self.buffer.clear()
+                await self.app_put(message)
+
+    async def _on_close(self, event: CloseConnection) -> None:
+        if self.connection.state is ConnectionState.OPEN:  # not the client's: the parser gave up
+            await self._reject(event)
+            return
+        if self.connection.state is ConnectionState.REMOTE_CLOSING:
+            await self._send_wsproto_event(event.response())
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _reject(self, farewell: CloseConnection) -> None:
+        """Send the close frame and hear no more; the app learns of it when the client has too."""
+        self._is_closing = True
+        self.buffer.clear()
+        await self._send_wsproto_event(farewell)
+        self.task_group.spawn(self._cut)
+
+    async def _cut(self) -> None:
+        await self.context.sleep(ANSWER_TIMEOUT)
+        if not self.closed:
+            await self.send(StreamClosed(stream_id=self.stream_id))

@@ -1,0 +1,342 @@
+"""`serve`: an app under Hypercorn, which stops without cutting a stream.
+
+::
+
+    SIGTERM ─▶ drain: new runs get 503, live ones end ─▶ Hypercorn closes ─▶ what is left is cut
+
+With workers, this process only watches over theirs: it starts one anew when it dies, and stops all
+of them when it is told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from copy import copy
+from functools import partial
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from socket import socket
+from typing import Any, Final, NamedTuple
+
+import hypercorn.asyncio
+from hypercorn.config import Config
+from hypercorn.utils import load_application
+from quart import Quart
+
+from .errors import ConfigurationError
+from .extension import LanarkyExtension
+from .hypercorn_repairs import repair_hypercorn
+from .settings import EXTENSION_KEY, Settings
+
+__all__ = ["serve"]
+
+logger = logging.getLogger(__name__)
+
+GRACE: Final = 0.5
+"""Seconds after the drain timeout in which clients are told, and Hypercorn closes."""
+
+THREADS: Final = 64
+"""How many synchronous chains, factories and tools may run at once."""
+
+QUICK_DEATH: Final = 3.0
+"""A worker that lives for fewer seconds than this did not start."""
+
+MAX_QUICK_DEATHS: Final = 3
+
+
+def serve(
+    app: Any,
+    *,
+    bind: str | list[str] = "127.0.0.1:8000",
+    workers: int = 0,
+    config: Config | None = None,
+) -> None:
+    """Serve an app with Hypercorn until the process gets SIGTERM or SIGINT.
+
+    Then new runs are answered with status 503, and live ones get the app's
+    `QUART_LANARKY_DRAIN_TIMEOUT` to finish. Those that take longer end with an `error` (503) and
+    an `end`; WebSockets are closed with code 1012. A second signal ends the wait. Threads that
+    cannot be stopped are left behind when the process exits.
+
+    Hypercorn gets the limits of the app (`QUART_LANARKY_MAX_MESSAGE_BYTES`), and what it lacks
+    is mended, HTTP/2's back-pressure before all: see `docs/reliability.md`.
+
+    Args:
+        app: The app, an ASGI application around it, or (as the `hypercorn` command takes it)
+            where to import it from, such as `"package.module:app"`.
+        bind: Where to listen: `"host:port"`, `"unix:path"`, `"fd://number"`, or a list of them.
+        workers: How many processes serve. 0 serves in this process. With 1 and more, a process
+            that dies is started anew; each imports the app for itself, so that `app` must be a
+            global of a module, and the call belongs below ``if __name__ == "__main__":``.
+        config: Hypercorn's own configuration, for TLS, logs and the rest. Its `bind`, `workers`
+            and `graceful_timeout` do not count.
+
+    Raises:
+        ConfigurationError: `app` is no global of a module, and there are workers.
+        SystemExit: Workers die as soon as they are started.
+    """
+    config = Config() if config is None else copy(config)
+    config.bind = bind
+    loaded = load_application(app, 0).app if isinstance(app, str) else app  # type: ignore[attr-defined]
+    if workers == 0:
+        _Worker(loaded, config, (signal.SIGTERM, signal.SIGINT)).run()
+    else:
+        place = _place_of(app)
+        _Supervisor(place, config, workers, _settings_of(loaded).drain_timeout).run()
+
+
+# -- a process that serves -----------------------------------------------------------------
+
+
+class _Worker:
+    """Serves an app in this process, on an event loop of its own."""
+
+    def __init__(self, app: Any, config: Config, signals: tuple[signal.Signals, ...]) -> None:
+        self._app = app
+        self._signals = signals
+        self._settings = _settings_of(app)
+        self._config = config
+        # Hypercorn counts only what is left after the drain.
+        config.graceful_timeout = self._settings.drain_timeout
+        config.websocket_max_message_size = self._settings.max_message_bytes
+        config.workers = 1  # whatever it was: Hypercorn warns of any other number here
+
+    def run(self) -> None:
+        """Serve until told to stop; leave the process if threads will not let it end."""
+        repair_hypercorn()
+        before = set(threading.enumerate())
+        with asyncio.Runner() as runner:
+            pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")
+            runner.get_loop().set_default_executor(pool)
+            runner.run(self._serve())
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not _have_ended(lambda: set(threading.enumerate()) - before, GRACE):
+                _exit_at_once()
+
+    async def _serve(self) -> None:
+        told, hurried = asyncio.Event(), asyncio.Event()
+
+        def tell() -> None:
+            (hurried if told.is_set() else told).set()
+
+        self._listen(tell)
+        serving = asyncio.create_task(
+            hypercorn.asyncio.serve(
+                self._app, self._config, shutdown_trigger=partial(self._drain, told, hurried)
+            )
+        )
+        telling = asyncio.create_task(told.wait())
+        await asyncio.wait({serving, telling}, return_when=asyncio.FIRST_COMPLETED)
+        telling.cancel()
+        await asyncio.wait({serving}, timeout=self._settings.drain_timeout + GRACE)
+        if serving.done():
+            serving.result()  # raises what kept it from starting
+        else:
+            await self._cut(serving)
+
+    def _listen(self, tell: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in self._signals:
+            loop.add_signal_handler(number, tell)
+        parent = parent_process()
+        if parent is not None:  # a worker does not outlive its supervisor
+            loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, tell))
+
+    async def _drain(self, told: asyncio.Event, hurried: asyncio.Event) -> None:
+        """Return when Hypercorn may stop: when all runs have ended, or at a second signal."""
+        await told.wait()
+        extension = _extension_of(self._app)
+        if extension is not None:
+            draining = asyncio.create_task(extension.drain(self._settings.drain_timeout))
+            hurrying = asyncio.create_task(hurried.wait())
+            await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+            hurrying.cancel()
+            if not draining.done():
+                draining.cancel()
+                await extension.drain(0)
+
+    async def _cut(self, serving: asyncio.Task[None]) -> None:
+        """End what Hypercorn waits for: from Python 3.12 on it waits for every client, for ever."""
+        logger.warning("some clients did not let go of their connections: they are cut")
+        asyncio.get_running_loop().set_exception_handler(_ignore)  # all that fails now is known
+        serving.cancel()
+        app = _quart_of(self._app)
+        if app is not None and not app.shutdown_event.is_set():
+            with suppress(Exception):  # Quart has logged it
+                await app.shutdown()
+        current = asyncio.current_task()
+        for _ in range(3):  # Hypercorn's own clean-up waits for the client as well
+            for task in asyncio.all_tasks() - {current}:
+                task.cancel()
+            await asyncio.sleep(0.01)
+        if serving.done() and not serving.cancelled():
+            serving.exception()
+
+
+def _ignore(*_: object) -> None: ...
+
+
+def _once(loop: asyncio.AbstractEventLoop, fd: int, call: Callable[[], None]) -> Callable[[], None]:
+    def called() -> None:
+        loop.remove_reader(fd)
+        call()
+
+    return called
+
+
+def _have_ended(threads: Callable[[], set[threading.Thread]], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(thread.is_alive() and not thread.daemon for thread in threads()):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _exit_at_once() -> None:
+    """Leave the threads behind: Python would wait for them, and nothing can stop them."""
+    logger.warning("threads that cannot be stopped are left behind")
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+# -- the process that watches over them ----------------------------------------------------
+
+
+class _Place(NamedTuple):
+    """Where a worker finds the app."""
+
+    module: str
+    name: str
+
+
+class _Supervisor:
+    """Keeps a number of workers alive, on sockets that they share."""
+
+    def __init__(
+        self, place: _Place | str, config: Config, workers: int, drain_timeout: float
+    ) -> None:
+        self._place = place
+        self._config = config
+        self._workers = workers
+        self._patience = drain_timeout + 2 * GRACE
+        self._context = get_context("spawn")
+        self._processes: dict[BaseProcess, float] = {}  # and when each was started
+        self._quick_deaths = 0
+        self._is_stopping = False
+
+    def run(self) -> None:
+        """Watch over the workers until told to stop."""
+        self._config.workers = self._workers  # Hypercorn shares the port among them
+        created = self._config.create_sockets()
+        sockets = (created.secure_sockets, created.insecure_sockets)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            while not self._is_stopping:
+                while len(self._processes) < self._workers:
+                    self._start(sockets)
+                wait([process.sentinel for process in self._processes], timeout=0.1)
+                self._bury()
+        finally:
+            self._end_all()
+            for each in [*sockets[0], *sockets[1]]:
+                each.close()
+        if self._quick_deaths >= MAX_QUICK_DEATHS:
+            raise SystemExit("the workers die as soon as they are started: see the log")
+
+    def _stop(self, *_: object) -> None:
+        self._is_stopping = True
+
+    def _start(self, sockets: tuple[list[socket], list[socket]]) -> None:
+        process = self._context.Process(
+            target=_work, args=(self._place, self._config, *sockets), daemon=False
+        )
+        process.start()
+        self._processes[process] = time.monotonic()
+
+    def _bury(self) -> None:
+        """Forget the workers that died."""
+        for process, started_at in list(self._processes.items()):
+            if process.is_alive() or self._is_stopping:
+                continue
+            del self._processes[process]
+            is_quick = time.monotonic() - started_at < QUICK_DEATH
+            self._quick_deaths = self._quick_deaths + 1 if is_quick else 0
+            if self._quick_deaths >= MAX_QUICK_DEATHS:
+                self._is_stopping = True
+            logger.error("worker %s died (exit code %s)", process.pid, process.exitcode)
+
+    def _end_all(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        deadline = time.monotonic() + self._patience
+        for process in self._processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _work(
+    place: _Place | str, config: Config, secure: list[socket], insecure: list[socket]
+) -> None:
+    """Serve in a process of its own; what is passed here has travelled to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's; it sends SIGTERM
+    first, second = (secure, insecure) if config.ssl_enabled else (insecure, [])
+    config.bind = [f"fd://{each.fileno()}" for each in first]
+    config.insecure_bind = [f"fd://{each.fileno()}" for each in second]
+    _Worker(_load(place), config, (signal.SIGTERM,)).run()
+
+
+# -- the app -------------------------------------------------------------------------------
+
+
+def _place_of(app: Any) -> _Place | str:
+    """Return where another process finds `app`."""
+    if isinstance(app, str):
+        return app
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is app:
+                return _Place(module.__name__, name)
+    raise ConfigurationError(
+        "with workers, the app must be a global of a module, since each worker imports it: pass "
+        '"package.module:app", or serve with workers=0'
+    )
+
+
+def _load(place: _Place | str) -> Any:
+    if isinstance(place, str):
+        return load_application(place, 0).app  # type: ignore[attr-defined]
+    __import__(place.module)
+    return getattr(sys.modules[place.module], place.name)
+
+
+def _quart_of(app: Any) -> Quart | None:
+    """Return the Quart app inside of ASGI middleware, if that keeps it where all do."""
+    while app is not None and not isinstance(app, Quart):
+        app = getattr(app, "app", None)
+    return app
+
+
+def _extension_of(app: Any) -> LanarkyExtension | None:
+    quart = _quart_of(app)
+    return None if quart is None else quart.extensions.get(EXTENSION_KEY)
+
+
+def _settings_of(app: Any) -> Settings:
+    quart = _quart_of(app)
+    return Settings() if quart is None else Settings.from_config(quart.config)
