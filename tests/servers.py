@@ -1,4 +1,4 @@
-"""A real Hypercorn process on a free port."""
+"""A real server process on a free port: Hypercorn by its command, or by `serve`."""
 
 import os
 import signal
@@ -16,10 +16,11 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass
 class Server:
-    """A running Hypercorn."""
+    """A running server."""
 
     port: int
     log_path: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -45,17 +46,34 @@ class Server:
 
 
 @contextmanager
-def hypercorn(app: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Serve `app` from a process of its own, on a port that this process has already opened.
+def hypercorn(app: str, folder: Path, workers: int = 0, **environment: str) -> Iterator[Server]:
+    """Serve `app` (`"package.module:app"`) with the `hypercorn` command."""
+    arguments = ["-m", "hypercorn", app, "--workers", str(workers), "--bind", "{bind}"]
+    with _running(arguments, folder / f"{app.partition(':')[0]}.log", environment) as server:
+        yield server
+
+
+@contextmanager
+def served(app: str, folder: Path, workers: int = 0, **environment: str) -> Iterator[Server]:
+    """Serve `app` (`"package.module:app"`) with `quart_lanarky.serve`."""
+    code = f"from quart_lanarky import serve; serve({app!r}, bind='{{bind}}', workers={workers})"
+    with _running(["-c", code], folder / f"serve-{workers}.log", environment) as server:
+        yield server
+
+
+@contextmanager
+def _running(arguments: list[str], log_path: Path, environment: dict[str, str]) -> Iterator[Server]:
+    """Run a process on a port that this process has already opened.
 
     So connections wait in the socket's queue until the server is up, and nobody polls.
     """
-    log_path = folder / f"{app.partition(':')[0]}.log"
-    with socket.create_server(("127.0.0.1", 0)) as listener, log_path.open("w") as log:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=2048) as listener,
+        log_path.open("w") as log,
+    ):
         fd = listener.fileno()
-        command = [sys.executable, "-m", "hypercorn", app, "--workers", "0", "--bind", f"fd://{fd}"]
         process = subprocess.Popen(
-            command,
+            [sys.executable, *(each.format(bind=f"fd://{fd}") for each in arguments)],
             cwd=ROOT,
             pass_fds=[fd],
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
@@ -63,7 +81,7 @@ def hypercorn(app: str, folder: Path, **environment: str) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
         try:
-            yield Server(listener.getsockname()[1], log_path)
+            yield Server(listener.getsockname()[1], log_path, process)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

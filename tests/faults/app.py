@@ -1,0 +1,140 @@
+"""The app behind the tests of faults: chains that misbehave, and a look inside the process."""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import resource
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import Runnable, RunnableLambda
+from quart import Quart, jsonify, request
+from quart.typing import ResponseReturnValue
+
+from quart_lanarky import LanarkyExtension
+from tests.live.models import EagerModel, PacedModel, TestModel, asked, stopped_at
+
+logging.basicConfig(level=os.environ.get("LOG_LEVEL", "WARNING"))
+
+app = Quart(__name__)
+for name, value in os.environ.items():  # such as QUART_LANARKY_MAX_RUNS=3
+    if name.startswith("QUART_LANARKY_"):
+        app.config[name] = json.loads(value)
+lanarky = LanarkyExtension(app)
+
+PROMPT = ChatPromptTemplate.from_template("{question}")
+
+factories: dict[str, int] = {"opened": 0, "closed": 0}
+"""How many chains were made by `/paced`, and how many of them were cleaned up."""
+
+
+class LargeModel(TestModel):
+    """Offers `megabytes` in tokens of 64 KiB."""
+
+    megabytes: int = 200
+
+    async def tokens(self, question: str) -> AsyncIterator[str]:
+        for _ in range(self.megabytes * 16):
+            yield "x" * 65_536
+
+
+class HangingModel(TestModel):
+    """Says one token and then nothing."""
+
+    async def tokens(self, question: str) -> AsyncIterator[str]:
+        yield "one"
+        await asyncio.Event().wait()
+
+
+class StubbornModel(TestModel):
+    """Says one token, and ignores its cancellation for `seconds`."""
+
+    seconds: float = 60.0
+
+    async def tokens(self, question: str) -> AsyncIterator[str]:
+        yield "one"
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until:
+            try:
+                await asyncio.sleep(until - time.monotonic())
+            except asyncio.CancelledError:
+                continue
+
+
+async def paced(delay: float = 0.02, count: int = 100_000) -> AsyncIterator[Runnable[Any, Any]]:
+    factories["opened"] += 1
+    try:
+        yield PROMPT | PacedModel(delay=delay, count=count)
+    finally:
+        factories["closed"] += 1
+
+
+async def slow_to_make(seconds: float = 60.0) -> Runnable[Any, Any]:
+    await asyncio.sleep(seconds)
+    return PROMPT | EagerModel(count=3)
+
+
+def sleep_in_a_thread(prompt: Any) -> str:
+    time.sleep(float(os.environ.get("SLEEP", "3")))
+    return "slept"
+
+
+lanarky.add_chain("/paced", paced)
+lanarky.add_chain("/large", lambda: PROMPT | LargeModel())
+lanarky.add_chain("/eager", lambda: PROMPT | EagerModel(count=1_000_000_000))
+lanarky.add_chain("/quick", lambda: PROMPT | EagerModel(count=3))
+lanarky.add_chain("/hanging", lambda: PROMPT | HangingModel())
+lanarky.add_chain("/stubborn", lambda: PROMPT | StubbornModel())
+lanarky.add_chain("/slow-to-make", slow_to_make)
+lanarky.add_chain("/thread", lambda: PROMPT | RunnableLambda(sleep_in_a_thread))
+
+
+@app.get("/ping")
+async def ping() -> ResponseReturnValue:
+    """Be another client's request."""
+    return "pong"
+
+
+@app.post("/block/<float:seconds>")
+async def block(seconds: float) -> ResponseReturnValue:
+    """Block the event loop, as synchronous code in a coroutine does."""
+    time.sleep(seconds)  # noqa: ASYNC251
+    return ""
+
+
+@app.get("/seen/<question>")
+async def seen(question: str) -> ResponseReturnValue:
+    """Say how many tokens a model was asked for, and when its stream was closed."""
+    return jsonify(asked=asked[question], stopped_at=stopped_at.get(question))
+
+
+@app.get("/vitals")
+async def vitals() -> ResponseReturnValue:
+    """Say what is alive in this process, this request aside."""
+    if "collect" in request.args:
+        gc.collect()
+    tasks = [task for task in asyncio.all_tasks() if "quart_lanarky" in repr(task.get_coro())]
+    return jsonify(
+        pid=os.getpid(),
+        rss=_resident_bytes(),
+        fds=len(list(Path("/proc/self/fd").iterdir())),
+        threads=threading.active_count(),
+        tasks=len(asyncio.all_tasks()),
+        chains=sum("Run._main" in repr(task.get_coro()) for task in asyncio.all_tasks()),
+        our_tasks=len(tasks),
+        live=lanarky.live_runs.count,
+        sessions=len(lanarky.live_runs._sessions),
+        cpu=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
+        **factories,
+    )
+
+
+def _resident_bytes() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
