@@ -271,6 +271,8 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 
 def _explained(error: BaseException) -> tuple[str, Event]:
     """Return why a run failed: for the log, and what the client gets to know of it (rule 6)."""
-    if isinstance(error, InputError | ServerBusyError):
-        return error.detail, events.error(error.code or 500, error.detail)
+    if isinstance(error, InputError):  # its text is the client's own, and not for the log
+        return "bad input", events.error(400, error.detail)
+    if isinstance(error, ServerBusyError):
+        return error.detail, events.error(503, error.detail)
     return type(error).__name__, events.error(500, "Internal Server Error")

@@ -50,10 +50,11 @@ async def answer(run: Run) -> None:
 
     If too many runs are live, or the server is shutting down, that is an `error` and an `end`.
     """
-    try:
-        admit(run, "websocket")
-    except ServerBusyError as busy:
-        run.refuse(busy)
+    if run.refusal is None:
+        try:
+            admit(run, "websocket")
+        except ServerBusyError as busy:
+            run.refuse(busy)
     async with run:
         async for batch in run.batches():
             for event in batch or [events.ping()]:

@@ -8,10 +8,13 @@ import os
 import resource
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import LLM
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnableLambda
 from quart import Quart, jsonify, request
@@ -44,6 +47,16 @@ class LargeModel(TestModel):
             yield "x" * 65_536
 
 
+class WideModel(TestModel):
+    """Says `count` numbers, each in a token of 8 KiB."""
+
+    count: int = 4_000
+
+    async def tokens(self, question: str) -> AsyncIterator[str]:
+        for number in range(self.count):
+            yield f"{number} ".ljust(8_192)
+
+
 class HangingModel(TestModel):
     """Says one token and then nothing."""
 
@@ -67,6 +80,38 @@ class StubbornModel(TestModel):
                 continue
 
 
+class BookModel(TestModel):
+    """Says numbered words, `pages` tokens of 64 KiB, so that each byte has but one place."""
+
+    pages: int = 64
+
+    async def tokens(self, question: str) -> AsyncIterator[str]:
+        for page in range(self.pages):
+            yield "".join(f"{page * 8192 + word:07} " for word in range(8192))
+
+
+class ChattyLLM(LLM):
+    """Has only `_call`, so it runs in a thread, and goes on there for some seconds."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "test-chatty"
+
+    def _call(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> str:
+        assert run_manager is not None
+        until = time.monotonic() + float(os.environ.get("SLEEP", "3"))
+        while time.monotonic() < until:
+            time.sleep(0.02)
+            run_manager.on_llm_new_token("late ")
+        return "late"
+
+
 async def paced(delay: float = 0.02, count: int = 100_000) -> AsyncIterator[Runnable[Any, Any]]:
     factories["opened"] += 1
     try:
@@ -80,6 +125,16 @@ async def slow_to_make(seconds: float = 60.0) -> Runnable[Any, Any]:
     return PROMPT | EagerModel(count=3)
 
 
+def book(pages: int = 64) -> Runnable[Any, Any]:
+    return PROMPT | BookModel(pages=pages)
+
+
+def thinking() -> Runnable[Any, Any]:
+    """Never come to the answer: the model that speaks for it is asked after one that does not."""
+    thoughts = EagerModel(count=1_000_000_000).with_config(tags=["nostream"])
+    return PROMPT | thoughts | (lambda message: message.text) | EagerModel(count=3)
+
+
 def sleep_in_a_thread(prompt: Any) -> str:
     time.sleep(float(os.environ.get("SLEEP", "3")))
     return "slept"
@@ -87,11 +142,15 @@ def sleep_in_a_thread(prompt: Any) -> str:
 
 lanarky.add_chain("/paced", paced)
 lanarky.add_chain("/large", lambda: PROMPT | LargeModel())
+lanarky.add_chain("/wide", lambda: PROMPT | WideModel())
 lanarky.add_chain("/eager", lambda: PROMPT | EagerModel(count=1_000_000_000))
 lanarky.add_chain("/quick", lambda: PROMPT | EagerModel(count=3))
 lanarky.add_chain("/hanging", lambda: PROMPT | HangingModel())
 lanarky.add_chain("/stubborn", lambda: PROMPT | StubbornModel())
 lanarky.add_chain("/slow-to-make", slow_to_make)
+lanarky.add_chain("/book", book)
+lanarky.add_chain("/thinking", thinking)
+lanarky.add_chain("/chatty-thread", lambda: PROMPT | ChattyLLM())
 lanarky.add_chain("/thread", lambda: PROMPT | RunnableLambda(sleep_in_a_thread))
 
 
@@ -128,11 +187,19 @@ async def vitals() -> ResponseReturnValue:
         tasks=len(asyncio.all_tasks()),
         chains=sum("Run._main" in repr(task.get_coro()) for task in asyncio.all_tasks()),
         our_tasks=len(tasks),
+        ours=_tasks_of_ours(),
         live=lanarky.live_runs.count,
         sessions=len(lanarky.live_runs._sessions),
         cpu=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
         **factories,
     )
+
+
+def _tasks_of_ours() -> dict[str, int]:
+    """Count the tasks that run a coroutine of this package, by its name."""
+    codes = [getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()]
+    ours = [code for code in codes if code and "quart_lanarky" in code.co_filename]
+    return Counter(code.co_qualname for code in ours)
 
 
 def _resident_bytes() -> int:

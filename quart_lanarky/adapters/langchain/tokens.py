@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any, ClassVar, TypeVar
@@ -43,6 +44,9 @@ __all__ = ["FinalTokenHandler", "TokenHandler"]
 
 T = TypeVar("T")
 
+SILENT_TOKENS = 64
+"""After how many tokens that nobody hears the event loop gets its turn."""
+
 AGENT_KEYS = (INTERRUPT, "structured_response", "output", "messages")
 """Where agents return their answers, all kinds of them."""
 
@@ -81,6 +85,7 @@ class TokenHandler(ChainHandler):
         self._is_loose = False  # what is sent may differ from what the chain returns
         self._passed_over = False  # some model said something that nobody was to hear
         self.fell_back = False  # so the output was sent whole
+        self._silences = 0
 
     # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
     # several that have them LangChain asks one, so it passes the chunks on to the next: that
@@ -120,12 +125,26 @@ class TokenHandler(ChainHandler):
     ) -> None:
         """Send the token's text. LangChain passes `token` by its name: do not rename it."""
         utterance = self._utterances.get(run_id)
-        if utterance is None:
-            return
-        if utterance.may_call_tools and is_tool_call(chunk):
-            utterance.hold = inf  # nothing more goes before it is known what the run ends in
-        if text := token_text(token, chunk):
-            await self._utter(run_id, utterance.hear(text))
+        heard: Sequence[str] = ()
+        if utterance is not None:
+            if utterance.may_call_tools and is_tool_call(chunk):
+                utterance.hold = inf  # nothing goes before it is known what the run ends in
+            if text := token_text(token, chunk):
+                heard = utterance.hear(text)
+        if heard:
+            await self._utter(run_id, heard)
+        else:
+            await self._be_silent()
+
+    async def _be_silent(self) -> None:
+        """Let others have their turn now and then, and a cancellation come through.
+
+        A model that never suspends does so only while its tokens are sent, where the client's
+        pace holds it back.
+        """
+        self._silences += 1
+        if self._silences % SILENT_TOKENS == 0:
+            await asyncio.sleep(0)
 
     async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left of the run's text, or take it back if it called a tool."""
