@@ -3,16 +3,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+MINUTES ?= 5
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 URL := http://127.0.0.1:$(PORT)
 
-.PHONY: help demo test clean
+.PHONY: help demo test soak clean
 
 help:
 	@echo "make demo   start the example app on $(URL)  (another port: make demo PORT=8001)"
 	@echo "make test   run the tests"
+	@echo "make soak   five minutes of mixed traffic and faults  (longer: make soak MINUTES=60)"
 	@echo "make clean  remove the virtual environment"
 
 demo: $(VENV)/.examples
@@ -24,6 +26,9 @@ demo: $(VENV)/.examples
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.test
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV)
