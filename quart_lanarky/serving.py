@@ -11,6 +11,7 @@ of them when it is told to.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import signal
@@ -70,6 +71,8 @@ def serve(
 
     Hypercorn gets the limits of the app (`QUART_LANARKY_MAX_MESSAGE_BYTES`), and what it lacks
     is mended, HTTP/2's back-pressure before all: see `docs/reliability.md`.
+
+    Call it in the main thread, with no event loop running.
 
     Args:
         app: The app, an ASGI application around it, or (as the `hypercorn` command takes it)
@@ -135,10 +138,10 @@ class _Worker:
                 self._app, self._config, shutdown_trigger=partial(self._drain, told, hurried)
             )
         )
-        telling = asyncio.create_task(told.wait())
-        await asyncio.wait({serving, telling}, return_when=asyncio.FIRST_COMPLETED)
-        telling.cancel()
-        await asyncio.wait({serving}, timeout=self._settings.drain_timeout + GRACE)
+        await _first_of(serving, told)
+        await _first_of(serving, hurried, timeout=self._settings.drain_timeout + GRACE)
+        if hurried.is_set():
+            await asyncio.wait({serving}, timeout=GRACE)
         if serving.done():
             serving.result()  # raises what kept it from starting
         else:
@@ -158,9 +161,7 @@ class _Worker:
         extension = _extension_of(self._app)
         if extension is not None:
             draining = asyncio.create_task(extension.drain(self._settings.drain_timeout))
-            hurrying = asyncio.create_task(hurried.wait())
-            await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
-            hurrying.cancel()
+            await _first_of(draining, hurried)
             if not draining.done():
                 draining.cancel()
                 await extension.drain(0)
@@ -181,6 +182,17 @@ class _Worker:
             await asyncio.sleep(0.01)
         if serving.done() and not serving.cancelled():
             serving.exception()
+
+
+async def _first_of(
+    task: asyncio.Task[Any],
+    sign: asyncio.Event,
+    timeout: float | None = None,  # noqa: ASYNC109  # the task goes on
+) -> None:
+    """Wait until the task has ended, or the sign is given, or the time is over."""
+    waiting = asyncio.create_task(sign.wait())
+    await asyncio.wait({task, waiting}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 def _ignore(*_: object) -> None: ...
@@ -206,7 +218,7 @@ def _have_ended(threads: Callable[[], set[threading.Thread]], seconds: float) ->
 def _exit_at_once() -> None:
     """Leave the threads behind: Python would wait for them, and nothing can stop them."""
     logger.warning("threads that cannot be stopped are left behind")
-    logging.shutdown()
+    atexit._run_exitfuncs()  # noqa: SLF001  # what else has to be flushed; os._exit() skips it
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self, get_args
@@ -32,6 +33,7 @@ _LEAST: Final = {
     "idle_timeout": 0.01,
     "drain_timeout": 0,
 }
+_ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+")
 _MAY_BE_NONE: Final = {"heartbeat", "run_timeout", "max_runs", "idle_timeout"}
 
 
@@ -84,10 +86,11 @@ class Settings:
                 raise ConfigurationError(
                     f"{SETTING_KEYS[name]} must be at least {least}, not {value!r}"
                 )
-        if isinstance(self.allowed_origins, str):
+        is_list = not isinstance(self.allowed_origins, str)
+        if not is_list or not all(_ORIGIN.fullmatch(each) for each in self.allowed_origins):
             raise ConfigurationError(
-                f"{SETTING_KEYS['allowed_origins']} must be a list of origins, "
-                f"not the text {self.allowed_origins!r}"
+                f"{SETTING_KEYS['allowed_origins']} must be a list of origins such as "
+                f"'https://chat.example.org', without a path, or '*', not {self.allowed_origins!r}"
             )
         if self.openapi_version not in get_args(OpenAPIVersion):
             raise ConfigurationError(
