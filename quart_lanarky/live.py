@@ -148,13 +148,15 @@ class _Watch:
         return self.settings.heartbeat
 
     def started(self, run: Run) -> None:
-        publish(run_started, self.app, RunReport(run.id, self.route, self.transport))
+        with suppress(Exception):  # a log that is full raises: that is no reason not to answer
+            publish(run_started, self.app, RunReport(run.id, self.route, self.transport))
 
     def ended(self, run: Run) -> None:
         self.live.discard(run)
         if run.outcome is not None:
-            publish(_SIGNALS[run.outcome], self.app, self._report(run))
-            self._log(run)
+            with suppress(Exception):
+                publish(_SIGNALS[run.outcome], self.app, self._report(run))
+                self._log(run)
 
     def _report(self, run: Run) -> RunReport:
         return RunReport(
