@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from quart import websocket
+from quart import has_request_context, has_websocket_context, request, websocket
 from quart.wrappers import base
 
 __all__ = ["LINE_KEY", "Line", "Server", "current_line", "raise_disconnect", "server_behind"]
@@ -32,21 +32,50 @@ class Line:
     ever, if the client so likes.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, kind: str = "websocket", send: object = None) -> None:
         self._receive = receive
+        self._disconnect = {"type": f"{kind}.disconnect", "code": 1006}
+        self._stream = getattr(send, "__self__", None)
         self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.max_body: int | None = None
+        self._body_size = 0
+        self._body_was_cut = False
+
+    @property
+    def body_is_too_large(self) -> bool:
+        """Whether the client has sent more than `max_body` allows; the rest is not kept."""
+        return self.max_body is not None and self._body_size > self.max_body
 
     async def receive(self) -> Mapping[str, Any]:
+        """Return what the client sent, or that it has left; a body that is too large ends early."""
+        while True:
+            message = await self._next()
+            self._body_size += len(message.get("body", b""))
+            if message["type"] != "http.request" or not self.body_is_too_large:
+                return message
+            if not self._body_was_cut:
+                self._body_was_cut = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def _next(self) -> Mapping[str, Any]:
         """Return what the client sent, or that it has left, if we hung up."""
         receiving = asyncio.ensure_future(self._receive())
         try:
             either: set[asyncio.Future[Any]] = {receiving, self._hung_up}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._hung_up.done():
-                return {"type": "websocket.disconnect", "code": 1006}
+                return self._disconnect
             return receiving.result()
         finally:
             receiving.cancel()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the server has given the client up, and says so to nobody.
+
+        Hypercorn does when a client speaks before it was accepted.
+        """
+        return getattr(self._stream, "closed", False) is True
 
     def hang_up(self) -> None:
         """Take the client for gone: Quart ends the WebSocket, and the server cuts it."""
@@ -55,8 +84,11 @@ class Line:
 
 
 def current_line() -> Line | None:
-    """Return the line of the current WebSocket, if the extension has seen it come in."""
-    return websocket.scope.get(LINE_KEY)  # type: ignore[return-value]
+    """Return the line of the current connection, if the extension has seen it come in."""
+    if not has_request_context() and not has_websocket_context():
+        return None
+    asking = websocket if has_websocket_context() else request
+    return asking.scope.get(LINE_KEY)  # type: ignore[return-value]
 
 
 def raise_disconnect(error: BaseException | None) -> None:

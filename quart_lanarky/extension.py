@@ -108,8 +108,8 @@ class LanarkyExtension:
 
         async def attend_and_serve(scope: Any, receive: Any, send: Any) -> None:
             self._watch(server_behind(send))
-            if scope["type"] == "websocket":
-                line = Line(receive)
+            if scope["type"] in ("http", "websocket"):
+                line = Line(receive, scope["type"], send)
                 scope, receive = {**scope, LINE_KEY: line}, line.receive
             await serve(scope, receive, send)
 

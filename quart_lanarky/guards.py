@@ -12,10 +12,11 @@ from quart import Request, request
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from .connections import current_line
 from .errors import ForeignOriginError, InputError, InputTooLargeError, TooSlowError
 from .events import is_end_id
 
-__all__ = ["check_origin", "in_time", "read_json", "was_read_to_its_end"]
+__all__ = ["check_origin", "in_time", "limit_body", "read_json", "was_read_to_its_end"]
 
 ANY_ORIGIN: Final = "*"
 
@@ -51,15 +52,17 @@ def check_origin(asking: BaseRequestWebsocket, allowed: Collection[str]) -> None
 
 
 def _is_same_host(origin: str, host: str) -> bool:
-    scheme = origin.partition("://")[0]
-    theirs = _place(origin)
-    return theirs is not None and theirs == _place(f"{scheme}://{host}")
+    scheme, _, place = origin.partition("://")
+    if scheme not in _DEFAULT_PORTS:
+        return False
+    theirs = _place(scheme, place)
+    return theirs is not None and theirs == _place(scheme, host)
 
 
-def _place(url: str) -> tuple[str, int | None] | None:
+def _place(scheme: str, place: str) -> tuple[str, int | None] | None:
     try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        parts = urlsplit(f"//{place}")
+        port = parts.port or _DEFAULT_PORTS[scheme]
     except ValueError:  # no URL at all, or a port that is no number
         return None
     return None if parts.hostname is None else (parts.hostname, port)
@@ -71,6 +74,15 @@ def was_read_to_its_end(asking: Request) -> bool:
     It does so by itself when the server has closed the stream. Status 204 makes it stop.
     """
     return is_end_id(asking.headers.get("Last-Event-ID", ""))
+
+
+def limit_body(limit: int) -> None:
+    """Keep no more than `limit` bytes of the current request's body, read or not.
+
+    Quart 0.23 would keep all of it, for as long as the request is answered.
+    """
+    if (line := current_line()) is not None:
+        line.max_body = limit
 
 
 async def read_json(limit: int) -> str | bytes:
@@ -88,11 +100,12 @@ async def read_json(limit: int) -> str | bytes:
         raise InputError("send the inputs as JSON, with the header Content-Type: application/json")
     own: Any = request.max_content_length
     limit = limit if own is None else min(limit, own)
+    line = current_line()
     try:
         body = await request.get_data() if (request.content_length or 0) <= limit else None
     except RequestEntityTooLarge:
         body = None
-    if body is None or len(body) > limit:
+    if body is None or len(body) > limit or (line is not None and line.body_is_too_large):
         raise InputTooLargeError(f"send no more than {limit} bytes")
     return body
 

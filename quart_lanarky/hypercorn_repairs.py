@@ -14,10 +14,15 @@ front has to close the same gaps; `docs/reliability.md` says how.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, StreamReset
+from h2.exceptions import ProtocolError
+from hypercorn import protocol
 from hypercorn.protocol import h2, h11
-from hypercorn.protocol.events import StreamClosed
+from hypercorn.protocol.events import Body, Data, StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping
@@ -32,6 +37,7 @@ ANSWER_TIMEOUT: Final = 1.0
 def repair_hypercorn() -> None:
     """Put the classes below in place of Hypercorn's own, in this process."""
     h2.StreamBuffer = _StreamBuffer  # type: ignore[misc]
+    protocol.H2Protocol = _H2Protocol  # type: ignore[attr-defined]
     h2.WSStream = h11.WSStream = _WSStream  # type: ignore[attr-defined]
 
 
@@ -49,10 +55,54 @@ class _StreamBuffer(h2.StreamBuffer):
         return piece
 
 
+class _H2Protocol(h2.H2Protocol):
+    """An HTTP/2 connection that keeps nothing of a stream that either side has given up."""
+
+    async def _handle_events(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                # The rest of a body whose request was answered. Hypercorn would cut all streams.
+                self.connection.acknowledge_received_data(
+                    event.flow_controlled_length, event.stream_id
+                )
+                continue
+            if isinstance(event, StreamReset):
+                await self._forget(event.stream_id)
+            await super()._handle_events([event])
+        await self._flush()
+
+    async def stream_send(self, event: Any) -> None:
+        """Send what a stream has to say; one that ends in the middle of its answer is reset."""
+        if isinstance(event, StreamClosed):
+            buffer = self.stream_buffers.get(event.stream_id)
+            if buffer is not None and not buffer._complete:  # noqa: SLF001
+                with suppress(ProtocolError):
+                    self.connection.reset_stream(event.stream_id, ErrorCodes.CANCEL)
+                    await self._flush()
+                await self._forget(event.stream_id)
+        await super().stream_send(event)
+
+    async def _forget(self, stream_id: int) -> None:
+        """Drop what is not sent yet; the sending task then finds that the stream is closed."""
+        if stream_id in self.stream_buffers:
+            await self.stream_buffers[stream_id].close()
+            await self._window_updated(stream_id)
+
+
 class _WSStream(WSStream):
     """A WebSocket that keeps nothing of what is too long, and says what was wrong with a frame."""
 
     _is_closing = False
+
+    async def handle(self, event: Any) -> None:
+        """Take what arrives; a client that speaks before it was accepted is gone for the app."""
+        is_early = (
+            isinstance(event, Body | Data) and not self.closed and not self.handshake.accepted
+        )
+        await super().handle(event)
+        if is_early and self.app_put is not None:
+            await self.app_put({"type": "websocket.disconnect", "code": 1006})
+            await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():

@@ -55,7 +55,7 @@ class LiveRuns:
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
         self._opening = 0  # runs to be, whose chains are being made
-        self._emptied: asyncio.Event | None = None
+        self._waiting: set[asyncio.Event] = set()
 
     @property
     def count(self) -> int:
@@ -118,15 +118,18 @@ class LiveRuns:
             stuck.drop()
 
     async def _wait_until_empty(self, seconds: float) -> None:
-        self._emptied = asyncio.Event()
+        emptied = asyncio.Event()
+        self._waiting.add(emptied)
         self._note_whether_empty()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._emptied.wait()
+                await emptied.wait()
+        self._waiting.discard(emptied)
 
     def _note_whether_empty(self) -> None:
-        if self._emptied is not None and not self._runs and not self._sessions:
-            self._emptied.set()
+        if not self._runs and not self._sessions:
+            for emptied in self._waiting:
+                emptied.set()
 
 
 @dataclass(frozen=True)

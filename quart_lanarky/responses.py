@@ -14,6 +14,8 @@ from quart import Response
 from quart.wrappers.response import ResponseBody
 
 from . import sse
+from .connections import current_line
+from .errors import RETRY_AFTER, ServerBusyError
 from .events import SOURCE_DOCUMENTS
 from .live import admit
 from .runs import Run
@@ -31,6 +33,7 @@ class _RunBody(ResponseBody):
     def __init__(self, run: Run, resources: AsyncExitStack) -> None:
         self._run = run
         self._resources = resources
+        self._line = current_line()
         self._is_entered = False
         if (task := asyncio.current_task()) is not None:
             task.add_done_callback(self._close_if_never_entered)
@@ -42,8 +45,8 @@ class _RunBody(ResponseBody):
             self._closing = request.get_loop().create_task(self._resources.aclose())
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
-        self._is_entered = True
         await self._run.__aenter__()
+        self._is_entered = True
         return self._chunks()
 
     async def __aexit__(
@@ -56,6 +59,8 @@ class _RunBody(ResponseBody):
             await self._run.__aexit__(exc_type, exc_value, tb)
         finally:
             await self._resources.aclose()
+            if exc_type is not None and self._line is not None:
+                self._line.hang_up()  # Quart 0.23 would wait for the client
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         async for batch in self._run.batches():
@@ -68,7 +73,8 @@ class EventStreamResponse(Response):
     Args:
         run: The run. It starts when the response begins, and is cancelled when the client
             goes away.
-        resources: What the run needs until it ends, and what is closed then.
+        resources: What the run needs until it ends, and what is closed then. They are taken
+            over; if this raises, they stay the caller's.
 
     Raises:
         ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
@@ -76,7 +82,7 @@ class EventStreamResponse(Response):
 
     def __init__(self, run: Run, resources: AsyncExitStack | None = None) -> None:
         admit(run, "sse")
-        body = _RunBody(run, resources or AsyncExitStack())
+        body = _RunBody(run, AsyncExitStack() if resources is None else resources.pop_all())
         super().__init__(body, content_type=sse.CONTENT_TYPE)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
@@ -112,4 +118,7 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
 
 
 def _json_response(document: JsonValue, status: int) -> Response:
-    return Response(json.dumps(document), status, content_type="application/json")
+    response = Response(json.dumps(document), status, content_type="application/json")
+    if status == ServerBusyError.code:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response

@@ -147,11 +147,17 @@ class Run:
         """Tell the watcher that this run will not start."""
         if self._task is None and self._watcher is not None:
             self._watcher.ended(self)
+            self._watcher = None
 
     # -- its life, in the hands of its owner -----------------------------------------------
 
     async def __aenter__(self) -> Self:
         """Start the run."""
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            # Somebody has swallowed it: `asyncio.wait_for` does in Python 3.11, in which Quart
+            # reads the body, when the client leaves as soon as it has sent that.
+            self.forget()
+            raise asyncio.CancelledError
         self.stream.open()
         self._started_at = time.monotonic()
         self._owner = asyncio.current_task()
@@ -217,17 +223,19 @@ class Run:
         outcome: Outcome,
         reason: str,
         error: Event | None = None,
-        patience: float = CANCEL_TIMEOUT,
+        patience: float | None = None,
     ) -> None:
         """Cancel the work. The first reason counts; the stream ends with or without the task."""
         if self._task is not None and self._task.done():
             return
-        if self._early is None:
+        is_first = self._early is None
+        if is_first:
             self._early = (outcome, error)
             self.reason = reason
         if self._task is not None:
-            self._task.cancel()
-            self._call_later(patience, self._conclude)
+            if is_first or self.outcome is not None:  # else it is cleaning up
+                self._task.cancel()
+            self._call_later(CANCEL_TIMEOUT if patience is None else patience, self._conclude)
 
     def _call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(delay, callback, *args))

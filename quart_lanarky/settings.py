@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self, get_args
 
@@ -71,7 +71,7 @@ class Settings:
     max_message_bytes: int = 2**20
     max_queued_turns: int = 8
     idle_timeout: float | None = 600.0
-    allowed_origins: Sequence[str] = ()
+    allowed_origins: Collection[str] = ()
     drain_timeout: float = 8.0
     openapi_version: OpenAPIVersion = "3.2.0"
 
@@ -82,12 +82,13 @@ class Settings:
             value = getattr(self, name)
             if value is None and name in _MAY_BE_NONE:
                 continue
-            if not isinstance(value, int | float) or value < least:
+            if not isinstance(value, int | float) or not value >= least:
                 raise ConfigurationError(
                     f"{SETTING_KEYS[name]} must be at least {least}, not {value!r}"
                 )
-        is_list = not isinstance(self.allowed_origins, str)
-        if not is_list or not all(_ORIGIN.fullmatch(each) for each in self.allowed_origins):
+        origins = self.allowed_origins
+        is_list = isinstance(origins, Collection) and not isinstance(origins, str)
+        if not is_list or not all(isinstance(o, str) and _ORIGIN.fullmatch(o) for o in origins):
             raise ConfigurationError(
                 f"{SETTING_KEYS['allowed_origins']} must be a list of origins such as "
                 f"'https://chat.example.org', without a path, or '*', not {self.allowed_origins!r}"

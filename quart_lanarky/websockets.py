@@ -142,6 +142,8 @@ class WebSocketSession:
     async def serve(self) -> None:
         """Accept the connection and serve it until either side ends it."""
         await websocket.accept()
+        if self._line is not None and self._line.is_dead:
+            self.drop()
         live = current_live_runs() or LiveRuns()
         with live.session(self):
             reader = asyncio.create_task(self._read())

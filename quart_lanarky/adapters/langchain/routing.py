@@ -16,7 +16,7 @@ from werkzeug.datastructures import MultiDict
 from ... import sse
 from ...errors import InputError
 from ...events import Mode
-from ...guards import check_origin, in_time, read_json, was_read_to_its_end
+from ...guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
 from ...live import let_in
 from ...messages import parse_object
 from ...responses import EventStreamResponse, json_answer
@@ -151,6 +151,7 @@ class _ChainRoute:
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
         settings = current_settings()
+        limit_body(settings.max_message_bytes)
         body = None
         if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
             return Response(content_type=sse.CONTENT_TYPE)
@@ -168,7 +169,7 @@ class _ChainRoute:
             run = service.open_run(service.inputs.pick(rest) if body is None else body)
             if _wants_json():
                 return await json_answer(run, run.output)
-            return EventStreamResponse(run, stack.pop_all())
+            return EventStreamResponse(run, stack)
 
     async def talk(self, path: dict[str, Any]) -> None:
         """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""

@@ -131,9 +131,7 @@ class TokenHandler(ChainHandler):
                 utterance.hold = inf  # nothing goes before it is known what the run ends in
             if text := token_text(token, chunk):
                 heard = utterance.hear(text)
-        if heard:
-            await self._utter(run_id, heard)
-        else:
+        if not await self._utter(run_id, heard):
             await self._be_silent()
 
     async def _be_silent(self) -> None:
@@ -240,10 +238,13 @@ class TokenHandler(ChainHandler):
 
     # -- what is sent ----------------------------------------------------------------------
 
-    async def _utter(self, run_id: UUID, tokens: Sequence[str]) -> None:
-        if tokens and await self._take_floor(run_id):
-            for token in tokens:
-                await self._say(token)
+    async def _utter(self, run_id: UUID, tokens: Sequence[str]) -> bool:
+        """Send the tokens, if it is the run's turn to speak; say whether there were any to send."""
+        if not tokens or not await self._take_floor(run_id):
+            return False
+        for token in tokens:
+            await self._say(token)
+        return True
 
     async def _take_floor(self, run_id: UUID) -> bool:
         """Give the floor to the run; whoever had it before did not say the answer."""
