@@ -20,16 +20,25 @@ _DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedEr
 """What Quart raises where the client has left, from 0.23 on. Before, it only cancels."""
 
 LINE_KEY: Final = "quart_lanarky.line"
-"""The key in the ASGI scope of a WebSocket."""
+"""The key in the ASGI scope of a connection."""
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class Line:
-    """The incoming side of a WebSocket, which can be hung up.
+    """The incoming side of a connection: it can be hung up, and a body on it can be bounded.
 
     Quart 0.23 waits for the client after the view has returned, and keeps all that arrives: for
-    ever, if the client so likes.
+    ever, if the client so likes. Hypercorn, where an app has returned and left messages behind,
+    waits for ever for somebody to take them.
+
+    Args:
+        receive: ASGI's.
+        kind: The type of the connection: `"http"` or `"websocket"`.
+        send: ASGI's.
+
+    Attributes:
+        max_body: How many bytes of a request's body are passed on. None for any number.
     """
 
     def __init__(self, receive: Receive, kind: str = "websocket", send: object = None) -> None:
@@ -40,6 +49,7 @@ class Line:
         self.max_body: int | None = None
         self._body_size = 0
         self._body_was_cut = False
+        self._has_ended = False
 
     @property
     def body_is_too_large(self) -> bool:
@@ -65,6 +75,7 @@ class Line:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._hung_up.done():
                 return self._disconnect
+            self._has_ended = receiving.result()["type"].endswith(".disconnect")
             return receiving.result()
         finally:
             receiving.cancel()
@@ -78,9 +89,18 @@ class Line:
         return getattr(self._stream, "closed", False) is True
 
     def hang_up(self) -> None:
-        """Take the client for gone: Quart ends the WebSocket, and the server cuts it."""
+        """Take the client for gone: Quart ends the connection, and the server cuts it."""
         if not self._hung_up.done():
             self._hung_up.set_result(None)
+
+    def let_go(self) -> None:
+        """Take what still comes, and drop it, until the server has ended the connection."""
+        if not self._has_ended and not self.is_dead:
+            self._discarding = asyncio.create_task(self._discard())
+
+    async def _discard(self) -> None:
+        while not self._has_ended:
+            self._has_ended = (await self._receive())["type"].endswith(".disconnect")
 
 
 def current_line() -> Line | None:

@@ -108,10 +108,15 @@ class LanarkyExtension:
 
         async def attend_and_serve(scope: Any, receive: Any, send: Any) -> None:
             self._watch(server_behind(send))
-            if scope["type"] in ("http", "websocket"):
-                line = Line(receive, scope["type"], send)
-                scope, receive = {**scope, LINE_KEY: line}, line.receive
-            await serve(scope, receive, send)
+            if scope["type"] not in ("http", "websocket"):
+                await serve(scope, receive, send)
+                return
+            line = Line(receive, scope["type"], send)
+            try:
+                await serve({**scope, LINE_KEY: line}, line.receive, send)
+            finally:
+                if scope["type"] == "websocket":
+                    line.let_go()
 
         app.asgi_app = attend_and_serve  # type: ignore[method-assign]  # as Quart documents it
 
