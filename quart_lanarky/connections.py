@@ -8,13 +8,25 @@ time to tell the clients.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
 from quart import has_request_context, has_websocket_context, request, websocket
 from quart.wrappers import base
 
-__all__ = ["LINE_KEY", "Line", "Server", "current_line", "raise_disconnect", "server_behind"]
+__all__ = [
+    "LINE_KEY",
+    "Line",
+    "Server",
+    "current_line",
+    "put_off_sigterm",
+    "raise_disconnect",
+    "server_behind",
+]
 
 _DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedError", None)
 """What Quart raises where the client has left, from 0.23 on. Before, it only cancels."""
@@ -146,3 +158,30 @@ def server_behind(send: object) -> Server | None:
     if not hasattr(stopping, "wait") or timeout is None:
         return None
     return Server(stopping, timeout)
+
+
+@contextmanager
+def put_off_sigterm(seconds: float) -> Iterator[None]:
+    """Let nobody kill this process within the block, nor for some `seconds` after it.
+
+    The `hypercorn` command with several workers stops all of them, and then kills them by SIGTERM
+    as soon as the first one has exited, whatever the others still have to say. One that handles
+    the signal itself is left alone.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    was_told = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, was_told.set)
+    try:
+        yield
+    finally:
+        loop.call_later(seconds, _be_killed_if, was_told)
+
+
+def _be_killed_if(was_told: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    if was_told.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)

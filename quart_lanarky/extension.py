@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from quart import Blueprint, Quart
 
-from .connections import LINE_KEY, Line, Server, server_behind
+from .connections import LINE_KEY, Line, Server, put_off_sigterm, server_behind
 from .live import LiveRuns
 from .schema.commands import commands_for
 from .schema.documents import Documents
@@ -97,10 +97,11 @@ class LanarkyExtension:
                 `QUART_LANARKY_DRAIN_TIMEOUT` of the extension's apps. Those that take longer
                 are cancelled, and their clients get an `error` with status 503 and an `end`.
         """
-        if timeout is None:
-            settings = (Settings.from_config(app.config) for app in self._apps)
-            timeout = max((each.drain_timeout for each in settings), default=0.0)
-        await self.live_runs.drain(timeout)
+        await self.live_runs.drain(self._drain_timeout() if timeout is None else timeout)
+
+    def _drain_timeout(self) -> float:
+        settings = (Settings.from_config(app.config) for app in self._apps)
+        return max((each.drain_timeout for each in settings), default=0.0)
 
     def _attend(self, app: Quart) -> None:
         """Stand between the server and the app, where its end can be seen coming."""
@@ -127,7 +128,8 @@ class LanarkyExtension:
 
     async def _drain_when_it_stops(self, server: Server) -> None:
         await server.stopping.wait()
-        await self.drain(max(0.0, server.graceful_timeout - MARGIN))
+        with put_off_sigterm(MARGIN):
+            await self.drain(max(0.0, min(self._drain_timeout(), server.graceful_timeout - MARGIN)))
 
 
 def _document(app: Quart) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -26,6 +26,8 @@ __all__ = ["LiveRuns", "Session", "Transport", "admit", "current_live_runs", "le
 logger = logging.getLogger("quart_lanarky.runs")
 
 Transport = Literal["sse", "json", "websocket"]
+
+_SHUTTING_DOWN: Final = "the server is shutting down"
 
 LAST_WORDS: Final = 0.3
 """Seconds in which clients get to read the end of runs that a shutdown has cut short."""
@@ -54,32 +56,38 @@ class LiveRuns:
         self.is_draining = False
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
-        self._opening = 0  # runs to be, whose chains are being made
+        self._openings: set[asyncio.Timeout] = set()  # runs to be, whose chains are being made
         self._waiting: set[asyncio.Event] = set()
 
     @property
     def count(self) -> int:
         """How many runs are live, and how many are about to be."""
-        return len(self._runs) + self._opening
+        return len(self._runs) + len(self._openings)
 
     # -- letting in ------------------------------------------------------------------------
 
     def check_room(self, limit: int | None) -> None:
         """Raise ServerBusyError unless one more run may begin."""
         if self.is_draining:
-            raise ServerBusyError("the server is shutting down")
+            raise ServerBusyError(_SHUTTING_DOWN)
         if limit is not None and self.count >= limit:
             raise ServerBusyError("too many runs are live now: try again later")
 
-    @contextmanager
-    def opening(self, limit: int | None) -> Iterator[None]:
-        """Count a run whose chain is being made."""
+    @asynccontextmanager
+    async def opening(self, limit: int | None) -> AsyncIterator[None]:
+        """Count a run whose chain is being made, and end that when the server is shut down."""
         self.check_room(limit)
-        self._opening += 1
+        deadline = asyncio.timeout(None)
+        self._openings.add(deadline)
         try:
-            yield
+            async with deadline:
+                yield
+        except TimeoutError as error:
+            if not deadline.expired():  # somebody else's
+                raise
+            raise ServerBusyError(_SHUTTING_DOWN) from error
         finally:
-            self._opening -= 1
+            self._openings.discard(deadline)
 
     def add(self, run: Run, limit: int | None) -> None:
         """Count `run`, which is about to start."""
@@ -108,6 +116,8 @@ class LiveRuns:
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # the runs get an `end`
         """Let nothing more in; return when all is over, after `timeout` seconds by force."""
         self.is_draining = True
+        for deadline in self._openings:
+            deadline.reschedule(asyncio.get_running_loop().time())
         for session in list(self._sessions):
             session.shut_down()
         await self._wait_until_empty(timeout)
@@ -214,8 +224,8 @@ def admit(run: Run, transport: Transport) -> None:
     run.watch(_Watch(live, app, settings, None if rule is None else rule.rule, transport))
 
 
-@contextmanager
-def let_in(settings: Settings) -> Iterator[None]:
+@asynccontextmanager
+async def let_in(settings: Settings) -> AsyncIterator[None]:
     """Count a run whose chain is being made, before anything costly is done.
 
     Raises:
@@ -225,5 +235,5 @@ def let_in(settings: Settings) -> Iterator[None]:
     if live is None:
         yield
         return
-    with live.opening(settings.max_runs):
+    async with live.opening(settings.max_runs):
         yield

@@ -181,8 +181,9 @@ class Run:
             self.stream.abandon()
             self._end_early("cancelled", "the client left")
             if self._task is not None:
-                _, pending = await asyncio.wait({self._task}, timeout=CANCEL_TIMEOUT)
-                if pending:
+                if self.outcome is None:  # else it has ended, or our patience has
+                    await asyncio.wait({self._task}, timeout=CANCEL_TIMEOUT)
+                if not self._task.done():
                     logger.warning("run %s ignores its cancellation: left to itself", self.id)
         finally:
             self._conclude()

@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
 from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from socket import socket
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import hypercorn.asyncio
@@ -35,7 +38,7 @@ from hypercorn.utils import load_application
 from quart import Quart
 
 from .errors import ConfigurationError
-from .extension import LanarkyExtension
+from .extension import MARGIN, LanarkyExtension
 from .hypercorn_repairs import repair_hypercorn
 from .settings import EXTENSION_KEY, Settings
 
@@ -49,10 +52,18 @@ GRACE: Final = 0.5
 THREADS: Final = 64
 """How many synchronous chains, factories and tools may run at once."""
 
-QUICK_DEATH: Final = 3.0
-"""A worker that lives for fewer seconds than this did not start."""
+LEAVE: Final = 0.2
+"""Seconds after that in which what does not end by itself is left behind."""
 
-MAX_QUICK_DEATHS: Final = 3
+HURRY: Final = signal.SIGUSR1
+"""What the supervisor sends when it is told to stop again.
+
+Not another SIGTERM: a service manager sends that to all processes at once, and the supervisor
+sends it as well.
+"""
+
+MAX_FAILED_STARTS: Final = 3
+"""How many workers in a row may die before they serve."""
 
 
 def serve(
@@ -86,31 +97,52 @@ def serve(
 
     Raises:
         ConfigurationError: `app` is no global of a module, and there are workers.
-        SystemExit: Workers die as soon as they are started.
+        SystemExit: Workers die before they serve.
     """
     config = Config() if config is None else copy(config)
     config.bind = bind
     loaded = load_application(app, 0).app if isinstance(app, str) else app  # type: ignore[attr-defined]
     if workers == 0:
-        _Worker(loaded, config, (signal.SIGTERM, signal.SIGINT)).run()
+        both = (signal.SIGTERM, signal.SIGINT)
+        _Worker(loaded, config, stop=both, hurry=both).run()
     else:
         place = _place_of(app)
         _Supervisor(place, config, workers, _settings_of(loaded).drain_timeout).run()
+    # All that the app has imported is no garbage: looking for some would take half a second.
+    gc.freeze()
 
 
 # -- a process that serves -----------------------------------------------------------------
 
 
 class _Worker:
-    """Serves an app in this process, on an event loop of its own."""
+    """Serves an app in this process, on an event loop of its own.
 
-    def __init__(self, app: Any, config: Config, signals: tuple[signal.Signals, ...]) -> None:
+    Args:
+        app: The app, or an ASGI application around it.
+        config: Hypercorn's; it is changed.
+        stop: The signals that end it.
+        hurry: Those that end the wait for the runs, once it has been told to stop.
+        on_start: Called when it serves.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        config: Config,
+        *,
+        stop: tuple[signal.Signals, ...],
+        hurry: tuple[signal.Signals, ...],
+        on_start: Callable[[], object] = lambda: None,
+    ) -> None:
         self._app = app
-        self._signals = signals
+        self._stop = stop
+        self._hurry = hurry
+        self._on_start = on_start
         self._settings = _settings_of(app)
         self._config = config
-        # Hypercorn counts only what is left after the drain.
-        config.graceful_timeout = self._settings.drain_timeout
+        # Later than `_serve` cuts what is left: so that is done in one place.
+        config.graceful_timeout = self._settings.drain_timeout + MARGIN
         config.websocket_max_message_size = self._settings.max_message_bytes
         config.workers = 1  # whatever it was: Hypercorn warns of any other number here
 
@@ -122,17 +154,16 @@ class _Worker:
             pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")
             runner.get_loop().set_default_executor(pool)
             runner.run(self._serve())
-            pool.shutdown(wait=False, cancel_futures=True)
-            if not _have_ended(lambda: set(threading.enumerate()) - before, GRACE):
-                _exit_at_once()
+            with _exit_unless_done_within(LEAVE):
+                pool.shutdown(wait=False, cancel_futures=True)
+                runner.close()
+                for thread in set(threading.enumerate()) - before:
+                    if not thread.daemon:
+                        thread.join()
 
     async def _serve(self) -> None:
         told, hurried = asyncio.Event(), asyncio.Event()
-
-        def tell() -> None:
-            (hurried if told.is_set() else told).set()
-
-        self._listen(tell)
+        self._listen(told, hurried)
         serving = asyncio.create_task(
             hypercorn.asyncio.serve(
                 self._app, self._config, shutdown_trigger=partial(self._drain, told, hurried)
@@ -147,17 +178,27 @@ class _Worker:
         else:
             await self._cut(serving)
 
-    def _listen(self, tell: Callable[[], None]) -> None:
+    def _listen(self, told: asyncio.Event, hurried: asyncio.Event) -> None:
+        def on_signal(number: signal.Signals) -> None:
+            if told.is_set() and number in self._hurry:
+                hurried.set()
+            if number in self._stop:
+                told.set()
+
         loop = asyncio.get_running_loop()
-        for number in self._signals:
-            loop.add_signal_handler(number, tell)
+        for number in {*self._stop, *self._hurry}:
+            loop.add_signal_handler(number, on_signal, number)
         parent = parent_process()
         if parent is not None:  # a worker does not outlive its supervisor
-            loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, tell))
+            loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, told.set))
 
     async def _drain(self, told: asyncio.Event, hurried: asyncio.Event) -> None:
         """Return when Hypercorn may stop: when all runs have ended, or at a second signal."""
-        await told.wait()
+        self._on_start()
+        try:
+            await told.wait()
+        finally:  # cancelled, if Hypercorn stops by itself: after `max_requests`
+            told.set()
         extension = _extension_of(self._app)
         if extension is not None:
             draining = asyncio.create_task(extension.drain(self._settings.drain_timeout))
@@ -171,10 +212,6 @@ class _Worker:
         logger.warning("some clients did not let go of their connections: they are cut")
         asyncio.get_running_loop().set_exception_handler(_ignore)  # all that fails now is known
         serving.cancel()
-        app = _quart_of(self._app)
-        if app is not None and not app.shutdown_event.is_set():
-            with suppress(Exception):  # Quart has logged it
-                await app.shutdown()
         current = asyncio.current_task()
         for _ in range(3):  # Hypercorn's own clean-up waits for the client as well
             for task in asyncio.all_tasks() - {current}:
@@ -182,6 +219,11 @@ class _Worker:
             await asyncio.sleep(0.01)
         if serving.done() and not serving.cancelled():
             serving.exception()
+        app = _quart_of(self._app)
+        if app is not None and not app.shutdown_event.is_set():  # Hypercorn did not get that far
+            with suppress(Exception):  # Quart has logged it
+                async with asyncio.timeout(LEAVE):
+                    await app.shutdown()
 
 
 async def _first_of(
@@ -206,18 +248,20 @@ def _once(loop: asyncio.AbstractEventLoop, fd: int, call: Callable[[], None]) ->
     return called
 
 
-def _have_ended(threads: Callable[[], set[threading.Thread]], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(thread.is_alive() and not thread.daemon for thread in threads()):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+@contextmanager
+def _exit_unless_done_within(seconds: float) -> Iterator[None]:
+    """Leave behind what nothing can stop: threads, and tasks that ignore their cancellation."""
+    timer = threading.Timer(seconds, _exit_at_once)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _exit_at_once() -> None:
-    """Leave the threads behind: Python would wait for them, and nothing can stop them."""
-    logger.warning("threads that cannot be stopped are left behind")
+    logger.warning("threads or tasks that cannot be stopped are left behind")
     atexit._run_exitfuncs()  # noqa: SLF001  # what else has to be flushed; os._exit() skips it
     sys.stdout.flush()
     sys.stderr.flush()
@@ -243,19 +287,20 @@ class _Supervisor:
         self._place = place
         self._config = config
         self._workers = workers
-        self._patience = drain_timeout + 2 * GRACE
+        self._patience = drain_timeout + GRACE + LEAVE + 0.1
         self._context = get_context("spawn")
-        self._processes: dict[BaseProcess, float] = {}  # and when each was started
-        self._quick_deaths = 0
+        self._processes: dict[BaseProcess, Connection] = {}  # and how it says that it serves
+        self._failed_starts = 0
         self._is_stopping = False
 
     def run(self) -> None:
         """Watch over the workers until told to stop."""
-        self._config.workers = self._workers  # Hypercorn shares the port among them
+        self._config.workers = 1  # or others could bind the port as well: SO_REUSEPORT
         created = self._config.create_sockets()
         sockets = (created.secure_sockets, created.insecure_sockets)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        ensure_running()  # else the first process has it started, which unblocks SIGINT
         try:
             while not self._is_stopping:
                 while len(self._processes) < self._workers:
@@ -266,34 +311,43 @@ class _Supervisor:
             self._end_all()
             for each in [*sockets[0], *sockets[1]]:
                 each.close()
-        if self._quick_deaths >= MAX_QUICK_DEATHS:
-            raise SystemExit("the workers die as soon as they are started: see the log")
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise SystemExit("the workers die before they serve: see the log")
 
     def _stop(self, *_: object) -> None:
+        """Pass the first signal on, and the second as one to hurry."""
+        for process in self._processes:
+            _tell(process, HURRY if self._is_stopping else signal.SIGTERM)
         self._is_stopping = True
 
     def _start(self, sockets: tuple[list[socket], list[socket]]) -> None:
+        started, tell = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_work, args=(self._place, self._config, *sockets), daemon=False
+            target=_work, args=(self._place, self._config, *sockets, tell), daemon=False
         )
-        process.start()
-        self._processes[process] = time.monotonic()
+        # Which the process inherits: it is a while until it can ignore what is the supervisor's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            tell.close()
+        self._processes[process] = started
 
     def _bury(self) -> None:
         """Forget the workers that died."""
-        for process, started_at in list(self._processes.items()):
+        for process, started in list(self._processes.items()):
             if process.is_alive() or self._is_stopping:
                 continue
             del self._processes[process]
-            is_quick = time.monotonic() - started_at < QUICK_DEATH
-            self._quick_deaths = self._quick_deaths + 1 if is_quick else 0
-            if self._quick_deaths >= MAX_QUICK_DEATHS:
+            self._failed_starts = 0 if _has_started(started) else self._failed_starts + 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
                 self._is_stopping = True
             logger.error("worker %s died (exit code %s)", process.pid, process.exitcode)
 
     def _end_all(self) -> None:
         for process in self._processes:
-            process.terminate()
+            _tell(process, signal.SIGTERM)
         deadline = time.monotonic() + self._patience
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
@@ -302,15 +356,35 @@ class _Supervisor:
                 process.join()
 
 
+def _tell(process: BaseProcess, number: signal.Signals) -> None:
+    if process.pid is not None and process.is_alive():
+        os.kill(process.pid, number)
+
+
+def _has_started(started: Connection) -> bool:
+    """Tell whether a worker that has died had said that it serves."""
+    with started, suppress(EOFError, OSError):
+        started.recv_bytes()
+        return True
+    return False
+
+
 def _work(
-    place: _Place | str, config: Config, secure: list[socket], insecure: list[socket]
+    place: _Place | str,
+    config: Config,
+    secure: list[socket],
+    insecure: list[socket],
+    tell: Connection,
 ) -> None:
     """Serve in a process of its own; what is passed here has travelled to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's; it sends SIGTERM
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's; it sends others
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     first, second = (secure, insecure) if config.ssl_enabled else (insecure, [])
     config.bind = [f"fd://{each.fileno()}" for each in first]
     config.insecure_bind = [f"fd://{each.fileno()}" for each in second]
-    _Worker(_load(place), config, (signal.SIGTERM,)).run()
+    on_start = partial(tell.send_bytes, b"serving")
+    _Worker(_load(place), config, stop=(signal.SIGTERM,), hurry=(HURRY,), on_start=on_start).run()
+    gc.freeze()
 
 
 # -- the app -------------------------------------------------------------------------------
@@ -320,14 +394,24 @@ def _place_of(app: Any) -> _Place | str:
     """Return where another process finds `app`."""
     if isinstance(app, str):
         return app
-    for module in list(sys.modules.values()):
+    main = sys.modules["__main__"]  # under several names; any other module is better
+    others = [(name, module) for name, module in sys.modules.items() if module is not main]
+    for module_name, module in [*others, (_name_of(main), main)]:
         for name, value in list(getattr(module, "__dict__", {}).items()):
-            if value is app:
-                return _Place(module.__name__, name)
+            if value is app and module_name is not None:
+                return _Place(module_name, name)
     raise ConfigurationError(
         "with workers, the app must be a global of a module, since each worker imports it: pass "
         '"package.module:app", or serve with workers=0'
     )
+
+
+def _name_of(main: ModuleType) -> str | None:
+    """Return by which name a worker finds the main module; None if it does not."""
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name.endswith(".__main__"):  # `python -m package`
+        return str(spec.name)
+    return "__main__" if hasattr(main, "__file__") else None  # not so in `python -c`
 
 
 def _load(place: _Place | str) -> Any:

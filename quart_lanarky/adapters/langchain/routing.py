@@ -193,10 +193,9 @@ class _ChainRoute:
         self, parameters: dict[str, Any], side: Side, settings: Settings, stack: AsyncExitStack
     ) -> _ChainService:
         asking = request if side == HTTP else websocket
-        with let_in(settings):
-            async with in_time(settings.run_timeout):
-                config = await self._config(asking)
-                chain = await open_chain(self._factory, parameters, stack)
+        async with let_in(settings), in_time(settings.run_timeout):
+            config = await self._config(asking)
+            chain = await open_chain(self._factory, parameters, stack)
         source = f"the route {asking.url_rule}"
         inputs = chain_inputs(chain, self._options.input_model, self.describer.declared_input)
         return _ChainService(chain, inputs, self._options, settings, side, config, source)
