@@ -106,8 +106,9 @@ class EventKind(NamedTuple):
         """What it means, in one sentence."""
         if not self.name:
             return "An event of the app's own that it does not describe any further."
-        said = inspect.getdoc(self.payload) if isinstance(self.payload, type) else None
-        meaning = said.partition("\n\n")[0] if said and self.payload is not str else ""
+        own = vars(self.payload).get("__doc__") if isinstance(self.payload, type) else None
+        is_described = own is not None and self.payload.__module__ != "builtins"
+        meaning = inspect.cleandoc(own).partition("\n\n")[0] if is_described else ""
         return f"{meaning} It comes {self.when}.".strip()
 
 

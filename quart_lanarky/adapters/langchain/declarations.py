@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, JsonValue, PydanticUserError, TypeAdapter
 
 from ...errors import ConfigurationError
-from ...events import COMPLETION, END, ERROR, RETRACT, SOURCE_DOCUMENTS, Event, json_event
+from ...events import COMPLETION, END, ERROR, PING, RETRACT, SOURCE_DOCUMENTS, Event, json_event
 
 __all__ = ["DeclaredEvents", "declared_events"]
 
@@ -48,6 +48,8 @@ class DeclaredEvents:
         Raises:
             ConfigurationError: Pydantic cannot describe one of them.
         """
+        if PING in self.types:
+            raise ConfigurationError(f"{self._handler}: the event {PING!r} is the WebSockets' own")
         for name in self.types:
             try:
                 self._adapter(name)
