@@ -108,7 +108,7 @@ class EventKind(NamedTuple):
             return "An event of the app's own that it does not describe any further."
         own = vars(self.payload).get("__doc__") if isinstance(self.payload, type) else None
         is_described = own is not None and self.payload.__module__ != "builtins"
-        meaning = inspect.cleandoc(own).partition("\n\n")[0] if is_described else ""
+        meaning = inspect.cleandoc(own or "").partition("\n\n")[0] if is_described else ""
         return f"{meaning} It comes {self.when}.".strip()
 
 

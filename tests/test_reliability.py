@@ -1,0 +1,27 @@
+"""The page of promises names tests that there are."""
+
+import ast
+import re
+
+import pytest
+
+from tests.servers import ROOT
+
+PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", PAGE)))
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED)
+def test_a_test_that_keeps_a_promise_is_there(path: str, name: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    found = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert name in found or (not name and any(each.startswith("test_") for each in found))
+
+
+def test_each_file_of_fault_tests_is_named() -> None:
+    files = {f"tests/faults/{path.name}" for path in (ROOT / "tests" / "faults").glob("test_*.py")}
+    assert files <= {path for path, _ in NAMED}
