@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 from quart import has_request_context, has_websocket_context, request, websocket
@@ -61,6 +61,7 @@ class Line:
         self.max_body: int | None = None
         self._body_size = 0
         self._body_was_cut = False
+        self._body_ended = asyncio.Event()
         self._has_ended = False
 
     @property
@@ -72,12 +73,24 @@ class Line:
         """Return what the client sent, or that it has left; a body that is too large ends early."""
         while True:
             message = await self._next()
+            if not message.get("more_body", False):
+                self._body_ended.set()
             self._body_size += len(message.get("body", b""))
             if message["type"] != "http.request" or not self.body_is_too_large:
                 return message
             if not self._body_was_cut:
                 self._body_was_cut = True
                 return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def wait_for_body(self, seconds: float) -> None:
+        """Wait until the client has sent its body, kept or not.
+
+        A client whose connection is closed while it sends may lose the answer: TCP resets what
+        is cut while there is something to read.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._body_ended.wait()
 
     async def _next(self) -> Mapping[str, Any]:
         """Return what the client sent, or that it has left, if we hung up."""

@@ -140,6 +140,8 @@ class Event:
 
     def __post_init__(self) -> None:
         """Refuse what would end the line of an `event:` or `id:` field early."""
+        if not isinstance(self.data, str):
+            raise TypeError(f"an event's data is text, not {type(self.data).__name__}")
         if not self.name or "\n" in self.name or "\r" in self.name:
             raise ConfigurationError(f"an event's name is one line of text, not {self.name!r}")
         if self.id is not None and not {"\n", "\r", "\0"}.isdisjoint(self.id):

@@ -18,6 +18,9 @@ from .events import is_end_id
 
 __all__ = ["check_origin", "in_time", "limit_body", "read_json", "was_read_to_its_end"]
 
+LINGER: Final = 1.0
+"""Seconds in which a client may send the rest of a body that is refused, so as to hear of it."""
+
 ANY_ORIGIN: Final = "*"
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -106,6 +109,8 @@ async def read_json(limit: int) -> str | bytes:
     except RequestEntityTooLarge:
         body = None
     if body is None or len(body) > limit or (line is not None and line.body_is_too_large):
+        if line is not None:
+            await line.wait_for_body(LINGER)
         raise InputTooLargeError(f"send no more than {limit} bytes")
     return body
 

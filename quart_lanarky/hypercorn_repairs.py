@@ -5,6 +5,7 @@
   by all that an app has to say.
 - **A message that is too long is kept.** The close frame (1009) is sent, and what the client sends
   further is appended to what it sent before, for as long as it likes.
+- **A compressed message is inflated without a bound**: 200 KB on the wire are 200 MB in memory.
 - **Broken frames are not answered.** On invalid UTF-8 or a bad opcode the connection is cut
   without the close frame that says why (1007, 1002).
 
@@ -14,18 +15,21 @@ front has to close the same gaps; `docs/reliability.md` says how.
 
 from __future__ import annotations
 
+import zlib
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, StreamReset
 from h2.exceptions import ProtocolError
 from hypercorn import protocol
-from hypercorn.protocol import h2, h11
+from hypercorn.protocol import h2, h11, ws_stream
 from hypercorn.protocol.events import Body, Data, StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping
+from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
 
 __all__ = ["repair_hypercorn"]
@@ -33,9 +37,17 @@ __all__ = ["repair_hypercorn"]
 ANSWER_TIMEOUT: Final = 1.0
 """Seconds that a client gets to answer a close frame."""
 
+FRAMES_AT_ONCE: Final = 32
+"""How many frames are taken before others have their turn: one read may hold ten thousand."""
 
-def repair_hypercorn() -> None:
-    """Put the classes below in place of Hypercorn's own, in this process."""
+
+def repair_hypercorn(max_message_bytes: int) -> None:
+    """Put the classes below in place of Hypercorn's own, in this process.
+
+    Args:
+        max_message_bytes: How many bytes a WebSocket's message may have when it is inflated.
+    """
+    ws_stream.PerMessageDeflate = partial(_Deflate, max_message_bytes)  # type: ignore[assignment,attr-defined]
     h2.StreamBuffer = _StreamBuffer  # type: ignore[misc]
     protocol.H2Protocol = _H2Protocol  # type: ignore[attr-defined]
     h2.WSStream = h11.WSStream = _WSStream  # type: ignore[attr-defined]
@@ -89,13 +101,34 @@ class _H2Protocol(h2.H2Protocol):
             await self._window_updated(stream_id)
 
 
+class _Deflate(PerMessageDeflate):
+    """Compressed messages that are not inflated without a bound."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._max_bytes = max_bytes
+
+    def frame_inbound_payload_data(self, proto: Any, data: bytes) -> bytes | CloseReason:
+        """Inflate a piece of a message, of 64 KiB at the most."""
+        if not self._inbound_compressed or not self._inbound_is_compressible:
+            return data
+        try:
+            text: bytes = self._decompressor.decompress(bytes(data), self._max_bytes + 1)  # type: ignore[union-attr]
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        return CloseReason.MESSAGE_TOO_BIG if len(text) > self._max_bytes else text
+
+
 class _WSStream(WSStream):
     """A WebSocket that keeps nothing of what is too long, and says what was wrong with a frame."""
 
     _is_closing = False
+    _is_deaf = False  # the parser has given up, and would only keep what comes
 
     async def handle(self, event: Any) -> None:
         """Take what arrives; a client that speaks before it was accepted is gone for the app."""
+        if self._is_deaf and isinstance(event, Body | Data):
+            return
         is_early = (
             isinstance(event, Body | Data) and not self.closed and not self.handshake.accepted
         )
@@ -105,7 +138,9 @@ class _WSStream(WSStream):
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _handle_events(self) -> None:
-        for event in self.connection.events():
+        for number, event in enumerate(self.connection.events()):
+            if number % FRAMES_AT_ONCE == FRAMES_AT_ONCE - 1:
+                await self.context.sleep(0)
             if isinstance(event, CloseConnection):
                 await self._on_close(event)
             elif isinstance(event, Ping):
@@ -126,6 +161,7 @@ class _WSStream(WSStream):
 
     async def _on_close(self, event: CloseConnection) -> None:
         if self.connection.state is ConnectionState.OPEN:  # not the client's: the parser gave up
+            self._is_deaf = True
             await self._reject(event)
             return
         if self.connection.state is ConnectionState.REMOTE_CLOSING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -13,7 +14,7 @@ from pydantic import JsonValue
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
-from . import sse
+from . import events, sse
 from .connections import current_line
 from .errors import RETRY_AFTER, ServerBusyError
 from .events import SOURCE_DOCUMENTS
@@ -21,6 +22,8 @@ from .live import admit
 from .runs import Run
 
 __all__ = ["EventStreamResponse", "json_answer"]
+
+logger = logging.getLogger(__name__)
 
 
 class _RunBody(ResponseBody):
@@ -114,7 +117,13 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
     if run.failure is not None:
         problem = run.failure.json()
         return _json_response(problem, problem["status_code"])
-    return _json_response({"output": output()} | answer, 200)
+    try:
+        document = {"output": output()} | answer
+    except Exception:
+        logger.exception("run %s: its output is no JSON", run.id)
+        problem = events.error(500, "Internal Server Error").json()
+        return _json_response(problem, 500)
+    return _json_response(document, 200)
 
 
 def _json_response(document: JsonValue, status: int) -> Response:

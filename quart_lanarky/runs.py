@@ -23,6 +23,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, Self
@@ -194,7 +195,10 @@ class Run:
 
     async def _main(self) -> None:
         if self._early is None:
-            self.result = await self._produce()
+            try:
+                self.result = await self._produce()
+            except (SystemExit, KeyboardInterrupt) as error:  # asyncio would end the loop
+                raise RuntimeError(f"the work raised {type(error).__name__}") from error
 
     # -- ending it before its time ---------------------------------------------------------
 
@@ -248,7 +252,8 @@ class Run:
         self._conclude(error)
         # Last of all, for a log that is full raises.
         if error is not None and not self._is_expected(error):
-            logger.error("run %s failed", self.id, exc_info=error)
+            with suppress(Exception):  # out of a callback it would end the loop
+                logger.error("run %s failed", self.id, exc_info=error)
 
     def _conclude(self, error: BaseException | None = None) -> None:
         """End the stream (rule 2), whatever has become of the task; the first call counts."""

@@ -148,7 +148,7 @@ class _Worker:
 
     def run(self) -> None:
         """Serve until told to stop; leave the process if threads will not let it end."""
-        repair_hypercorn()
+        repair_hypercorn(self._settings.max_message_bytes)
         before = set(threading.enumerate())
         with asyncio.Runner() as runner:
             pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")

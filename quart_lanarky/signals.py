@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import iscoroutine
 from typing import Any, Final
@@ -74,7 +75,8 @@ def publish(signal: NamedSignal, app: object, run: RunReport) -> None:
         try:
             result = receiver(app, run=run)
         except Exception:
-            logger.exception("a receiver of %s raised", signal.name)
+            with suppress(Exception):  # a log that is full raises
+                logger.exception("a receiver of %s raised", signal.name)
         else:
             if iscoroutine(result):
                 _run_on(signal.name, result)
@@ -85,7 +87,8 @@ def _run_on(name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
             await coroutine
         except Exception:
-            logger.exception("a receiver of %s raised", name)
+            with suppress(Exception):
+                logger.exception("a receiver of %s raised", name)
 
     task = asyncio.get_running_loop().create_task(guarded())
     _tasks.add(task)

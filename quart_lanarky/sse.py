@@ -50,7 +50,7 @@ class Decoder:
         self.last_event_id = ""
         self.retry: int | None = None
         self.comments = 0
-        self._tail = b""
+        self._tail: list[bytes] = []
         self._after_cr = False
         self._at_start = True
         self._clear()
@@ -75,7 +75,11 @@ class Decoder:
         if self._after_cr and data.startswith(b"\n"):
             data = data[1:]
         self._after_cr = data.endswith(b"\r")
-        *lines, self._tail = _LINE_END_BYTES.split(self._tail + data)
+        *lines, rest = _LINE_END_BYTES.split(data)
+        if lines:
+            lines[0] = b"".join([*self._tail, lines[0]])
+            self._tail = []
+        self._tail.append(rest)
         if lines and self._at_start:  # "one leading U+FEFF character must be ignored"
             self._at_start = False
             lines[0] = lines[0].removeprefix(_BOM)

@@ -85,6 +85,7 @@ class ChainHandler(EventCallbackHandler):
 
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
         super().__init__(stream, mode=mode)
+        self.failure: Exception | None = None
         self._root: UUID | None = None
         self._planned: Speech | None = None
         self.speech = Speech()
@@ -118,7 +119,11 @@ class ChainHandler(EventCallbackHandler):
         """Send what is left to send, if it was the whole chain that ended."""
         if parent_run_id is None and self._root in (None, run_id):
             self._root = None
-            await self._conclude(outputs)
+            try:
+                await self._conclude(outputs)
+            except Exception as error:  # LangChain logs it and goes on, and the answer is lost
+                self.failure = error
+                raise
 
     async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that the whole chain has failed, if it has."""

@@ -70,7 +70,11 @@ class ChainRun(Run):
         try:
             if self._plan.has_own_chunks:
                 return await self._pass_on_chunks()
-            return await self._plan.chain.ainvoke(self._inputs, self._config)
+            result = await self._plan.chain.ainvoke(self._inputs, self._config)
+            for follower in self._followers:
+                if follower.failure is not None:
+                    raise follower.failure
+            return result
         finally:
             self.usage = self._meter.usage()
             if any(speaker.fell_back for speaker in self._speakers):
