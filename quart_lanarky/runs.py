@@ -36,7 +36,7 @@ from .errors import InputError, ServerBusyError
 from .events import Event, Mode
 from .streams import EventStream
 
-__all__ = ["Outcome", "Produce", "Run", "RunWatcher"]
+__all__ = ["Outcome", "Produce", "Run", "RunWatcher", "heed_cancellation"]
 
 logger = logging.getLogger(__name__)
 
@@ -154,11 +154,11 @@ class Run:
 
     async def __aenter__(self) -> Self:
         """Start the run."""
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            # Somebody has swallowed it: `asyncio.wait_for` does in Python 3.11, in which Quart
-            # reads the body, when the client leaves as soon as it has sent that.
+        try:
+            heed_cancellation()
+        except asyncio.CancelledError:
             self.forget()
-            raise asyncio.CancelledError
+            raise
         self.stream.open()
         self._started_at = time.monotonic()
         self._owner = asyncio.current_task()
@@ -274,6 +274,16 @@ class Run:
         if isinstance(error, asyncio.CancelledError):
             return self._early is not None
         return isinstance(error, InputError | ServerBusyError)
+
+
+def heed_cancellation() -> None:
+    """Raise the cancellation of the current task that somebody has swallowed.
+
+    `asyncio.wait_for` does in Python 3.11, in which Quart reads the body, when the client leaves
+    as soon as it has sent that.
+    """
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:

@@ -24,7 +24,7 @@ from .errors import ServerBusyError
 from .events import Event, Mode
 from .live import LiveRuns, admit, current_live_runs
 from .messages import PONG, STOP, parse_message
-from .runs import Run
+from .runs import Run, heed_cancellation
 from .settings import Settings
 from .streams import LOOP_BLOCKED_AFTER, EventStream
 
@@ -141,6 +141,7 @@ class WebSocketSession:
 
     async def serve(self) -> None:
         """Accept the connection and serve it until either side ends it."""
+        heed_cancellation()
         await websocket.accept()
         if self._line is not None and self._line.is_dead:
             self.drop()

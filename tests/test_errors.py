@@ -1,12 +1,22 @@
 """The error tree: what an app can catch, and what a client gets to read."""
 
 import json
+from collections.abc import Callable
 
 import pytest
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from quart_lanarky import errors
-from quart_lanarky.errors import ChainTypeError, ConfigurationError, InputError, LanarkyError
+from quart_lanarky.errors import (
+    ChainTypeError,
+    ConfigurationError,
+    ForeignOriginError,
+    InputError,
+    InputTooLargeError,
+    LanarkyError,
+    ServerBusyError,
+    TooSlowError,
+)
 
 BODIES = {"FieldProblem", "InputProblem"}
 
@@ -25,6 +35,34 @@ def test_what_the_developer_did_wrong_is_also_a_builtin_error() -> None:
 def test_what_the_client_did_wrong_is_never_the_developers_error() -> None:
     assert issubclass(InputError, BadRequest)
     assert not issubclass(InputError, ConfigurationError)
+
+
+REFUSALS = [
+    (InputError, 400),
+    (ForeignOriginError, 403),
+    (InputTooLargeError, 413),
+    (ServerBusyError, 503),
+    (TooSlowError, 504),
+]
+
+
+@pytest.mark.parametrize(("refusal", "status"), REFUSALS)
+def test_a_refusal_is_answered_with_its_status_and_the_reason_as_json(
+    refusal: Callable[[str], HTTPException], status: int
+) -> None:
+    response = refusal("not so").get_response()
+    assert (response.status_code, response.content_type) == (status, "application/json")
+    body = json.loads(response.get_data())
+    errors = {"errors": []} if status in (400, 413) else {}
+    assert body == {"status_code": status, "detail": "not so", **errors}
+
+
+@pytest.mark.parametrize(("refusal", "status"), REFUSALS)
+def test_only_a_busy_server_says_when_to_try_again(
+    refusal: Callable[[str], HTTPException], status: int
+) -> None:
+    wait = refusal("not now").get_response().headers.get("Retry-After")
+    assert (wait is not None and int(wait) > 0) is (status == 503)
 
 
 def test_an_input_error_names_each_field_in_its_body() -> None:

@@ -1,6 +1,7 @@
 """Events and their payloads: the models say what is on the wire."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,8 +10,17 @@ from hypothesis import strategies as st
 
 from quart_lanarky import events
 from quart_lanarky.errors import ConfigurationError
-from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, SourceDocument
+from quart_lanarky.events import (
+    CompletionData,
+    EndData,
+    ErrorData,
+    Event,
+    Mode,
+    PingData,
+    SourceDocument,
+)
 
+RUN_ID = UUID(int=0xA7)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # half surrogate pairs as well
 
 
@@ -39,7 +49,33 @@ def test_the_end_carries_the_run_in_json_mode_and_nothing_in_text_mode() -> None
     event = events.end(run_id, {"total_tokens": 3}, "json")
     assert EndData.model_validate(event.json()).run_id == str(run_id)
     assert event.json()["usage"] == {"total_tokens": 3}
-    assert events.end(run_id, None, "text") == Event("end", "")
+    assert events.end(run_id, None, "text") == Event("end", "", f"{run_id}/end")
+
+
+@given(st.uuids(), st.sampled_from(["text", "json"]))
+def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID, mode: Mode) -> None:
+    event = events.end(run_id, None, mode)
+    assert event.id == events.end_id(run_id) == f"{run_id}/end"
+    assert events.is_end_id(event.id)
+    others = [events.completion("a", mode), events.error(500, "no"), events.ping()]
+    assert [other.id for other in others] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        *("", "end", "/end", f"{RUN_ID}", f"{RUN_ID}/", f"{RUN_ID}/end\n", f" {RUN_ID}/end"),
+        *(f"{RUN_ID}/ended", f"{RUN_ID}/END", f"{RUN_ID.hex}/end", f"{RUN_ID}/end" * 2),
+    ],
+)
+def test_no_other_id_is_taken_for_that_of_an_end(id_: str) -> None:
+    assert not events.is_end_id(id_)
+
+
+def test_a_ping_is_json_without_anything_in_it() -> None:
+    event = events.ping()
+    assert (event.name, event.data, event.is_json, event.id) == ("ping", "null", True, None)
+    assert PingData.model_validate(event.json()) == PingData(None)
 
 
 def test_an_error_is_json() -> None:
@@ -56,6 +92,12 @@ def test_source_documents_are_json_with_every_field() -> None:
         ]
     }
     assert events.source_documents([]).json() == {"source_documents": []}
+
+
+@pytest.mark.parametrize("data", [None, 7, b"hi", ["hi"]])
+def test_data_that_is_no_text_is_refused_where_it_is_made(data: Any) -> None:
+    with pytest.raises(TypeError, match="an event's data is text, not "):
+        Event("mine", data)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\rb", "\n"])

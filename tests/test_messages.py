@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quart_lanarky.errors import InputError
-from quart_lanarky.messages import STOP, parse_message, parse_object
+from quart_lanarky.messages import PONG, STOP, parse_message, parse_object
 
 JSON = st.recursive(
     st.none()
@@ -36,8 +36,9 @@ def test_a_bare_text_is_kept_as_it_is() -> None:
     assert parse_message("  [1] \n") == "  [1] \n"
 
 
-def test_the_message_that_stops_a_turn() -> None:
+def test_the_messages_that_are_no_turns() -> None:
     assert parse_message('{"event": "stop"}') == STOP
+    assert parse_message(' {"event":"pong"}\n') == PONG
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 
 import pytest
 
 from quart_lanarky import runs
-from quart_lanarky.errors import InputError
+from quart_lanarky.errors import InputError, ServerBusyError
 from quart_lanarky.events import Event
 from quart_lanarky.runs import Run
 from quart_lanarky.streams import EventStream
@@ -25,6 +27,71 @@ async def events_of(run: Run) -> list[Event]:
 def run_of(work: Callable[[EventStream], Awaitable[object]]) -> Run:
     stream = EventStream(flush_interval=0)
     return Run(stream, lambda: work(stream))
+
+
+async def hang(stream: EventStream) -> None:
+    await stream.send(TOKEN)
+    await asyncio.Event().wait()
+
+
+async def clean_up(stream: EventStream) -> None:
+    """Hang, and take a while to clean up when cancelled."""
+    try:
+        await hang(stream)
+    finally:
+        await asyncio.sleep(0.1)
+        await stream.send(Event("note", "cleaned up"))
+
+
+class Stubborn:
+    """Work that ignores every cancellation until it is released, or a test has gone wrong."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def __call__(self, stream: EventStream) -> str:
+        asyncio.get_running_loop().call_later(10, self.released.set)
+        await stream.send(TOKEN)
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue
+        await stream.send(Event("note", "late"))
+        self.ended.set()
+        return "late"
+
+    async def release(self) -> None:
+        """Let it end, and wait until everybody knows."""
+        self.released.set()
+        await self.ended.wait()
+        await asyncio.sleep(0.01)
+
+
+class Watcher:
+    """Takes down what it is told."""
+
+    def __init__(self, timeout: float | None = None, heartbeat: float | None = None) -> None:
+        self.timeout = timeout
+        self.heartbeat = heartbeat
+        self.told: list[tuple[str, str | None]] = []
+
+    def started(self, run: Run) -> None:
+        self.told.append(("started", run.outcome))
+
+    def ended(self, run: Run) -> None:
+        self.told.append(("ended", run.outcome))
+
+
+def names(events: list[Event]) -> list[str]:
+    return [event.name for event in events]
+
+
+def timers_of(run: Run) -> list[asyncio.TimerHandle]:
+    timers: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    ours = [timer for timer in timers if getattr(timer._callback, "__self__", None) is run]  # type: ignore[attr-defined]
+    return [timer for timer in ours if not timer.cancelled()]
 
 
 async def test_a_run_that_returns_ends_with_end_and_keeps_its_result() -> None:
@@ -188,7 +255,434 @@ async def test_what_is_no_exception_ends_the_stream_too() -> None:
     assert [event.name for event in await events_of(run_of(work))] == ["error", "end"]
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+async def test_what_would_end_the_process_ends_the_run(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(stream: EventStream) -> None:
+        raise error
+
+    assert names(await events_of(run_of(work))) == ["error", "end"]
+    assert type(error).__name__ in caplog.text
+
+
 async def test_in_text_mode_the_end_is_empty() -> None:
     stream = EventStream()
     run = Run(stream, lambda: asyncio.sleep(0), mode="text")
-    assert await events_of(run) == [Event("end", "")]
+    assert await events_of(run) == [Event("end", "", f"{run.id}/end")]
+
+
+# -- what is known of a run that has ended -------------------------------------------------
+
+
+async def test_a_run_that_returns_is_finished() -> None:
+    async def work(stream: EventStream) -> None:
+        await asyncio.sleep(0.05)
+        await stream.send(TOKEN)
+        await asyncio.sleep(0.05)
+
+    run = run_of(work)
+    assert (run.outcome, run.duration, run.time_to_first_token) == (None, 0, None)
+    await events_of(run)
+    assert (run.outcome, run.reason, run.failure) == ("finished", None, None)
+    assert run.time_to_first_token is not None
+    assert 0.04 < run.time_to_first_token < run.duration < 5
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (ValueError(SECRET), 500, "ValueError"),
+        (asyncio.CancelledError(SECRET), 500, "CancelledError"),
+        (InputError(SECRET), 400, "bad input"),
+        (ServerBusyError("too many"), 503, "too many"),
+    ],
+)
+async def test_a_run_that_raises_is_failed_for_a_reason_that_gives_nothing_away(
+    error: BaseException, status: int, reason: str
+) -> None:
+    async def work(stream: EventStream) -> None:
+        raise error
+
+    run = run_of(work)
+    events = await events_of(run)
+    assert (run.outcome, run.reason, run.failure) == ("failed", reason, events[0])
+    assert events[0].json()["status_code"] == status
+    assert run.time_to_first_token is None
+
+
+async def test_a_run_whose_reader_leaves_is_cancelled() -> None:
+    run = run_of(hang)
+    async with run:
+        await anext(run.batches())
+    assert (run.outcome, run.reason, run.failure) == ("cancelled", "the client left", None)
+
+
+async def test_a_run_that_is_stopped_is_cancelled_and_that_is_no_failure() -> None:
+    run = run_of(hang)
+    async with run:
+        run.stop()
+        assert names([e async for batch in run.batches() for e in batch]) == ["end"]
+    assert (run.outcome, run.reason) == ("cancelled", "the client stopped it")
+    assert run.failure is None
+
+
+async def test_a_run_that_is_stopped_before_its_start_is_cancelled_too() -> None:
+    run = run_of(hang)
+    run.stop()
+    assert names(await events_of(run)) == ["end"]
+    assert (run.outcome, run.reason) == ("cancelled", "the client stopped it")
+
+
+# -- ending it before its time -------------------------------------------------------------
+
+
+async def test_a_run_that_takes_too_long_ends_with_504_and_has_failed() -> None:
+    run = run_of(hang)
+    run.watch(Watcher(timeout=0.05))
+    events = await asyncio.wait_for(events_of(run), 5)
+    assert names(events) == ["completion", "error", "end"]
+    detail = "the run took longer than 0.05 seconds"
+    assert events[1].json() == {"status_code": 504, "detail": detail}
+    assert (run.outcome, run.reason) == ("failed", "it took too long")
+    assert run.duration >= 0.04
+
+
+async def test_a_run_that_is_ended_by_a_shutdown_says_503_and_is_cancelled() -> None:
+    run = run_of(hang)
+    async with asyncio.timeout(5), run:
+        batches = run.batches()
+        await anext(batches)
+        run.shut_down()
+        events = [event async for batch in batches for event in batch]
+    assert names(events) == ["error", "end"]
+    assert events[0].json() == {"status_code": 503, "detail": "the server is shutting down"}
+    assert (run.outcome, run.reason) == ("cancelled", "the server is shutting down")
+
+
+Ending = tuple[str, str, list[int]]
+STOPPED: Ending = ("cancelled", "the client stopped it", [])
+SHUT_DOWN: Ending = ("cancelled", "the server is shutting down", [503])
+TOO_LONG: Ending = ("failed", "it took too long", [504])
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "expected"),
+    [
+        (Run.stop, Run.shut_down, STOPPED),
+        (Run.stop, lambda run: run._time_out(1), STOPPED),
+        (Run.shut_down, Run.stop, SHUT_DOWN),
+        (Run.shut_down, lambda run: run._time_out(1), SHUT_DOWN),
+        (lambda run: run._time_out(1), Run.stop, TOO_LONG),
+        (lambda run: run._time_out(1), Run.shut_down, TOO_LONG),
+    ],
+)
+async def test_the_first_reason_counts(
+    first: Callable[[Run], None],
+    then: Callable[[Run], None],
+    expected: Ending,
+) -> None:
+    run = run_of(hang)
+    async with asyncio.timeout(5), run:
+        await asyncio.sleep(0)
+        first(run)
+        then(run)
+        events = [event async for batch in run.batches() for event in batch]
+    statuses = [event.json()["status_code"] for event in events if event.name == "error"]
+    assert (run.outcome, run.reason, statuses) == expected
+    assert names(events)[-1] == "end"
+    assert names(events).count("end") == 1
+
+
+@pytest.mark.parametrize("late", [Run.stop, Run.shut_down, lambda run: run._time_out(1)])
+async def test_what_would_end_a_run_that_has_ended_changes_nothing(
+    late: Callable[[Run], None],
+) -> None:
+    run = run_of(lambda stream: stream.send(TOKEN))
+    async with run:
+        while run.outcome is None:
+            await asyncio.sleep(0)
+        late(run)
+        events = [event async for batch in run.batches() for event in batch]
+    late(run)
+    assert names(events) == ["completion", "end"]
+    assert (run.outcome, run.reason, run.failure) == ("finished", None, None)
+
+
+@pytest.mark.parametrize("second", ["leaves", "shut down"])
+async def test_work_that_cleans_up_is_not_cancelled_again_meanwhile(second: str) -> None:
+    cleaned_up = asyncio.Event()
+
+    async def work(stream: EventStream) -> None:
+        try:
+            await hang(stream)
+        finally:
+            await asyncio.sleep(0.1)  # such as to close a connection
+            cleaned_up.set()
+
+    run = run_of(work)
+    async with run:
+        await anext(run.batches())
+        run.stop()
+        await asyncio.sleep(0.01)
+        if second == "shut down":
+            run.shut_down()
+            await asyncio.sleep(0.15)
+    assert cleaned_up.is_set()
+
+
+async def test_what_a_cancelled_run_says_while_it_cleans_up_comes_before_the_end() -> None:
+    run = run_of(clean_up)
+    async with asyncio.timeout(5), run:
+        batches = run.batches()
+        await anext(batches)
+        run.stop()
+        assert names([event async for batch in batches for event in batch]) == ["note", "end"]
+
+
+# -- work that does not stop ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (Run.stop, ["completion", "end"]),
+        (Run.shut_down, ["completion", "error", "end"]),
+        (lambda run: run._time_out(1), ["completion", "error", "end"]),
+    ],
+)
+async def test_a_stream_ends_in_time_though_its_work_ignores_its_cancellation(
+    end: Callable[[Run], None],
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.1)
+    stubborn = Stubborn()
+    run = run_of(stubborn)
+    async with asyncio.timeout(5):
+        async with run:
+            await asyncio.sleep(0)
+            end(run)
+            assert run.outcome is None  # it has its time
+            events = [event async for batch in run.batches() for event in batch]
+            assert not stubborn.ended.is_set()
+        before = (run.outcome, run.reason, run.failure, run.duration)
+        await stubborn.release()
+    assert names(events) == expected
+    assert (run.outcome, run.reason, run.failure, run.duration) == before
+    assert f"run {run.id} ignores its cancellation: left to itself" in caplog.text
+
+
+async def test_a_server_that_is_about_to_exit_has_less_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "SHUTDOWN_PATIENCE", 0.05)
+    stubborn = Stubborn()
+    run = run_of(stubborn)
+    async with asyncio.timeout(runs.CANCEL_TIMEOUT + 20):
+        async with run:
+            await asyncio.sleep(0)
+            run.stop()
+            run.shut_down()
+            began = time.monotonic()
+            assert names([e async for batch in run.batches() for e in batch])[-1] == "end"
+            assert time.monotonic() - began < runs.CANCEL_TIMEOUT / 2
+            monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)
+        await stubborn.release()
+
+
+async def test_work_that_fails_long_after_its_end_tells_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)
+    stubborn = Stubborn()
+
+    async def work(stream: EventStream) -> None:
+        await stubborn(stream)
+        raise RuntimeError(SECRET)
+
+    run = run_of(work)
+    async with asyncio.timeout(5):
+        async with run:
+            await asyncio.sleep(0)
+        await stubborn.release()
+    assert run.outcome == "cancelled"
+    assert SECRET in caplog.text
+
+
+# -- a run that does not begin, a client that does not read --------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "payload"),
+    [
+        (InputError("send JSON"), {"status_code": 400, "detail": "send JSON"}),
+        (ServerBusyError("too many"), {"status_code": 503, "detail": "too many"}),
+        (RuntimeError(SECRET), {"status_code": 500, "detail": "Internal Server Error"}),
+    ],
+)
+async def test_a_run_that_is_refused_does_nothing_but_say_so(
+    error: Exception, payload: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(stream: EventStream) -> None:
+        pytest.fail("it was refused")
+
+    run = run_of(work)
+    run.refuse(error)
+    assert run.refusal is error
+    events = await events_of(run)
+    assert names(events) == ["error", "end"]
+    assert events[0].json() == payload
+    assert (SECRET in caplog.text) is isinstance(error, RuntimeError)
+    assert bool(caplog.records) is isinstance(error, RuntimeError)
+
+
+async def test_a_run_that_is_forgotten_has_ended_for_its_watcher() -> None:
+    run, watcher = run_of(hang), Watcher()
+    run.forget()  # nobody watches
+    run.watch(watcher)
+    run.forget()
+    assert watcher.told == [("ended", None)]
+
+
+async def test_a_run_that_has_begun_cannot_be_forgotten() -> None:
+    run, watcher = run_of(hang), Watcher()
+    run.watch(watcher)
+    async with run:
+        run.forget()
+        assert watcher.told == [("started", None)]
+    assert watcher.told == [("started", None), ("ended", "cancelled")]
+
+
+async def test_a_run_does_not_begin_where_somebody_has_swallowed_its_owners_cancellation() -> None:
+    async def work(stream: EventStream) -> None:
+        pytest.fail("nobody is there to read it")
+
+    run, watcher = run_of(work), Watcher()
+    run.watch(watcher)
+
+    async def own() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        async with run:
+            pytest.fail("it does not begin")
+
+    owner = asyncio.create_task(own())
+    await asyncio.sleep(0)
+    owner.cancel()
+    await asyncio.wait({owner}, timeout=5)
+    assert owner.cancelled()
+    run.forget()
+    assert watcher.told == [("ended", None)]
+
+
+@pytest.mark.parametrize("way", ["reads it all", "leaves", "is cancelled"])
+async def test_a_watcher_is_told_once_of_the_start_and_once_of_the_end(way: str) -> None:
+    run, watcher = run_of(clean_up), Watcher()
+    run.watch(watcher)
+
+    async def own() -> None:
+        async with run:
+            batches = run.batches()
+            await anext(batches)
+            if way == "reads it all":
+                run.stop()
+                assert names([e async for batch in batches for e in batch])[-1] == "end"
+
+    owner = asyncio.create_task(own())
+    await asyncio.sleep(0.03)
+    if way == "is cancelled":
+        owner.cancel()
+    await asyncio.wait({owner}, timeout=5)
+    assert watcher.told == [("started", None), ("ended", "cancelled")]
+    assert not timers_of(run)
+
+
+async def test_a_client_that_does_not_take_the_rest_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "DELIVERY_TIMEOUT", 0.05)
+    run, watcher = run_of(lambda stream: stream.send(TOKEN)), Watcher()
+    run.watch(watcher)
+
+    async def own() -> None:
+        async with run:
+            await asyncio.Event().wait()  # as `send` does where nobody reads
+
+    owner = asyncio.create_task(own())
+    await asyncio.wait({owner}, timeout=5)
+    assert owner.cancelled()
+    assert watcher.told == [("started", None), ("ended", "finished")]
+
+
+async def test_a_client_that_takes_the_rest_in_time_is_not_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "DELIVERY_TIMEOUT", 0.05)
+    run = run_of(lambda stream: stream.send(TOKEN))
+    assert names(await events_of(run)) == ["completion", "end"]
+    await asyncio.sleep(0.1)  # this task was the owner
+    assert not timers_of(run)
+
+
+async def test_a_run_that_ends_at_once_leaves_no_timer_behind() -> None:
+    run = run_of(lambda stream: stream.send(TOKEN))
+    run.watch(Watcher(timeout=60))
+    async with run:
+        assert timers_of(run)
+    assert not timers_of(run)
+
+
+async def test_the_watcher_says_how_often_a_quiet_run_has_a_heartbeat() -> None:
+    run = run_of(hang)
+    run.watch(Watcher(heartbeat=0.02))
+    async with run:
+        batches = run.batches()
+        assert [await anext(batches) for _ in range(3)] == [[TOKEN], [], []]
+
+
+async def test_a_run_that_nobody_watches_has_no_heartbeat() -> None:
+    run = run_of(hang)
+    async with run:
+        batches = run.batches()
+        await anext(batches)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(batches), 0.05)
+
+
+# -- a log that is full --------------------------------------------------------------------
+
+
+def raise_error(*_: object, **__: object) -> None:
+    raise OSError("no space left on device")
+
+
+async def test_a_log_that_is_full_does_not_keep_a_stream_from_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work(stream: EventStream) -> None:
+        await stream.send(TOKEN)
+        raise RuntimeError
+
+    monkeypatch.setattr(runs.logger, "error", raise_error)
+    run, watcher = run_of(work), Watcher()
+    run.watch(watcher)
+    events = await asyncio.wait_for(events_of(run), 5)
+    assert names(events) == ["completion", "error", "end"]
+    assert watcher.told == [("started", None), ("ended", "failed")]
+
+
+async def test_a_log_that_is_full_does_not_keep_a_run_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)
+    monkeypatch.setattr(runs.logger, "warning", raise_error)
+    stubborn, watcher = Stubborn(), Watcher()
+    run = run_of(stubborn)
+    run.watch(watcher)
+    with suppress(OSError):
+        async with asyncio.timeout(5), run:
+            await asyncio.sleep(0)
+    assert watcher.told == [("started", None), ("ended", "cancelled")]
+    await stubborn.release()

@@ -135,4 +135,31 @@ def test_the_content_type_names_the_charset() -> None:
 
 
 def test_the_end_of_a_text_stream_survives_the_wire() -> None:
-    assert decode(encode(end(uuid4(), None, "text"))) == [Event("end", "")]
+    run_id = uuid4()
+    assert decode(encode(end(run_id, None, "text"))) == [Event("end", "", f"{run_id}/end")]
+
+
+def test_a_browser_that_reconnects_says_that_it_saw_the_end_and_not_before() -> None:
+    run_id, decoder = uuid4(), Decoder()
+    decoder.feed(encode(completion("hi", "json")))
+    assert decoder.last_event_id == ""
+    decoder.feed(encode(end(run_id, None, "json")))
+    assert decoder.last_event_id == f"{run_id}/end"
+
+
+@pytest.mark.timeout(20)
+def test_a_long_line_in_many_pieces_takes_no_longer_than_its_length() -> None:
+    decoder, piece = Decoder(), b"x" * 64
+    assert decoder.feed(b"data: ") == []
+    for _ in range(100_000):  # to join all of it each time would take minutes
+        assert decoder.feed(piece) == []
+    [event] = decoder.feed(b"\n\n")
+    assert event.data == "x" * 6_400_000
+
+
+def test_a_heartbeat_is_a_comment_and_no_event_wherever_it_comes() -> None:
+    event = encode(completion("hi", "json"))
+    decoder = Decoder()
+    seen = decoder.feed(sse.HEARTBEAT + event + sse.HEARTBEAT * 2 + event)
+    assert len(seen) == 2
+    assert decoder.comments == 3

@@ -243,3 +243,178 @@ async def test_events_sent_before_the_stream_is_opened_are_kept() -> None:
     await stream.send(token(1))
     stream.open()
     assert await anext(stream.batches()) == [token(1)]
+
+
+# -- a bound on the text that waits --------------------------------------------------------
+
+
+@pytest.fixture
+def few_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no more than about ten characters wait."""
+    monkeypatch.setattr(streams, "MAX_BUFFERED_CHARACTERS", 10)
+
+
+async def words(stream: EventStream, count: int) -> None:
+    for number in range(count):
+        await stream.send(Event("completion", f"{number:04}"))
+    stream.finish(END)
+
+
+WORDS = [*(Event("completion", f"{number:04}") for number in range(20)), END]
+
+
+@pytest.mark.usefixtures("few_characters")
+@pytest.mark.parametrize("where", ["at home", "in a thread"])
+async def test_the_producer_waits_while_too_much_text_waits_for_the_reader(where: str) -> None:
+    stream = open_stream(max_events=100)
+    sending = words(stream, 20)
+    task = asyncio.ensure_future(
+        sending if where == "at home" else asyncio.to_thread(asyncio.run, sending)
+    )
+    await asyncio.sleep(0.1)
+    assert [event.data for event in stream._events] == ["0000", "0001", "0002"]
+    assert not task.done()
+    assert await read(stream) == WORDS
+    await task
+
+
+@pytest.mark.usefixtures("few_characters")
+async def test_an_event_that_is_longer_than_all_that_may_wait_goes_through() -> None:
+    stream = open_stream()
+    long = Event("completion", "x" * 1000)
+    await asyncio.wait_for(stream.send(long), 1)
+    waiting = asyncio.ensure_future(stream.send(END))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    batches = stream.batches()
+    assert await anext(batches) == [long]
+    assert await anext(batches) == [END]
+
+
+@pytest.mark.usefixtures("few_characters")
+async def test_a_buffer_that_is_full_of_text_does_not_wait_for_the_window() -> None:
+    stream = open_stream(max_events=100, flush_interval=30)
+    batches = stream.batches()
+    await stream.send(token(0))
+    await anext(batches)
+    reading = asyncio.ensure_future(anext(batches))
+    await asyncio.sleep(0.01)
+    await stream.send(Event("completion", "0123456789"))
+    assert len(await asyncio.wait_for(reading, 1)) == 1
+
+
+async def test_megabytes_wait_in_the_model_and_not_in_the_stream() -> None:
+    stream = EventStream()
+    stream.open()
+    page = Event("completion", "x" * 2**16)
+
+    async def write() -> None:
+        while stream.is_open:
+            await stream.send(page)
+
+    task = asyncio.create_task(write())
+    await asyncio.sleep(0.05)
+    assert sum(len(event.data) for event in stream._events) <= 2**18
+    stream.abandon()
+    await task
+
+
+# -- heartbeats ----------------------------------------------------------------------------
+
+
+async def test_a_silent_stream_has_a_heartbeat_and_again_until_there_is_something() -> None:
+    stream = open_stream()
+    batches = stream.batches(heartbeat=0.05)
+    started = time.monotonic()
+    assert [await anext(batches) for _ in range(3)] == [[]] * 3
+    assert 0.14 < time.monotonic() - started < 5
+    await stream.send(token(1))
+    assert await anext(batches) == [token(1)]
+    assert await anext(batches) == []
+    stream.finish(END)
+    assert [batch async for batch in batches] == [[END]]
+
+
+async def test_a_stream_in_which_events_flow_has_no_heartbeat() -> None:
+    stream = open_stream()
+
+    async def flow() -> None:
+        for event in tokens(100):
+            await stream.send(event)
+            await asyncio.sleep(0.01)
+        stream.finish(END)
+
+    flowing = asyncio.create_task(flow())
+    batches = [batch async for batch in stream.batches(heartbeat=0.5)]
+    assert [event for batch in batches for event in batch] == [*tokens(100), END]
+    assert [] not in batches
+    await flowing
+
+
+async def test_without_a_heartbeat_a_silent_stream_is_silent() -> None:
+    stream = open_stream()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(stream.batches()), 0.1)
+
+
+async def test_a_reader_that_was_slow_gets_events_and_only_after_a_silence_a_heartbeat() -> None:
+    stream = open_stream()
+    batches = stream.batches(heartbeat=0.1)
+    await stream.send(token(0))
+    await anext(batches)
+    await asyncio.sleep(0.25)  # the client does not take it any faster
+    await stream.send(token(1))
+    assert await anext(batches) == [token(1)]
+    await asyncio.sleep(0.25)
+    taken_at = time.monotonic()
+    assert await anext(batches) == []
+    assert time.monotonic() - taken_at > 0.09
+
+
+@pytest.mark.parametrize("way", ["to its end", "half"])
+async def test_a_stream_that_was_read_leaves_no_timer_behind(way: str) -> None:
+    stream = open_stream()
+    batches = stream.batches(heartbeat=30)
+    await stream.send(token(0))
+    await anext(batches)
+    assert beats()
+    if way == "half":
+        await batches.aclose()  # type: ignore[attr-defined]
+    else:
+        stream.finish(END)
+        assert [batch async for batch in batches] == [[END]]
+    assert not beats()
+
+
+def beats() -> list[asyncio.TimerHandle]:
+    timers: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    return [timer for timer in timers if "_beat" in repr(timer) and not timer.cancelled()]
+
+
+# -- what it counts ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["at home", "in a thread"])
+async def test_a_stream_counts_its_tokens_and_notes_when_the_first_was_sent(where: str) -> None:
+    stream = open_stream(max_events=100)
+    assert (stream.tokens, stream.first_token_at) == (0, None)
+    await stream.send(Event("note", "thinking"))
+    assert (stream.tokens, stream.first_token_at) == (0, None)
+    before = time.monotonic()
+    for event in tokens(3):
+        sending = stream.send(event)
+        await (sending if where == "at home" else asyncio.to_thread(asyncio.run, sending))
+        after = time.monotonic()
+        first_token_at = stream.first_token_at
+        assert first_token_at is not None
+        if event == token(0):
+            assert before <= first_token_at <= after
+            first = first_token_at
+    assert (stream.tokens, stream.first_token_at) == (3, first)
+
+
+async def test_tokens_that_nobody_gets_are_not_counted() -> None:
+    stream = open_stream()
+    stream.finish(END)
+    await stream.send(token(0))
+    assert (stream.tokens, stream.first_token_at) == (0, None)

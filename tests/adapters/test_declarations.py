@@ -377,6 +377,12 @@ def test_a_type_that_cannot_be_described_is_found_when_a_route_is_made(kind: Any
         stream_chain(handlers=(StreamingCallbackHandler, own))
 
 
+def test_the_sign_of_life_of_a_websocket_is_nobodys_event() -> None:
+    own = handler_of({"ping": int})
+    with pytest.raises(ConfigurationError, match=r"^Own: the event 'ping' is "):
+        stream_chain(handlers=(own, WebSocketCallbackHandler))
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Pydantic takes it from then on")
 def test_a_typed_dict_that_pydantic_refuses_is_found_when_a_route_is_made() -> None:
     with pytest.raises(ConfigurationError, match=r"use `typing_extensions.TypedDict` instead"):

@@ -1,6 +1,7 @@
 """Records what a live server says, as bytes and frames, for the judge."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -59,7 +60,7 @@ def record(
     accept: str = STREAM,
     query: str = "",
     body: bytes | None = None,
-    content_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
     **parameters: object,
 ) -> Recorded:
     """Ask and return the whole answer.
@@ -72,18 +73,18 @@ def record(
         accept: The type of answer that is asked for.
         query: More of the query string, with its question mark.
         body: The bytes of the body, instead of the inputs.
-        content_type: What the body is said to be.
+        headers: Further headers, such as another type of the body than JSON.
         **parameters: The parameters of the path.
     """
-    headers = {"Accept": accept}
+    said = {"Accept": accept}
     url = httpx.URL(f"{server.url}{path.format(**parameters)}{query}")
     content = None
     if method == "get":
         url = url.copy_merge_params(inputs or {})
     else:
-        headers["Content-Type"] = content_type
+        said["Content-Type"] = JSON
         content = json.dumps(inputs).encode() if body is None else body
-    answer = _client().request(method, url, headers=headers, content=content)
+    answer = _client().request(method, url, headers={**said, **(headers or {})}, content=content)
     kind = answer.headers.get("content-type", "")
     return Recorded(method, path, answer.status_code, kind, answer.content)
 
@@ -108,10 +109,10 @@ def example_inputs(openapi: Document, path: str) -> Any:
 
 
 def example_messages(asyncapi: Document, address: str) -> list[str]:
-    """Return the messages that the document shows as examples, but for the one that stops."""
+    """Return the messages that the document shows as examples, but for those that are no turn."""
     return [
         example["payload"] if message["contentType"] != JSON else json.dumps(example["payload"])
         for message in messages_of(asyncapi, address, "receive")
         for example in message.get("examples", [])
-        if message["name"] != "Stop"
+        if message["name"] not in ("Stop", "Pong")
     ]

@@ -4,9 +4,12 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from quart_lanarky import sse
+from quart_lanarky.events import end
 from tests.contract.judge import JSON, Document, judge_response, judge_sent, judge_turn
 from tests.contract.recording import Documents, Recorded, fetch_documents, record, record_turns
 from tests.servers import Server
@@ -56,6 +59,8 @@ STREAM_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
     "a number that JSON has not": (b'"messages": 1', b'"messages": NaN', "is no JSON"),
     "text and no JSON": (b"{", b"", "is no JSON"),
     "an id": (b"event: note\n", b"event: note\nid: 1\n", "('id' was unexpected)"),
+    "no id": (END + b"id", END + b"x", "'id' is a required property"),
+    "no id of an end": (b"/end\n", b"\n", "does not match"),
     "no end": (END, b"event: completion\n", "`end` came 0 times"),
     "two ends": (b"event: note", b"event: end", "`end` came 2 times"),
     "something after the end": (b"\n\n" + END, b"\n\n" + END + b"data: 1\n\n" + END, "2 times"),
@@ -196,7 +201,7 @@ def test_an_event_that_nobody_names_fits_where_others_are_documented_as_open(
     server: Server,
 ) -> None:
     openapi = fetch_documents(server).openapi
-    body = b'event: anything\ndata: x\n\nevent: end\ndata: {"run_id": "1", "usage": null}\n\n'
+    body = b"event: anything\ndata: x\n\n" + sse.encode(end(UUID(int=7), None, "json"))
     for path, fits in [("/tools", True), ("/echo", False)]:
         problems = judge_response(openapi, "post", path, 200, "text/event-stream", body)
         assert (problems == []) is fits

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from quart_lanarky.settings import Settings
+from quart_lanarky.sse import Decoder
 from tests.contract.judge import (
     JSON,
     STREAM,
@@ -98,7 +100,7 @@ BAD_REQUESTS: list[dict[str, Any]] = [
     {"body": b"{not json", "methods": ["post"]},
     {"body": b'"a text"', "methods": ["post"]},
     {"body": b"", "methods": ["post"]},
-    {"body": b"{}", "content_type": "text/plain", "methods": ["post"]},
+    {"body": b"{}", "headers": {"Content-Type": "text/plain"}, "methods": ["post"]},
     {"query": "?k=11", "paths": ["/qa"]},
     {"query": "?k=many", "paths": ["/qa"]},
 ]
@@ -122,9 +124,35 @@ def test_a_body_that_is_too_large_is_refused_as_documented(
     example: tuple[Server, Documents], path: str
 ) -> None:
     server, documents = example
-    limit = 16 * 1024 * 1024  # Quart's own
-    recorded = record(server, "post", path, body=b'{"question": "' + limit * b"a" + b'"}')
+    body = b'{"question": "' + Settings().max_message_bytes * b"a" + b'"}'
+    recorded = record(server, "post", path, body=body)
     assert_documented(documents, recorded, 413)
+
+
+GETS = [path for method, path in EXAMPLE_OPERATIONS if method == "get"]
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_a_browser_that_reconnects_after_the_end_is_told_to_stop_as_documented(
+    example: tuple[Server, Documents], path: str
+) -> None:
+    server, documents = example
+    inputs = example_inputs(documents.openapi, path)
+    *_, end = Decoder().feed(record(server, "get", path, inputs).body)
+    assert end.id is not None
+    again = record(server, "get", path, inputs, headers={"Last-Event-ID": end.id})
+    assert_documented(documents, again, 204)
+    assert again.body == b""
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_a_page_of_another_site_is_refused_as_documented(
+    example: tuple[Server, Documents], path: str
+) -> None:
+    server, documents = example
+    inputs = example_inputs(documents.openapi, path)
+    foreign = {"Origin": "https://evil.example"}
+    assert_documented(documents, record(server, "get", path, inputs, headers=foreign), 403)
 
 
 @pytest.mark.parametrize("address", EXAMPLE_CHANNELS)

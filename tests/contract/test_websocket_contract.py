@@ -46,7 +46,8 @@ CHANNELS = {  # each with where it can be reached
     "/choices/{colour}/ws": "/choices/red/ws",
     "/lists/ws": "/lists/ws?names=a",
 }
-STOP = {"event": "stop"}
+SIGNS = {"Stop": {"event": "stop"}, "Pong": {"event": "pong"}}
+"""Messages that are no turns."""
 INVALID = ["{", '{"a": NaN}', '{"nonsense": 1}', '{"event": "go"}', "[]", "null", "", " {}", "\n7"]
 
 
@@ -55,7 +56,7 @@ def payloads(asyncapi: Document, address: str, mode: GenerationMode) -> st.Searc
     [schema] = [
         message["payload"]
         for message in messages_of(asyncapi, address, "receive")
-        if message["contentType"] == JSON and message["name"] != "Stop"
+        if message["contentType"] == JSON and message["name"] not in SIGNS
     ]
     body = {"required": True, "content": {JSON: {"schema": schema}}}
     document = {
@@ -76,7 +77,7 @@ def is_json(body: Any) -> bool:
         json.dumps(body, allow_nan=False)
     except (TypeError, ValueError):
         return False
-    return bool(body != STOP)  # which is no turn
+    return body not in SIGNS.values()
 
 
 def ask(connection: Any, message: str) -> list[str]:

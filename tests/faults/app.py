@@ -6,22 +6,33 @@ import json
 import logging
 import os
 import resource
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hypercorn.protocol.h2 import StreamBuffer
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import LLM
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from quart import Quart, jsonify, request
 from quart.typing import ResponseReturnValue
 
 from quart_lanarky import LanarkyExtension
-from tests.live.models import EagerModel, PacedModel, TestModel, asked, stopped_at
+from tests.live.models import (
+    EagerModel,
+    EchoModel,
+    FailingModel,
+    PacedModel,
+    TestModel,
+    asked,
+    stopped_at,
+)
 
 logging.basicConfig(level=os.environ.get("LOG_LEVEL", "WARNING"))
 
@@ -135,6 +146,38 @@ def thinking() -> Runnable[Any, Any]:
     return PROMPT | thoughts | (lambda message: message.text) | EagerModel(count=3)
 
 
+def quarrelling() -> Runnable[Any, Any]:
+    """Have two models speak for the answer at once, so that neither is heard."""
+    model = EagerModel(count=1_000_000_000)
+    both = RunnableParallel(
+        one=model.with_config(tags=["answer"]), other=model.with_config(tags=["answer"])
+    )
+    return PROMPT | both | (lambda said: said["one"].text)
+
+
+async def overlooking() -> Runnable[Any, Any]:
+    """Overlook that its client leaves, as `asyncio.wait_for` of Python 3.11 may."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0.3)
+    return PROMPT | PacedModel()
+
+
+def regardless() -> Runnable[Any, Any]:
+    """Speak for a while, without ever suspending, when it is cancelled."""
+
+    async def go_on(prompt: Any) -> str:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await EagerModel(count=40_000, tags=["answer"]).ainvoke(prompt)
+        return "done"
+
+    return PROMPT | RunnableLambda(go_on)
+
+
+def raising() -> Runnable[Any, Any]:
+    raise RuntimeError("this factory raises")
+
+
 def sleep_in_a_thread(prompt: Any) -> str:
     time.sleep(float(os.environ.get("SLEEP", "3")))
     return "slept"
@@ -146,18 +189,39 @@ lanarky.add_chain("/wide", lambda: PROMPT | WideModel())
 lanarky.add_chain("/eager", lambda: PROMPT | EagerModel(count=1_000_000_000))
 lanarky.add_chain("/quick", lambda: PROMPT | EagerModel(count=3))
 lanarky.add_chain("/hanging", lambda: PROMPT | HangingModel())
-lanarky.add_chain("/stubborn", lambda: PROMPT | StubbornModel())
+lanarky.add_chain("/stubborn", lambda seconds=60.0: PROMPT | StubbornModel(seconds=float(seconds)))
+lanarky.add_chain("/echo/json", lambda: PROMPT | EchoModel())
+lanarky.add_chain("/echo/text", lambda: PROMPT | EchoModel(), mode="text")
 lanarky.add_chain("/slow-to-make", slow_to_make)
 lanarky.add_chain("/book", book)
 lanarky.add_chain("/thinking", thinking)
+lanarky.add_chain("/quarrelling", quarrelling, final_tag="answer")
 lanarky.add_chain("/chatty-thread", lambda: PROMPT | ChattyLLM())
+lanarky.add_chain("/failing", lambda: PROMPT | FailingModel(after=1))
+lanarky.add_chain("/raising", raising)
+lanarky.add_chain("/overlooking", overlooking)
+lanarky.add_chain("/regardless", regardless, final_tag="answer")
 lanarky.add_chain("/thread", lambda: PROMPT | RunnableLambda(sleep_in_a_thread))
+
+
+@app.post("/discarded")
+async def discarded() -> ResponseReturnValue:
+    """Ask a chain route, and answer with something else."""
+    await app.view_functions["chain_quick.stream"]()
+    return "never mind"
 
 
 @app.get("/ping")
 async def ping() -> ResponseReturnValue:
     """Be another client's request."""
     return "pong"
+
+
+@app.get("/slow/<float:seconds>")
+async def slow(seconds: float) -> ResponseReturnValue:
+    """Take a while, as any view may."""
+    await asyncio.sleep(seconds)
+    return "done"
 
 
 @app.post("/block/<float:seconds>")
@@ -184,15 +248,22 @@ async def vitals() -> ResponseReturnValue:
         rss=_resident_bytes(),
         fds=len(list(Path("/proc/self/fd").iterdir())),
         threads=threading.active_count(),
+        busy_threads=_busy_threads(),
         tasks=len(asyncio.all_tasks()),
         chains=sum("Run._main" in repr(task.get_coro()) for task in asyncio.all_tasks()),
         our_tasks=len(tasks),
         ours=_tasks_of_ours(),
         live=lanarky.live_runs.count,
         sessions=len(lanarky.live_runs._sessions),
+        unsent=_unsent_bytes(),
         cpu=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
         **factories,
     )
+
+
+def _busy_threads() -> int:
+    """Count the threads that do something; those of a pool stay, and wait for more to do."""
+    return sum(frame.f_code.co_name != "_worker" for frame in sys._current_frames().values())
 
 
 def _tasks_of_ours() -> dict[str, int]:
@@ -200,6 +271,12 @@ def _tasks_of_ours() -> dict[str, int]:
     codes = [getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()]
     ours = [code for code in codes if code and "quart_lanarky" in code.co_filename]
     return Counter(code.co_qualname for code in ours)
+
+
+def _unsent_bytes() -> int:
+    """Count what Hypercorn holds for HTTP/2 streams whose windows are shut."""
+    buffers = [each for each in gc.get_objects() if isinstance(each, StreamBuffer)]
+    return sum(len(each.buffer) for each in buffers)
 
 
 def _resident_bytes() -> int:

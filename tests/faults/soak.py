@@ -2,7 +2,7 @@
 
 One worker serves on one core, this process asks on the other: as many clients as keep both busy.
 Those that stay must get their own answer, whole, with its `end`; those that misbehave must harm
-nobody; and the process must not grow.
+nobody; the process must not grow, nor keep anything of theirs, and it must exit when it is told.
 """
 
 import argparse
@@ -10,21 +10,37 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from quart_lanarky.events import Event
 from quart_lanarky.sse import Decoder
-from tests.faults.clients import connect, cut, frame, post, read_frame, upgrade, vitals
+from tests.faults.clients import (
+    CLOSE,
+    Vitals,
+    close_frame,
+    connect,
+    cut,
+    frame,
+    post,
+    read_frame,
+    upgrade,
+    vitals,
+)
 from tests.servers import Server, served
+
+APP = "tests.faults.app:app"
 
 CLIENTS = 40
 """How many are active at once: more only wait longer."""
@@ -32,11 +48,22 @@ CLIENTS = 40
 NUMBERS = 20
 """How many tokens an answer has."""
 
-KEEP_ALIVE = 6.0
-"""Seconds after which Hypercorn has let go of the connections of clients that have left."""
+PAGES = 16
+"""How much a slow reader reads, in tokens of 64 KiB."""
 
-WARM_UP = 0.2
+PATIENCE = 30.0
+"""Seconds after which a client takes its answer for lost."""
+
+CALM = 10.0
+"""Seconds in which all that the clients have left behind must be gone."""
+
+WARM_UP = 1 / 3
 """The part of the time in which memory may still grow: caches fill, pools reach their size."""
+
+LEFT_BEHIND = ("live", "sessions", "chains", "our_tasks", "tasks", "fds")
+
+COMPLAINTS = ("never retrieved", "never awaited", "Exception in callback", "was destroyed")
+"""What asyncio and Python say of tasks and coroutines that were lost."""
 
 
 @dataclass
@@ -44,63 +71,96 @@ class Report:
     """What was seen."""
 
     done: Counter[str] = field(default_factory=Counter)
-    crossed: list[str] = field(default_factory=list)
-    endless: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    crossed: Counter[str] = field(default_factory=Counter)
+    endless: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
     first: list[float] = field(default_factory=list)
     rss: list[int] = field(default_factory=list)
     tokens: int = 0
     seconds: float = 0.0
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    exit_seconds: float = 0.0
+    complaints: list[str] = field(default_factory=list)
 
-    def check(self, kind: str, question: str, said: str, *, ended: bool) -> None:
-        """Note what a client that stayed has got: its own answer, whole, with its end."""
-        self.tokens += NUMBERS
-        if not ended:
-            self.endless.append(kind)
-        if any(not word.startswith(question) for word in said.split()):
-            self.crossed.append(kind)
-        elif len(said.split()) != NUMBERS:
-            self.wrong.append(kind)
+    def check(self, kind: str, question: str, said: str, *, is_whole: bool = True) -> None:
+        """Note what a client that stayed has got: its own answer, and all of it."""
+        words = said.split()
+        self.tokens += len(words)
+        if any(not word.startswith(f"{question}:") for word in words):
+            self.crossed[kind] += 1
+        size = NUMBERS if is_whole else len(words)
+        if words != [f"{question}:{number}" for number in range(size)]:
+            self.wrong[kind] += 1
+
+    @property
+    def rss_by_thirds(self) -> list[float]:
+        """The median memory of each third of the time, in MB."""
+        third = max(1, len(self.rss) // 3)
+        parts = (self.rss[:third], self.rss[third:-third], self.rss[-third:])
+        return [statistics.median(part or self.rss) / 2**20 for part in parts]
 
     @property
     def growth(self) -> float:
         """By how much memory grew from the middle third to the last, as a ratio."""
-        warm = self.rss[int(len(self.rss) * WARM_UP) :]
-        third = max(1, len(warm) // 3)
-        return statistics.median(warm[-third:]) / statistics.median(warm[-2 * third : -third])
+        _, middle, last = self.rss_by_thirds
+        return last / middle
 
     def problems(self) -> list[str]:
         """Return what should not have been."""
-        found = [f"{len(self.crossed)} crossed answers: {Counter(self.crossed)}"] * bool(
-            self.crossed
-        )
-        found += [f"{len(self.endless)} without end: {Counter(self.endless)}"] * bool(self.endless)
-        found += [f"{len(self.wrong)} wrong answers: {Counter(self.wrong)}"] * bool(self.wrong)
-        found += [f"memory grew by {self.growth - 1:.0%}"] * (self.growth > 1.1)
-        for what in ("live", "sessions", "chains", "our_tasks", "fds"):
-            if self.after[what] > self.before[what]:
-                found.append(f"{what}: {self.before[what]} before, {self.after[what]} after")
-        return found
+        found = [
+            f"{sum(kinds.values())} {what}: {dict(kinds)}"
+            for what, kinds in {
+                "crossed answers": self.crossed,
+                "without end": self.endless,
+                "wrong answers": self.wrong,
+            }.items()
+            if kinds
+        ]
+        if self.growth > 1.1:
+            found.append(f"memory grew by {self.growth - 1:.0%}")
+        found += [
+            f"{what}: {self.before[what]} before, {self.after[what]} after"
+            for what in LEFT_BEHIND
+            if self.after[what] > self.before[what]
+        ]
+        if self.exit_code != 0 or self.exit_seconds > 1:
+            found.append(f"exit code {self.exit_code} after {self.exit_seconds:.1f} s")
+        return found + self.complaints
 
     def table(self) -> str:
         """Return the figures, for people."""
         first = sorted(self.first)
+        busy = (self.after["cpu"] - self.before["cpu"]) / self.seconds
+        thirds = ", ".join(f"{each:.0f}" for each in self.rss_by_thirds)
         rows = {
             "seconds": f"{self.seconds:.0f}",
             "clients": f"{sum(self.done.values())}, {CLIENTS} at once",
-            **{f"  {kind}": str(count) for kind, count in sorted(self.done.items())},
-            "answers a second": f"{self.tokens / NUMBERS / self.seconds:.0f}",
-            "tokens a second": f"{self.tokens / self.seconds:.0f}",
+            **{f"  {kind}": str(number) for kind, number in sorted(self.done.items())},
+            "tokens a second": f"{self.tokens / self.seconds:.0f}, to clients that stay",
+            "the server's core": f"{busy:.0%} busy",
             "first token, p50": f"{first[len(first) // 2] * 1e3:.0f} ms",
             "first token, p99": f"{first[len(first) * 99 // 100] * 1e3:.0f} ms",
-            "RSS, MB": f"{min(self.rss) >> 20} to {max(self.rss) >> 20}, growth {self.growth:.3f}",
-            "crossed / without end / wrong": (
-                f"{len(self.crossed)} / {len(self.endless)} / {len(self.wrong)}"
+            "RSS by thirds": f"{thirds} MB: {self.growth - 1:+.1%} from the second to the third",
+            "crossed, without end, wrong": ", ".join(
+                str(sum(each.values())) for each in (self.crossed, self.endless, self.wrong)
             ),
+            **{
+                f"{what} before and after": f"{self.before[what]}, {self.after[what]}"
+                for what in LEFT_BEHIND
+            },
+            "exit": f"code {self.exit_code} after {self.exit_seconds:.2f} s",
         }
         return "\n".join(f"{name:32} {value}" for name, value in rows.items())
+
+
+_numbers = count()
+
+
+def new_question() -> str:
+    """Return what no other client asks now; few enough for the models, which note them all."""
+    return f"q{next(_numbers) % 1000}"
 
 
 # -- clients that stay ---------------------------------------------------------------------
@@ -111,29 +171,29 @@ async def read_head(reader: asyncio.StreamReader) -> int:
     return int((await reader.readuntil(b"\r\n\r\n")).split()[1])
 
 
-async def read_chunks(reader: asyncio.StreamReader) -> list[Event]:
-    """Return the events of a chunked answer, up to its end."""
-    decoder, events = Decoder(), list[Event]()
-    while size := int(await reader.readline(), 16):
-        events += decoder.feed((await reader.readexactly(size + 2))[:-2])
-    return events
+async def read_chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the chunks of an answer, up to its last one."""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        yield (await reader.readexactly(size + 2))[:-2]
+    await reader.readuntil(b"\r\n")
 
 
 async def ask_sse(server: Server, report: Report, mode: str) -> None:
-    question = str(uuid4())
+    question = new_question()
     reader, writer = await connect(server)
-    started = time.monotonic()
+    asked_at = time.monotonic()
     writer.write(post(f"/echo/{mode}", {"question": question}))
-    await read_head(reader)
-    size = int(await reader.readline(), 16)
-    report.first.append(time.monotonic() - started)
-    decoder = Decoder()
-    events = decoder.feed((await reader.readexactly(size + 2))[:-2])
-    while size := int(await reader.readline(), 16):
-        events += decoder.feed((await reader.readexactly(size + 2))[:-2])
+    assert await read_head(reader) == 200
+    decoder, events = Decoder(), list[Event]()
+    async for chunk in read_chunks(reader):
+        if not events:
+            report.first.append(time.monotonic() - asked_at)
+        events += decoder.feed(chunk)
     writer.close()
-    tokens = [e.data if mode == "text" else e.json()["token"] for e in events[:-1]]
-    report.check(f"sse {mode}", question, "".join(tokens), ended=events[-1].name == "end")
+    if events.pop().name != "end":
+        report.endless[f"sse {mode}"] += 1
+    tokens = [event.data if mode == "text" else event.json()["token"] for event in events]
+    report.check(f"sse {mode}", question, "".join(tokens))
 
 
 async def ask_sse_json(server: Server, report: Report) -> None:
@@ -145,15 +205,14 @@ async def ask_sse_text(server: Server, report: Report) -> None:
 
 
 async def ask_json(server: Server, report: Report) -> None:
-    question = str(uuid4())
+    question = new_question()
     reader, writer = await connect(server)
-    writer.write(
-        post("/echo/json", {"question": question}, Accept="application/json", Connection="close")
-    )
-    status = await read_head(reader)
+    headers = {"Accept": "application/json", "Connection": "close"}
+    writer.write(post("/echo/json", {"question": question}, **headers))
+    assert await read_head(reader) == 200
     answer = json.loads(await reader.read())
     writer.close()
-    report.check("json", question, answer["output"], ended=status == 200)
+    report.check("json", question, answer["output"])
 
 
 async def read_turn(reader: asyncio.StreamReader) -> list[dict[str, Any]]:
@@ -164,36 +223,58 @@ async def read_turn(reader: asyncio.StreamReader) -> list[dict[str, Any]]:
 
 
 async def talk(server: Server, report: Report) -> None:
-    """Have several turns on one WebSocket, and stop another one in between."""
+    """Have several turns on one WebSocket, and stop every other one at its first token."""
     reader, writer = await upgrade(server, "/echo/json/ws")
-    for _ in range(3):
-        question = str(uuid4())
+    for turn in range(4):
+        question = new_question()
         writer.write(frame(question))
-        frames = await read_turn(reader)
-        said = "".join(f["data"]["token"] for f in frames[:-1])
-        report.check("websocket", question, said, ended=frames[-1]["event"] == "end")
-    writer.transport.abort()
+        first = json.loads((await read_frame(reader))[1])
+        if turn % 2:
+            writer.write(frame('{"event": "stop"}'))
+        said = [each["data"]["token"] for each in [first, *(await read_turn(reader))[:-1]]]
+        report.check("websocket", question, "".join(said), is_whole=not turn % 2)
+    writer.write(close_frame(1000))
+    assert (await read_frame(reader))[0] == CLOSE
+    writer.close()
 
 
-async def stop_a_turn(server: Server, report: Report) -> None:
-    reader, writer = await upgrade(server, "/paced/ws?delay=0.01")
-    writer.write(frame("stop me"))
+async def read_slowly(server: Server, report: Report) -> None:
+    """Read megabytes with long pauses, and get all of them."""
+    reader, writer = await connect(server, receive_buffer=2**14)
+    writer.write(post(f"/book?pages={PAGES}", {"question": "a book"}))
+    assert await read_head(reader) == 200
+    decoder, events = Decoder(), list[Event]()
+    async for chunk in read_chunks(reader):
+        events += decoder.feed(chunk)
+        await asyncio.sleep(random.random() * 0.1)
+    writer.close()
+    if events.pop().name != "end":
+        report.endless["slow reader"] += 1
+    words = "".join(event.json()["token"] for event in events).split()
+    if words != [f"{number:07}" for number in range(PAGES * 8192)]:
+        report.wrong["slow reader"] += 1
+
+
+async def stop_a_stubborn_chain(server: Server, report: Report) -> None:
+    """Get the `end` although the chain ignores that it is stopped."""
+    reader, writer = await upgrade(server, "/stubborn/ws?seconds=6")
+    writer.write(frame("go on"))
     await read_frame(reader)
     writer.write(frame('{"event": "stop"}'))
-    frames = await read_turn(reader)
-    if any(f["event"] == "error" for f in frames):
-        report.wrong.append("stop")
+    await read_turn(reader)
     writer.transport.abort()
 
 
 async def ask_a_failing_chain(server: Server, report: Report) -> None:
     reader, writer = await connect(server)
     writer.write(post("/failing", {"question": "fail"}))
-    await read_head(reader)
-    names = [event.name for event in await read_chunks(reader)]
-    if names != ["completion", "error", "end"]:
-        report.wrong.append("failing")
+    assert await read_head(reader) == 200
+    decoder, events = Decoder(), list[Event]()
+    async for chunk in read_chunks(reader):
+        events += decoder.feed(chunk)
     writer.close()
+    if [event.name for event in events] != ["completion", "error", "end"]:
+        report.wrong["failing chain"] += 1
 
 
 # -- clients that do not -------------------------------------------------------------------
@@ -238,8 +319,8 @@ async def send_bad_messages(server: Server, report: Report) -> None:
     reader, writer = await upgrade(server, "/echo/json/ws")
     writer.write(frame("{not json") + frame('{"qestion": 1}') + frame(b"\0\1", 2))
     for _ in range(3):
-        if [f["event"] for f in await read_turn(reader)] != ["error", "end"]:
-            report.wrong.append("bad message")
+        if [each["event"] for each in await read_turn(reader)] != ["error", "end"]:
+            report.wrong["bad messages"] += 1
     writer.transport.abort()
 
 
@@ -247,14 +328,14 @@ async def flood_with_turns(server: Server, report: Report) -> None:
     reader, writer = await upgrade(server, "/paced/ws")
     writer.write(frame("more") * 50)
     opcode, payload = 0, b""
-    while opcode != 8:
+    while opcode != CLOSE:
         opcode, payload = await read_frame(reader)
     if int.from_bytes(payload[:2]) != 1008:
-        report.wrong.append("flood")
+        report.wrong["flood of turns"] += 1
     writer.transport.abort()
 
 
-async def ask_a_stubborn_chain(server: Server, report: Report) -> None:
+async def leave_a_stubborn_chain(server: Server, report: Report) -> None:
     _, writer = await connect(server)
     writer.write(post("/stubborn?seconds=0.5", {"question": "go"}))
     await asyncio.sleep(random.random() * 0.3)
@@ -263,21 +344,22 @@ async def ask_a_stubborn_chain(server: Server, report: Report) -> None:
 
 Client = Callable[[Server, Report], Awaitable[None]]
 
-CLIENT_KINDS: dict[Client, int] = {
+KINDS: dict[Client, int] = {
     ask_sse_json: 30,
     ask_sse_text: 15,
     ask_json: 10,
     talk: 15,
-    stop_a_turn: 4,
+    read_slowly: 1,
     ask_a_failing_chain: 3,
+    stop_a_stubborn_chain: 1,
     leave_a_stream: 5,
     leave_a_json_answer: 3,
     leave_a_websocket: 5,
+    leave_a_stubborn_chain: 1,
     stop_reading: 1,
     send_nonsense: 3,
     send_bad_messages: 3,
     flood_with_turns: 2,
-    ask_a_stubborn_chain: 1,
 }
 """Who comes, and how often."""
 
@@ -287,33 +369,35 @@ CLIENT_KINDS: dict[Client, int] = {
 
 async def soak(server: Server, seconds: float) -> Report:
     """Let clients come for so many seconds; return what was seen."""
-    report = Report()
-    for kind in CLIENT_KINDS:  # once, for what is only made once
-        await kind(server, Report())
-    await asyncio.sleep(KEEP_ALIVE)
-    report.before = await vitals(server, "?collect")
-    started = time.monotonic()
+    report = Report(before=await vitals(server, "?collect"))
+    # For what they need at once, the process keeps: so it has its size from the start.
+    await asyncio.gather(*(come(kind, server, Report()) for kind in [*KINDS, *[stop_reading] * 8]))
+    started_at = time.monotonic()
     watching = asyncio.create_task(watch_memory(server, report))
-    await asyncio.gather(*(come_again(server, report, started + seconds) for _ in range(CLIENTS)))
+    until = started_at + seconds
+    await asyncio.gather(*(come_again(server, report, until) for _ in range(CLIENTS)))
     watching.cancel()
-    report.seconds = time.monotonic() - started
-    await asyncio.sleep(KEEP_ALIVE)
-    report.after = await vitals(server, "?collect")
+    report.seconds = time.monotonic() - started_at
+    report.after = await when_calm(server, report.before)
     return report
 
 
 async def come_again(server: Server, report: Report, until: float) -> None:
-    kinds, weights = list(CLIENT_KINDS), list(CLIENT_KINDS.values())
+    kinds, weights = list(KINDS), list(KINDS.values())
     while time.monotonic() < until:
         [kind] = random.choices(kinds, weights)
-        try:
-            async with asyncio.timeout(30):
-                await kind(server, report)
-        except TimeoutError:
-            report.endless.append(kind.__name__)
-        except (OSError, EOFError) as error:  # the server has cut a client that should stay
-            report.wrong.append(f"{kind.__name__}: {type(error).__name__}")
-        report.done[kind.__name__] += 1
+        await come(kind, server, report)
+
+
+async def come(kind: Client, server: Server, report: Report) -> None:
+    report.done[kind.__name__] += 1
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await kind(server, report)
+    except (TimeoutError, EOFError, ConnectionError):  # a stream that stopped, or was cut
+        report.endless[kind.__name__] += 1
+    except AssertionError:
+        report.wrong[kind.__name__] += 1
 
 
 async def watch_memory(server: Server, report: Report) -> None:
@@ -322,24 +406,42 @@ async def watch_memory(server: Server, report: Report) -> None:
         await asyncio.sleep(0.5)
 
 
+async def when_calm(server: Server, before: Vitals) -> Vitals:
+    """Return what is alive when it is no more than before, or when it should be."""
+    deadline = time.monotonic() + CALM
+    while True:
+        found = await vitals(server, "?collect")
+        if time.monotonic() > deadline or all(found[each] <= before[each] for each in LEFT_BEHIND):
+            return found
+        await asyncio.sleep(0.2)
+
+
 def run(seconds: float) -> Report:
-    """Start a server, soak it, and stop it."""
+    """Start a server on one core, soak it from the others, and stop it."""
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[:1])  # the server's, which inherits it
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        served("tests.faults.app:app", Path(folder), workers=1, LOG_LEVEL="CRITICAL") as server,
-    ):
-        asyncio.run(_wait_for(server))
-        os.sched_setaffinity(0, cores[1:] or cores)
+    with tempfile.TemporaryDirectory() as folder:
         try:
-            return asyncio.run(soak(server, seconds))
+            os.sched_setaffinity(0, cores[:1])  # the server inherits it
+            with served(APP, Path(folder), workers=1, LOG_LEVEL="ERROR") as server:
+                asyncio.run(vitals(server))  # it is up, and so are its threads
+                os.sched_setaffinity(0, cores[1:] or cores)
+                report = asyncio.run(soak(server, seconds))
+                stop(server, report)
         finally:
             os.sched_setaffinity(0, cores)
+    return report
 
 
-async def _wait_for(server: Server) -> None:
-    await vitals(server)  # it is up, with all its threads' cores
+def stop(server: Server, report: Report) -> None:
+    """Note how the server exits, and what it has complained of."""
+    told_at = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        report.exit_code = server.process.wait(20)
+    report.exit_seconds = time.monotonic() - told_at
+    report.complaints = [
+        line for line in server.log().splitlines() if any(each in line for each in COMPLAINTS)
+    ]
 
 
 def main() -> None:

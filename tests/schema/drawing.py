@@ -107,6 +107,13 @@ def problem(value: Any, schema: Any, components: Any) -> str | None:
     return None if error is None else error.message
 
 
+def parsed(event: events.Event) -> dict[str, str]:
+    """Return the object that the documents make of an event of a stream."""
+    return {"event": event.name, "data": event.data} | (
+        {} if event.id is None else {"id": event.id}
+    )
+
+
 def described(**known: Any) -> RouteDescription:
     """Return the description of a route that takes a question."""
     defaults: dict[str, Any] = {

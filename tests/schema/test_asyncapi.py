@@ -177,14 +177,14 @@ def test_the_messages_of_the_operations_are_those_of_the_channel(document: Any) 
 @pytest.mark.parametrize(
     ("channel", "inward"),
     [
-        ("qa", {"QaInput", "QaText", "Stop"}),
-        ("order", {"OrderInput", "Stop"}),  # a text is no number
-        ("pair", {"PairInput", "Stop"}),  # a text would not know where to go
-        ("help_lang", {"HelpLangInput", "HelpLangText", "Stop"}),
-        ("any", {"AnyInput", "AnyText", "Stop"}),
+        ("qa", {"QaInput", "QaText", "Stop", "Pong"}),
+        ("order", {"OrderInput", "Stop", "Pong"}),  # a text is no number
+        ("pair", {"PairInput", "Stop", "Pong"}),  # a text would not know where to go
+        ("help_lang", {"HelpLangInput", "HelpLangText", "Stop", "Pong"}),
+        ("any", {"AnyInput", "AnyText", "Stop", "Pong"}),
     ],
 )
-def test_a_client_sends_inputs_and_stop_and_texts_where_they_have_a_place(
+def test_a_client_sends_inputs_and_signs_and_texts_where_they_have_a_place(
     document: Any, channel: str, inward: set[str]
 ) -> None:
     assert messages_of(document, f"{channel}.receive").keys() == inward
@@ -193,10 +193,10 @@ def test_a_client_sends_inputs_and_stop_and_texts_where_they_have_a_place(
 @pytest.mark.parametrize(
     ("channel", "outward"),
     [
-        ("qa", {"Completion", "Retract", "Error", "End"}),
-        ("help_lang", {"Completion", "Retract", "SourceDocuments", "Error", "End"}),
-        ("tell", {"CompletionText", "Retract", "Error", "EndText"}),
-        ("steps", {"Step", "Note", "Completion", "Retract", "Error", "End"}),
+        ("qa", {"Completion", "Retract", "Error", "End", "Ping"}),
+        ("help_lang", {"Completion", "Retract", "SourceDocuments", "Error", "End", "Ping"}),
+        ("tell", {"CompletionText", "Retract", "Error", "EndText", "Ping"}),
+        ("steps", {"Step", "Note", "Completion", "Retract", "Error", "End", "Ping"}),
     ],
 )
 def test_the_app_sends_the_events_of_its_handlers(
@@ -207,9 +207,20 @@ def test_the_app_sends_the_events_of_its_handlers(
 
 def test_handlers_that_do_not_say_what_they_send_may_send_other_events(document: Any) -> None:
     found = messages_of(document, "any.send")
-    [other] = found.keys() - {"Completion", "Retract", "Error", "End"}
+    [other] = found.keys() - {"Completion", "Retract", "Error", "End", "Ping"}
     assert problem_of(document, found[other], {"event": "mine", "data": [1]}) is None
     assert problem_of(document, found[other], {"event": "end", "data": ""})
+    assert problem_of(document, found[other], {"event": "ping", "data": None})
+
+
+def test_a_ping_and_its_answer_are_the_same_on_every_channel(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    for name in document["channels"]:
+        ping = messages_of(document, f"{name}.send")["Ping"]["payload"]
+        pong = messages_of(document, f"{name}.receive")["Pong"]["payload"]
+        assert ping == {"$ref": "#/components/schemas/PingFrame"}
+        assert problem({"event": "ping", "data": None}, ping, schemas) is None
+        assert problem({"event": "pong"}, pong, schemas) is None
 
 
 def test_a_message_goes_by_one_name(document: Any) -> None:
@@ -240,6 +251,10 @@ def test_every_example_of_a_message_fits_its_payload(document: Any) -> None:
         ("QaText", {"question": "x"}),
         ("Stop", {"event": "stop!"}),
         ("Stop", {}),
+        ("Pong", {"event": "ping"}),
+        ("Pong", {"event": "pong", "data": None}),
+        ("Ping", {"event": "ping"}),
+        ("Ping", {"event": "ping", "data": {}}),
         ("Completion", {"event": "completion", "data": '{"token": "x"}'}),
         ("Completion", {"event": "completion", "data": "x"}),
         ("CompletionText", {"event": "completion", "data": {"token": "x"}}),
@@ -320,6 +335,7 @@ def test_the_frames_are_shown_in_words(document: Any) -> None:
     text = document["operations"]["tell.send"]["description"]
     assert '`{"event": "completion", "data": "A token"}`' in text
     assert '`{"event": "end", "data": ""}`' in text
+    assert '`{"event": "ping", "data": null}`' in words
 
 
 Decorate = Callable[[Any], Any]

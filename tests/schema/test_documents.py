@@ -790,7 +790,7 @@ def test_quart_schemas_own_command_can_sort_what_the_user_documented(app: Quart)
     result = app.test_cli_runner().invoke(args=["schema"])
     assert result.exit_code == 0, result.exception
     responses = json.loads(result.output)["paths"]["/chat"]["get"]["responses"]
-    assert list(responses) == ["200", "400", "402", "500", "503"]
+    assert list(responses) == ["200", "204", "400", "402", "403", "500", "503", "504"]
 
 
 async def test_the_provider_may_be_asked_directly(app: Quart) -> None:

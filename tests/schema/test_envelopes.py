@@ -17,13 +17,14 @@ from quart_lanarky.schema.envelopes import (
     event_kinds,
     event_table,
     frame,
+    frame_kinds,
     input_schema,
     pascal,
     server_sent_event,
 )
 from quart_lanarky.schema.examples import example_events
 from quart_lanarky.schema.routes import RouteDescription
-from tests.schema.drawing import OURS, described, problem
+from tests.schema.drawing import OURS, described, parsed, problem
 
 RUN_ID = UUID(int=7)
 
@@ -81,7 +82,7 @@ def kinds_by_name(**known: Any) -> dict[str, EventKind]:
 def decoded(event: Event) -> Any:
     """Return an event as it comes out of a parser of server-sent events."""
     [same] = sse.Decoder().feed(sse.encode(event))
-    return {"event": same.name, "data": same.data}
+    return parsed(same)
 
 
 def sse_problem(value: Any, kind: EventKind) -> str | None:
@@ -111,16 +112,39 @@ def test_what_is_sent_fits_the_schema_of_no_other_event(mode: str, event: Event)
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_an_envelope_has_two_keys_and_no_others(mode: str, event: Event) -> None:
+def test_an_envelope_has_its_keys_and_no_others(mode: str, event: Event) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for check, value in (
         (sse_problem, decoded(event)),
         (frame_problem, json.loads(websockets.encode(event))),
     ):
-        assert check({"event": value["event"]}, kind)
-        assert check({"data": value["data"]}, kind)
+        for name in value:
+            assert check({key: value[key] for key in value if key != name}, kind)
         assert check({**value, "id": "1"}, kind)
-        assert check([value["event"], value["data"]], kind)
+        assert check({**value, "more": "1"}, kind)
+        assert check(list(value.values()), kind)
+
+
+def test_only_the_end_of_a_stream_has_an_id_and_no_frame_has_one() -> None:
+    for mode, kinds in ((mode, kinds_by_name(mode=mode)) for mode in ("json", "text")):
+        components = Components()
+        for kind in kinds.values():
+            reference = server_sent_event(kind, components)
+            frame(kind, components)
+            has_id = "id" in components.resolve(reference)["required"]
+            assert has_id is (kind.name == "end"), (mode, kind.name)
+            assert "id" not in components.added[f"{kind.title}Frame"]["properties"]
+
+
+@pytest.mark.parametrize(
+    "id_", ["", "end", f"{RUN_ID}", f"{RUN_ID}/END", f"{RUN_ID}/end/", f"x{RUN_ID}/end", 7, None]
+)
+def test_what_is_no_id_of_an_end_does_not_fit(id_: Any) -> None:
+    for mode in ("json", "text"):
+        value = decoded(SENT[mode][-1])
+        kind = kinds_by_name(mode=mode)["end"]
+        assert sse_problem(value, kind) is None
+        assert sse_problem({**value, "id": id_}, kind)
 
 
 JSON_CASES = [
@@ -134,7 +158,7 @@ def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: Even
     payload = event.json()
     for name in payload:
         less = {key: value for key, value in payload.items() if key != name}
-        assert sse_problem({"event": event.name, "data": json.dumps(less)}, kind)
+        assert sse_problem(decoded(event) | {"data": json.dumps(less)}, kind)
         assert frame_problem({"event": event.name, "data": less}, kind)
 
 
@@ -143,7 +167,7 @@ def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: Ev
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     more = {**event.json(), "more": 1}
     is_ours = event.name not in OWN  # a user's model decides itself
-    assert bool(sse_problem({"event": event.name, "data": json.dumps(more)}, kind)) is is_ours
+    assert bool(sse_problem(decoded(event) | {"data": json.dumps(more)}, kind)) is is_ours
     assert bool(frame_problem({"event": event.name, "data": more}, kind)) is is_ours
 
 
@@ -151,14 +175,16 @@ def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: Ev
 def test_data_that_is_no_json_does_not_fit(mode: str, event: Event) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for data in ("bare text", "", "{", event.json(), None):
-        assert sse_problem({"event": event.name, "data": data}, kind)
+        assert sse_problem(decoded(event) | {"data": data}, kind)
     assert frame_problem({"event": event.name, "data": event.data}, kind)  # JSON within JSON
 
 
 def test_the_end_of_a_text_has_no_data() -> None:
     kind = kinds_by_name(mode="text")["end"]
-    assert sse_problem({"event": "end", "data": ""}, kind) is None
-    assert sse_problem({"event": "end", "data": "x"}, kind)
+    end = decoded(events.end(RUN_ID, None, "text"))
+    assert sse_problem(end, kind) is None
+    assert sse_problem({**end, "data": "x"}, kind)
+    assert frame_problem({"event": "end", "data": ""}, kind) is None
     assert frame_problem({"event": "end", "data": "x"}, kind)
 
 
@@ -213,21 +239,39 @@ def test_handlers_that_do_not_say_what_they_send_may_send_anything_else() -> Non
         assert frame_problem({"event": name, "data": "x"}, other)
 
 
+def test_a_websocket_has_a_sign_of_life_besides_the_events_of_a_turn() -> None:
+    route = described()
+    kinds = frame_kinds(route)
+    assert kinds[:-1] == event_kinds(route)
+    assert frame_problem(json.loads(websockets.encode(events.ping())), kinds[-1]) is None
+    for wrong in (
+        {"event": "ping"},
+        {"event": "ping", "data": ""},
+        {"event": "pong", "data": None},
+    ):
+        assert frame_problem(wrong, kinds[-1])
+
+
+def test_a_sign_of_life_is_none_of_the_other_events() -> None:
+    *_, ping, other = frame_kinds(described(sends_other_events=True))
+    value = json.loads(websockets.encode(events.ping()))
+    assert frame_problem(value, ping) is None
+    assert frame_problem(value, other)
+
+
 def test_both_modes_have_components_of_their_own() -> None:
     components = Components()
     for mode in ("json", "text"):
         for kind in event_kinds(described(mode=mode)):
             server_sent_event(kind, components)
+        for kind in frame_kinds(described(mode=mode)):
             frame(kind, components)
+    names = (
+        *("Completion", "CompletionText", "Retract", "SourceDocuments"),
+        *("Error", "End", "EndText"),
+    )
     envelopes = {name for name in components.added if name.endswith(("Event", "Frame"))}
-    assert envelopes == {
-        f"{name}{suffix}"
-        for name in (
-            *("Completion", "CompletionText", "Retract", "SourceDocuments"),
-            *("Error", "End", "EndText"),
-        )
-        for suffix in ("Event", "Frame")
-    }
+    assert envelopes == {f"{n}{s}" for n in names for s in ("Event", "Frame")} | {"PingFrame"}
 
 
 def test_what_an_event_means_is_the_first_paragraph_of_its_payloads_docstring() -> None:
@@ -236,6 +280,14 @@ def test_what_an_event_means_is_the_first_paragraph_of_its_payloads_docstring() 
     assert "for developers" not in kinds["step"].description
     assert kinds["note"].description == "It comes by a handler of this app."
     assert kinds["end"].description.endswith("It comes exactly once, last, whatever happened.")
+
+
+def test_an_event_without_a_docstring_has_no_meaning_of_somebody_else() -> None:
+    class Plain(BaseModel):
+        name: str
+
+    kinds = kinds_by_name(events={"plain": Plain})
+    assert kinds["plain"].description == "It comes by a handler of this app."
 
 
 def rows(route: RouteDescription) -> list[str]:

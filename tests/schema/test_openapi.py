@@ -1,9 +1,11 @@
 """The OpenAPI document says what chain routes take and send, and leaves the rest alone."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from langchain_core.runnables import Runnable, RunnableLambda
@@ -33,7 +35,15 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
 )
 from tests.adapters.test_chains import LCEL
-from tests.schema.drawing import check_references, decorated, fetched, problem, resolve, walk
+from tests.schema.drawing import (
+    check_references,
+    decorated,
+    fetched,
+    parsed,
+    problem,
+    resolve,
+    walk,
+)
 
 VERSIONS = ("3.2.0", "3.1.0")
 
@@ -441,9 +451,10 @@ def test_every_answer_that_there_can_be_is_there(
     documents: dict[str, Any], version: str, path: str, method: str
 ) -> None:
     responses = documents[version]["paths"][path][method]["responses"]
-    too_large = ["413"] if method == "post" else []
+    of_the_method = ["413"] if method == "post" else ["204", "403"]
     no_such_path = ["404"] if "{" in path else []
-    assert list(responses) == sorted(["200", "400", *no_such_path, *too_large, "500", "503"])
+    expected = ["200", "400", *no_such_path, *of_the_method, "500", "503", "504"]
+    assert list(responses) == sorted(expected)
     assert list(responses["200"]["content"]) == ["text/event-stream", "application/json"]
     assert "Retry-After" in responses["503"]["headers"]
 
@@ -452,13 +463,13 @@ def test_the_example_of_every_answer_in_json_fits(document: Any) -> None:
     shown = 0
     for operation in chain_operations(document):
         for status, response in operation["responses"].items():
-            if status == "404":  # that is the app's
+            if status in ("204", "404"):  # the one is empty, the other is the app's
                 continue
             content = response["content"]["application/json"]
             if "example" in content:
                 shown += 1
                 assert problem(content["example"], content["schema"], schemas(document)) is None
-    assert shown > 4 * len(CHAIN_ROUTES) - 2
+    assert shown > 5 * len(CHAIN_ROUTES)
 
 
 async def test_a_refusal_is_what_the_document_says(documents: dict[str, Any]) -> None:
@@ -467,10 +478,52 @@ async def test_a_refusal_is_what_the_document_says(documents: dict[str, Any]) ->
     client = app.test_client()
     for body, status in (({}, 400), ({"question": "x" * 200}, 413)):
         response = await client.post("/qa", json=body)
-        assert response.status_code == status
-        schema = document["paths"]["/qa"]["post"]["responses"][str(status)]["content"]
-        refusal = await response.get_json()
-        assert problem(refusal, schema["application/json"]["schema"], schemas(document)) is None
+        assert await problem_of(response, status, document, "post") is None
+    foreign = await client.get("/qa?question=x", headers={"Origin": "https://evil.example"})
+    assert await problem_of(foreign, 403, document, "get") is None
+
+
+async def problem_of(response: Any, status: int, document: Any, method: str) -> str | None:
+    """Return what is wrong with the JSON that `/qa` answered, which must have this status."""
+    assert response.status_code == status
+    content = document["paths"]["/qa"][method]["responses"][str(status)]["content"]
+    schema = content["application/json"]["schema"]
+    return problem(await response.get_json(), schema, schemas(document))
+
+
+async def test_a_reconnect_after_the_end_is_answered_as_the_document_says(
+    documents: dict[str, Any],
+) -> None:
+    client = make_app().test_client()
+    stream = await (await client.get("/qa?question=x")).get_data(as_text=False)
+    *_, end = sse.Decoder().feed(stream)
+    response = await client.get("/qa?question=x", headers={"Last-Event-ID": str(end.id)})
+    assert (response.status_code, await response.get_data()) == (204, b"")
+    assert "204" in documents["3.2.0"]["paths"]["/qa"]["get"]["responses"]
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_a_run_that_cannot_begin_or_takes_too_long_is_what_the_document_says(
+    documents: dict[str, Any], method: str
+) -> None:
+    app, document = make_app(), documents["3.2.0"]
+    app.view_functions["chain_qa.stream"] = stream_chain(lambda: RunnableLambda(sleep))
+    client = app.test_client()
+    options: dict[str, Any] = {"headers": {"Accept": "application/json"}}
+    options |= {"json": {"input": "x"}} if method == "post" else {"query_string": {"input": "x"}}
+    app.config["QUART_LANARKY_RUN_TIMEOUT"] = 0.05
+    response = await client.open("/qa", method=method.upper(), **options)
+    assert await problem_of(response, 504, document, method) is None
+    await app.extensions["QUART_LANARKY"].drain(0)
+    response = await client.open("/qa", method=method.upper(), **options)
+    assert await problem_of(response, 503, document, method) is None
+    retry = document["paths"]["/qa"][method]["responses"]["503"]["headers"]["Retry-After"]
+    assert problem(int(response.headers["Retry-After"]), retry["schema"], {}) is None
+
+
+async def sleep(_: object) -> str:
+    await asyncio.sleep(60)
+    return ""
 
 
 def test_what_a_factory_says_of_the_answer_is_in_the_document(document: Any) -> None:
@@ -504,8 +557,7 @@ async def test_a_real_answer_is_what_the_document_says(
     events = sse.Decoder().feed(body)
     assert events[-1].name == "end"
     for event in events:
-        value = {"event": event.name, "data": event.data}
-        assert problem(value, content["itemSchema"], schemas(document)) is None
+        assert problem(parsed(event), content["itemSchema"], schemas(document)) is None
 
 
 # Streams
@@ -553,14 +605,15 @@ def test_the_examples_of_streams_are_valid_events_up_to_the_end(document: Any) -
         assert [event.name for event in events][-1] == "end"
         assert (events[0].name == "error") is (name == "failure")
         for event in events:
-            value = {"event": event.name, "data": event.data}
-            assert problem(value, schema, schemas(document)) is None
+            assert problem(parsed(event), schema, schemas(document)) is None
 
 
 def test_a_stream_has_no_other_events_than_its_own(document: Any) -> None:
-    def is_valid(path: str, name: str, data: str) -> bool:
+    end_id = f"{UUID(int=7)}/end"
+
+    def is_valid(path: str, name: str, data: str, **more: str) -> bool:
         schema = stream_of(document["paths"][path]["post"])["itemSchema"]
-        return problem({"event": name, "data": data}, schema, schemas(document)) is None
+        return problem({"event": name, "data": data, **more}, schema, schemas(document)) is None
 
     assert is_valid("/steps", "step", '{"name": "search"}')
     assert is_valid("/steps", "note", "bare text")
@@ -571,8 +624,11 @@ def test_a_stream_has_no_other_events_than_its_own(document: Any) -> None:
     assert is_valid("/any", "other", "x")
     assert not is_valid("/any", "completion", "bare text")
     assert is_valid("/tell", "completion", "bare text")
-    assert is_valid("/tell", "end", "")
-    assert not is_valid("/tell", "end", "{}")
+    assert is_valid("/tell", "end", "", id=end_id)
+    assert not is_valid("/tell", "end", "")
+    assert not is_valid("/tell", "end", "{}", id=end_id)
+    assert not is_valid("/tell", "completion", "bare text", id=end_id)
+    assert not is_valid("/tell", "ping", "null")  # that is for WebSockets
 
 
 # Words
@@ -755,7 +811,7 @@ def test_another_documented_response_stands_beside_ours(
     draw_decorated: Callable[[Decorate], Any],
 ) -> None:
     responses = draw_decorated(document_response(Reply, 402))["responses"]
-    assert sorted(responses) == ["200", "400", "402", "413", "500", "503"]
+    assert sorted(responses) == ["200", "400", "402", "413", "500", "503", "504"]
     assert responses["402"]["description"] == "What an answer is."
 
 
@@ -763,7 +819,7 @@ def test_a_documented_response_is_there_once_and_as_the_user_has_it(
     draw_decorated: Callable[[Decorate], Any],
 ) -> None:
     responses = draw_decorated(document_response(Reply))["responses"]
-    assert sorted(responses) == ["200", "400", "413", "500", "503"]
+    assert sorted(responses) == ["200", "400", "413", "500", "503", "504"]
     schema = responses["200"]["content"]["application/json"]["schema"]
     assert list(schema["properties"]) == ["text"]
 

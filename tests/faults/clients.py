@@ -1,0 +1,230 @@
+"""Clients that no library would give us: they leave rudely, stop reading, or send what they like.
+
+All of them are plain sockets, so a thousand of them cost the tests little.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+from asyncio import StreamReader, StreamWriter
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import httpx
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.settings import SettingCodes
+
+from tests.servers import Server
+
+Vitals = dict[str, Any]
+
+CLOSE = 0x8
+PING = 0x9
+TEXT = 0x1
+
+
+# -- what goes on in the server ------------------------------------------------------------
+
+
+async def vitals(server: Server, query: str = "") -> Vitals:
+    """Ask what is alive in the process."""
+    return await _get(server, f"/vitals{query}")
+
+
+async def seen(server: Server, question: str) -> dict[str, Any]:
+    """Ask how many tokens a model was asked for, and when it was stopped."""
+    return await _get(server, f"/seen/{question}")
+
+
+async def _get(server: Server, path: str) -> dict[str, Any]:
+    """Ask on a connection that is gone with the answer: Hypercorn keeps others for 5 seconds."""
+    async with httpx.AsyncClient(base_url=server.url, verify=False, timeout=30) as client:
+        found: dict[str, Any] = (await client.get(path, headers={"Connection": "close"})).json()
+        return found
+
+
+async def wait_until(
+    met: Callable[[Vitals], bool], look: Callable[[], Awaitable[Vitals]], within: float
+) -> Vitals:
+    """Look again and again; return what was seen when the condition was `met`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while True:
+        found = await look()
+        if met(found):
+            return found
+        assert loop.time() < deadline, found
+        await asyncio.sleep(0.02)
+
+
+# -- HTTP/1.1 ------------------------------------------------------------------------------
+
+
+def post(path: str, inputs: Any, **headers: str) -> bytes:
+    """Return the bytes of a POST request with JSON."""
+    body = inputs if isinstance(inputs, bytes) else json.dumps(inputs).encode()
+    extra = {"Content-Type": "application/json", "Content-Length": str(len(body))} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    lines = [f"POST {path} HTTP/1.1", "Host: x", *(f"{n}: {v}" for n, v in extra.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def connect(server: Server, receive_buffer: int | None = None) -> tuple[Any, StreamWriter]:
+    """Open a connection; a small `receive_buffer` shows soon what a client does not read."""
+    raw = socket.socket()
+    raw.setblocking(False)
+    if receive_buffer is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", server.port))
+    return await asyncio.open_connection(sock=raw, limit=2**14)
+
+
+def cut(writer: StreamWriter) -> None:
+    """Leave with a reset (RST), as a client does that dies or whose network fails."""
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+# -- WebSocket -----------------------------------------------------------------------------
+
+
+def handshake(path: str) -> bytes:
+    """Return the bytes that ask for a WebSocket."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
+def frame(payload: str | bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
+    """Return the bytes of one masked frame."""
+    data = payload.encode() if isinstance(payload, str) else payload
+    size, masked = len(data), 0x80
+    first = bytes([(0x80 if final else 0) | opcode])
+    if size < 126:
+        length = bytes([masked | size])
+    elif size < 2**16:
+        length = bytes([masked | 126]) + struct.pack("!H", size)
+    else:
+        length = bytes([masked | 127]) + struct.pack("!Q", size)
+    return first + length + b"\0\0\0\0" + data  # masked with zeros: the data as it is
+
+
+def close_frame(code: int) -> bytes:
+    """Return the bytes of a close frame."""
+    return frame(struct.pack("!H", code), CLOSE)
+
+
+async def read_frame(reader: StreamReader) -> tuple[int, bytes]:
+    """Return the opcode and the payload of the next frame."""
+    first, second = await reader.readexactly(2)
+    size = second & 0x7F
+    if size == 126:
+        (size,) = struct.unpack("!H", await reader.readexactly(2))
+    elif size == 127:
+        (size,) = struct.unpack("!Q", await reader.readexactly(8))
+    return first & 0x0F, await reader.readexactly(size)
+
+
+async def upgrade(
+    server: Server, path: str, receive_buffer: int | None = None
+) -> tuple[StreamReader, StreamWriter]:
+    """Open a WebSocket that answers nothing by itself: no ping, no close."""
+    reader, writer = await connect(server, receive_buffer)
+    writer.write(handshake(path))
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return reader, writer
+
+
+# -- HTTP/2 --------------------------------------------------------------------------------
+
+
+class H2Client:
+    """One HTTP/2 connection (prior knowledge, no TLS), whose windows the test opens itself."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter, window: int) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.connection = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self.connection.initiate_connection()
+        self.connection.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self.status: dict[int, int] = {}
+        self.body: defaultdict[int, bytearray] = defaultdict(bytearray)
+        self.ended: set[int] = set()
+        self.reset: set[int] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, server: Server, window: int = 65_535) -> AsyncIterator[Self]:
+        """Connect; each stream has a `window` of so many bytes."""
+        reader, writer = await connect(server)
+        client = cls(reader, writer, window)
+        try:
+            client.flush()
+            yield client
+        finally:
+            writer.transport.abort()
+
+    def flush(self) -> None:
+        """Send what the connection has to say."""
+        self.writer.write(self.connection.data_to_send())
+
+    def begin(self, path: str, *, method: str = "POST", ends: bool = False) -> int:
+        """Send the head of a request; return the id of its stream."""
+        stream = self.connection.get_next_available_stream_id()
+        head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "x")]
+        if method == "POST":
+            head.append(("content-type", "application/json"))
+        self.connection.send_headers(stream, head, end_stream=ends)
+        self.flush()
+        return stream
+
+    def ask(self, path: str, inputs: Any = None) -> int:
+        """Send a request, a POST where there are `inputs`; return the id of its stream."""
+        if inputs is None:
+            return self.begin(path, method="GET", ends=True)
+        stream = self.begin(path)
+        self.connection.send_data(stream, json.dumps(inputs).encode(), end_stream=True)
+        self.flush()
+        return stream
+
+    async def receive(self, *, step: int | None = None) -> None:
+        """Take what arrives next; open the windows again by what came, or in `step` bytes."""
+        data = await self.reader.read(2**16)
+        assert data, "the server has closed the connection"
+        for event in self.connection.receive_data(data):
+            if isinstance(event, ResponseReceived):
+                self.status[event.stream_id] = int(dict(event.headers)[":status"])
+            elif isinstance(event, DataReceived):
+                self.body[event.stream_id] += event.data
+                self._acknowledge(event.stream_id, event.flow_controlled_length, step)
+            elif isinstance(event, StreamEnded):
+                self.ended.add(event.stream_id)
+            elif isinstance(event, StreamReset):
+                self.reset.add(event.stream_id)
+        self.flush()
+
+    def _acknowledge(self, stream: int, size: int, step: int | None) -> None:
+        if step is None:
+            step = size
+        while size > 0:
+            part = min(step, size)
+            self.connection.increment_flow_control_window(part)
+            if stream in self.connection.streams and not self.connection.streams[stream].closed:
+                self.connection.increment_flow_control_window(part, stream)
+            size -= part
+
+    async def read(self, *streams: int, step: int | None = None) -> list[bytes]:
+        """Return the bodies of `streams` when all of them have ended."""
+        while not self.ended.issuperset(streams):
+            await self.receive(step=step)
+            assert not self.reset, "the server has reset a stream"
+        return [bytes(self.body[stream]) for stream in streams]

@@ -1,0 +1,20 @@
+"""The app of the faults, where runs have little patience, and sockets little room."""
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from quart_lanarky import runs
+from tests.faults.app import app
+
+__all__ = ["app"]
+
+runs.CANCEL_TIMEOUT = 0.5
+runs.DELIVERY_TIMEOUT = 0.5
+
+for fd in Path("/proc/self/fd").iterdir():
+    with suppress(OSError), socket.socket(fileno=os.dup(int(fd.name))) as each:
+        if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            # The kernel would take megabytes for a client that does not read.
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**14)

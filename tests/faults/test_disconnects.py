@@ -1,0 +1,243 @@
+"""A thousand clients leave at random moments, in every way there is: nothing of theirs remains."""
+
+import asyncio
+import json
+import random
+from asyncio import StreamWriter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+
+from tests.faults.clients import (
+    H2Client,
+    Vitals,
+    close_frame,
+    connect,
+    cut,
+    frame,
+    handshake,
+    post,
+    seen,
+    upgrade,
+    vitals,
+    wait_until,
+)
+from tests.live.clients import ask, text
+from tests.servers import Server, hypercorn, served
+
+CLIENTS = 1000
+STREAMS = 5  # of an HTTP/2 connection
+ARRIVALS = 3.5  # seconds in which all of them come
+STAY = 0.5  # seconds that a client stays at most
+
+SLEEP = 2.0  # seconds that a thread is busy
+
+PATH = "/paced?delay=0.05"
+
+Client = Callable[[Server, str], Awaitable[None]]
+Leave = Callable[[StreamWriter], None]
+
+
+@pytest.fixture(scope="module", params=[hypercorn, served], ids=["hypercorn", "serve"])
+def faults(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with request.param(
+        "tests.faults.app:app", tmp_path_factory.mktemp("faults"), SLEEP=str(SLEEP)
+    ) as server:
+        yield server
+
+
+async def stay_a_while() -> None:
+    await asyncio.sleep(random.choice([0, 1, 1, 1]) * random.random() * STAY)
+
+
+def end(writer: StreamWriter) -> None:
+    """Leave with an end of file (FIN)."""
+    writer.close()
+
+
+def say_goodbye(writer: StreamWriter) -> None:
+    """Leave as RFC 6455 wants it, but for waiting."""
+    writer.write(close_frame(1000))
+    writer.close()
+
+
+def http(accept: str, leave: Leave) -> Client:
+    async def come_and_go(server: Server, question: str) -> None:
+        _, writer = await connect(server)
+        writer.write(post(PATH, {"question": question}, Accept=accept))
+        await stay_a_while()
+        leave(writer)
+
+    return come_and_go
+
+
+def websocket(leave: Leave) -> Client:
+    async def come_and_go(server: Server, question: str) -> None:
+        reader, writer = await connect(server)
+        writer.write(handshake(PATH.replace("?", "/ws?")))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(random.random() * STAY):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(frame(question))
+                await stay_a_while()
+        leave(writer)
+
+    return come_and_go
+
+
+async def reset_streams(server: Server, question: str) -> None:
+    async with H2Client.open(server) as client:
+        for _ in range(STREAMS):
+            stream = client.ask(PATH, {"question": question})
+            await stay_a_while()
+            client.connection.reset_stream(stream)
+        client.flush()
+        await stay_a_while()
+
+
+WAYS: dict[str, Client] = {
+    "sse-fin": http("text/event-stream", end),
+    "sse-rst": http("text/event-stream", cut),
+    "json-fin": http("application/json", end),
+    "json-rst": http("application/json", cut),
+    "websocket-fin": websocket(end),
+    "websocket-rst": websocket(cut),
+    "websocket-close": websocket(say_goodbye),
+    "h2-reset": reset_streams,
+}
+
+
+async def come_and_go(server: Server, question: str, arrivals: float) -> None:
+    async def one(way: Client) -> None:
+        await asyncio.sleep(random.random() * arrivals)
+        await way(server, question)
+
+    each = CLIENTS // len(WAYS)
+    counts = {way: each // STREAMS if way is reset_streams else each for way in WAYS.values()}
+    await asyncio.gather(*(one(way) for way, count in counts.items() for _ in range(count)))
+
+
+async def check_that_nothing_remains(server: Server, question: str, before: Vitals) -> None:
+    def is_idle(now: Vitals) -> bool:
+        return (
+            now["chains"] == now["live"] == now["sessions"] == 0
+            and now["opened"] == now["closed"]
+            and now["ours"] == before["ours"]
+            and now["tasks"] <= before["tasks"]
+            and now["busy_threads"] <= before["busy_threads"]
+            and now["fds"] <= before["fds"]
+        )
+
+    await wait_until(is_idle, lambda: vitals(server), within=1)
+    asked = (await seen(server, question))["asked"]
+    await asyncio.sleep(0.2)
+    assert (await seen(server, question))["asked"] == asked
+
+
+async def test_of_a_thousand_clients_that_left_nothing_remains(faults: Server) -> None:
+    before, log = await vitals(faults), faults.log()
+    await come_and_go(faults, "warm-up", ARRIVALS * 0.8)  # a denser crowd: its peak is higher
+    await check_that_nothing_remains(faults, "warm-up", before)
+    plateau = await vitals(faults, "?collect")
+    await come_and_go(faults, "a thousand", ARRIVALS)
+    await check_that_nothing_remains(faults, "a thousand", before)
+    after = await vitals(faults, "?collect")
+    assert after["rss"] <= plateau["rss"] * 1.1
+    assert faults.log() == log
+    assert (await seen(faults, "a thousand"))["asked"] > CLIENTS / 20  # most came to see some of it
+    assert after["opened"] - plateau["opened"] > CLIENTS / 4  # some left too early for a chain
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_a_client_that_leaves_as_soon_as_it_has_asked_is_not_answered(
+    faults: Server, accept: str
+) -> None:
+    before, question = await vitals(faults), str(uuid4())
+    for _ in range(20):
+        _, writer = await connect(faults)
+        writer.write(post(PATH, {"question": question}, Accept=accept))
+        writer.close()
+    await check_that_nothing_remains(faults, question, before)
+
+
+@pytest.mark.parametrize("transport", ["sse", "json", "websocket"])
+async def test_a_client_whose_leaving_was_overlooked_is_not_answered_all_the_same(
+    faults: Server, transport: str
+) -> None:
+    before, question = await vitals(faults), str(uuid4())
+    _, writer = await connect(faults)
+    if transport == "websocket":
+        writer.write(handshake("/overlooking/ws"))
+    else:
+        accept = "application/json" if transport == "json" else "text/event-stream"
+        writer.write(post("/overlooking", {"question": question}, Accept=accept))
+    await wait_until(lambda now: now["live"] == 1, lambda: vitals(faults), within=1)
+    cut(writer)
+    await check_that_nothing_remains(faults, question, before)
+    assert (await seen(faults, question))["asked"] == 0
+
+
+async def test_a_stream_that_is_reset_as_soon_as_it_was_opened_is_not_answered(
+    faults: Server,
+) -> None:
+    before, question = await vitals(faults), str(uuid4())
+    async with H2Client.open(faults) as client:
+        for _ in range(20):
+            stream = client.ask(PATH, {"question": question})
+            client.connection.reset_stream(stream)
+        client.flush()
+        await asyncio.sleep(0.1)
+    await check_that_nothing_remains(faults, question, before)
+
+
+async def test_a_client_that_speaks_before_its_websocket_is_accepted_leaves_nothing_behind(
+    faults: Server,
+) -> None:
+    before, question = await vitals(faults), str(uuid4())
+    for _ in range(20):
+        _, writer = await connect(faults)
+        writer.write(handshake("/paced/ws") + frame(question))
+        writer.close()
+    await check_that_nothing_remains(faults, question, before)
+
+
+@pytest.mark.parametrize("faults", [served], ids=["serve"], indirect=True)
+async def test_a_client_that_speaks_before_its_websocket_is_accepted_is_cut(
+    faults: Server,
+) -> None:
+    reader, writer = await connect(faults)
+    writer.write(handshake("/paced/ws") + frame("let me in"))
+    async with asyncio.timeout(1):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()
+
+
+@pytest.mark.parametrize("faults", [served], ids=["serve"], indirect=True)
+@pytest.mark.parametrize("path", ["/thread", "/chatty-thread"])
+async def test_what_a_thread_says_after_its_client_left_harms_nobody(
+    faults: Server, path: str
+) -> None:
+    async def look() -> Vitals:
+        return await vitals(faults)
+
+    inputs, before, log = {"question": "go"}, await look(), faults.log()
+    _, talker = await upgrade(faults, f"{path}/ws")
+    talker.write(frame(json.dumps(inputs)))
+    writers = [talker]
+    for accept in ("text/event-stream", "application/json"):
+        writers.append((await connect(faults))[1])
+        writers[-1].write(post(path, inputs, Accept=accept))
+    busy = before["busy_threads"] + len(writers)
+    await wait_until(lambda now: (now["chains"], now["busy_threads"]) == (3, busy), look, within=1)
+    for writer in writers:
+        cut(writer)
+    left = await wait_until(lambda now: now["live"] == now["sessions"] == 0, look, within=1)
+    assert left["chains"] == 0
+    assert left["busy_threads"] == busy  # nobody can stop them
+    assert text(await ask(faults, "sse", "/quick", {"question": "another"})) == "0 1 2 "
+    await wait_until(lambda now: now["busy_threads"] < busy - 2, look, within=SLEEP + 1)
+    assert faults.log() == log

@@ -1,0 +1,270 @@
+"""A client that sends far too much gets an error or a close code; nobody else feels it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.faults.clients import vitals, wait_until
+from tests.faults.frames import (
+    CONTINUATION,
+    PING,
+    QUESTION,
+    FrameSocket,
+    frame,
+    frame_socket,
+)
+from tests.servers import Server, hypercorn, served
+
+MB = 2**20
+FLOOD = 200 * MB
+BOUND = 20 * MB
+
+PIECE = b"x" * 65_000
+PONG_OF_A_PIECE = b'{"event": "pong"' + b" " * 65_000 + b"}"
+
+PINGS = frame(b"x" * 125, PING) * 500
+CHUNK = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
+
+FIXED, CHUNKED = f"Content-Length: {FLOOD}", "Transfer-Encoding: chunked"
+
+APP = "tests.faults.app:app"
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with served(APP, tmp_path_factory.mktemp("floods")) as server:
+        httpx.get(f"{server.url}/ping")  # it is up
+        yield server
+
+
+@pytest.fixture(scope="module", params=["serve", "hypercorn"])
+def either(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    if request.param == "serve":
+        yield request.getfixturevalue("serve")
+    else:
+        with hypercorn(APP, tmp_path_factory.mktemp("floods")) as server:
+            httpx.get(f"{server.url}/ping")
+            yield server
+
+
+# -- what everybody else notices -----------------------------------------------------------
+
+
+@asynccontextmanager
+async def nobody_notices(server: Server) -> AsyncIterator[None]:
+    """See that the process stays small, that others are served, and that nothing remains."""
+    await ask_something_quick(server)
+    before = await vitals(server, "?collect")
+    process = Path(f"/proc/{server.process.pid}")
+    (process / "clear_refs").write_text("5")  # let the peak of its memory begin anew
+    is_over = asyncio.Event()
+    others = asyncio.create_task(ask_until(is_over, server))
+    yield
+    is_over.set()
+    await others
+    assert peak_of(process) - before["rss"] < BOUND
+    await ask_something_quick(server)
+    names = ("live", "sessions", "our_tasks", "tasks", "fds")
+    await wait_until(
+        lambda now: all(now[name] <= before[name] for name in names), lambda: vitals(server), 8
+    )
+
+
+def peak_of(process: Path) -> int:
+    lines = (process / "status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+async def ask_until(is_over: asyncio.Event, server: Server) -> None:
+    while not is_over.is_set():
+        await ask_something_quick(server)
+        await asyncio.sleep(0.05)
+
+
+async def ask_something_quick(server: Server) -> None:
+    began = time.monotonic()
+    async with httpx.AsyncClient(base_url=server.url, verify=False, timeout=30) as client:
+        headers = {"Connection": "close"}  # or Hypercorn keeps the connection for 5 seconds
+        response = await client.post("/quick", json={"question": "x"}, headers=headers)
+    assert response.text.count("event: end") == 1
+    assert time.monotonic() - began < 1
+
+
+# -- WebSockets ----------------------------------------------------------------------------
+
+
+async def send_again_and_again(client: FrameSocket, piece: bytes, total: int = FLOOD) -> None:
+    """Send `piece` until `total` bytes are sent, or the server has cut the connection."""
+    with suppress(ConnectionError):
+        for _ in range(total // len(piece)):
+            await client.send(piece)
+
+
+@asynccontextmanager
+async def busy_socket(server: Server, limit: int = 2**16) -> AsyncIterator[FrameSocket]:
+    """Open a WebSocket whose turn goes on."""
+    async with frame_socket(server, "/paced/ws?delay=0.2", limit) as client:
+        await client.send(frame(QUESTION))
+        yield client
+
+
+async def test_two_hundred_megabytes_that_ask_nothing_do_not_pile_up_behind_a_turn(
+    either: Server,
+) -> None:
+    async with nobody_notices(either), busy_socket(either) as client:
+        await send_again_and_again(client, frame(PONG_OF_A_PIECE))
+        await client.send(frame(b'{"event": "stop"}'))
+        while b'"end"' not in (await client.receive())[1]:
+            pass
+
+
+async def test_two_hundred_megabytes_of_turns_close_the_socket_with_1008(either: Server) -> None:
+    async with nobody_notices(either), busy_socket(either) as client:
+        code = asyncio.create_task(client.close_code())
+        await send_again_and_again(client, frame(PIECE))
+        assert await code == 1008
+
+
+async def test_whoever_neither_reads_nor_stops_sending_is_cut(either: Server) -> None:
+    async with nobody_notices(either), busy_socket(either, limit=1024) as client:
+        async with asyncio.timeout(5):
+            await send_again_and_again(client, frame(PIECE), total=1000 * FLOOD)
+
+
+async def test_ten_thousand_turns_at_once_close_the_socket_with_1008(either: Server) -> None:
+    async with nobody_notices(either), busy_socket(either) as client:
+        await client.send(frame(QUESTION) * 10_000)
+        assert await client.close_code() == 1008
+
+
+async def test_ten_thousand_bad_messages_are_refused_until_they_are_too_many(
+    serve: Server,
+) -> None:
+    async with nobody_notices(serve), frame_socket(serve, "/paced/ws") as client:
+        await client.send(frame(b'{"question": ') * 10_000)
+        texts, code = await client.texts_and_code()
+    assert code == 1008
+    assert {json.loads(text)["event"] for text in texts} <= {"error", "end"}
+
+
+async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(either: Server) -> None:
+    async with nobody_notices(either), busy_socket(either) as client:
+        await client.send(frame(b"x" * 17 * MB))
+        assert await client.close_code() == 1009
+
+
+async def test_after_a_message_of_17_megabytes_no_other_one_is_kept(serve: Server) -> None:
+    async with nobody_notices(serve), busy_socket(serve) as client:
+        await send_again_and_again(client, frame(b"x" * 17 * MB))
+        assert await client.close_code() == 1009
+
+
+async def test_a_message_that_never_ends_closes_the_socket_with_1009_and_is_cut_a_second_later(
+    serve: Server,
+) -> None:
+    endless = frame(PIECE, CONTINUATION, fin=False)
+    async with nobody_notices(serve), busy_socket(serve) as client:
+        await client.send(frame(b"x", fin=False))
+        code = asyncio.create_task(client.close_code())
+        await send_again_and_again(client, endless)
+        assert await code == 1009
+        async with asyncio.timeout(2):
+            await send_again_and_again(client, endless, total=1000 * FLOOD)
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [(frame(b"\xff"), 1007), (frame(b"", 3), 1002)],
+    ids=["bad UTF-8", "bad opcode"],
+)
+async def test_nothing_is_kept_of_what_follows_a_broken_frame(
+    serve: Server, broken: bytes, expected: int
+) -> None:
+    async with nobody_notices(serve), busy_socket(serve) as client:
+        await client.send(broken)
+        assert await client.close_code() == expected
+        await send_again_and_again(client, frame(PIECE))
+
+
+async def test_a_flood_of_pings_is_answered(serve: Server) -> None:
+    async with nobody_notices(serve), busy_socket(serve) as client:
+        reading = asyncio.create_task(client.close_code())
+        await send_again_and_again(client, PINGS, total=2 * MB)
+        assert not reading.done()
+        reading.cancel()
+
+
+async def test_a_flood_of_pings_whose_pongs_nobody_reads_is_not_taken(serve: Server) -> None:
+    async with nobody_notices(serve), busy_socket(serve, limit=1024) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await send_again_and_again(client, PINGS)
+
+
+# -- HTTP ----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def request(server: Server, line: str, length: str) -> AsyncIterator[FrameSocket]:
+    """Send the head of a request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        head = f"{line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        writer.write(head.encode())
+        yield FrameSocket(reader, writer, "")
+    finally:
+        writer.transport.abort()
+
+
+async def status_of(client: FrameSocket) -> int:
+    return int((await client.reader.readuntil(b"\r\n\r\n")).split()[1])
+
+
+async def test_a_body_of_200_megabytes_is_a_413_before_it_is_sent(either: Server) -> None:
+    async with request(either, "POST /quick", FIXED) as client:
+        assert await status_of(client) == 413
+
+
+async def test_a_body_that_never_ends_is_a_413_once_it_is_too_long(either: Server) -> None:
+    async with request(either, "POST /quick", CHUNKED) as client:
+        await client.send(CHUNK * 17)
+        async with asyncio.timeout(2):
+            assert await status_of(client) == 413
+
+
+@pytest.mark.parametrize("length", [FIXED, CHUNKED], ids=["fixed", "chunked"])
+async def test_whoever_sends_a_body_of_200_megabytes_nevertheless_is_cut(
+    either: Server, length: str
+) -> None:
+    async with nobody_notices(either), request(either, "POST /quick", length) as client:
+        await send_again_and_again(client, CHUNK)
+        assert await client.was_cut(within=1)
+
+
+async def test_many_bodies_that_never_end_are_not_kept_either(either: Server) -> None:
+    async with nobody_notices(either), AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(request(either, "POST /quick", CHUNKED))
+            for _ in range(5)
+        ]
+        await asyncio.gather(*(send_again_and_again(each, CHUNK, 40 * MB) for each in clients))
+
+
+async def test_a_body_that_comes_with_a_get_is_not_kept_while_its_answer_streams(
+    either: Server,
+) -> None:
+    async with (
+        nobody_notices(either),
+        request(either, "GET /paced?question=x", CHUNKED) as client,
+    ):
+        assert await status_of(client) == 200
+        await send_again_and_again(client, CHUNK)
+        assert b"completion" in await client.reader.read(1000)

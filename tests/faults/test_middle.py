@@ -1,0 +1,282 @@
+"""Whatever goes wrong in the middle of a run, its stream ends properly and the next one works."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.clients import Frame, names, post_sse, socket, text, turn
+from tests.live.models import SECRET
+from tests.servers import Server, hypercorn, served
+
+TRANSPORTS = ["sse", "json", "ws"]
+
+APP = "tests.faults.middle:app"
+
+FAILED = {"status_code": 500, "detail": "Internal Server Error"}
+QUESTION = {"question": "x"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with hypercorn(APP, tmp_path_factory.mktemp("middle"), LOG_LEVEL="INFO") as server:
+        yield server
+
+
+# -- what a client gets --------------------------------------------------------------------
+
+
+async def ask(
+    server: Server, transport: str, path: str, inputs: Any, **query: str
+) -> list[list[Frame]]:
+    """Ask twice, on a WebSocket within one connection; return the events of both answers.
+
+    One JSON document counts as a `completion` or an `error`, and its end as `end`.
+    """
+    parameters = str(httpx.QueryParams(query))
+    query_string = f"?{parameters}" if parameters else ""
+    if transport == "ws":
+        async with socket(server, f"{path}/ws{query_string}") as connection:
+            return [await turn(connection, inputs) for _ in range(2)]
+    once = _ask_sse if transport == "sse" else _ask_json
+    return [await once(server, path + query_string, inputs) for _ in range(2)]
+
+
+async def _ask_sse(server: Server, path: str, inputs: Any) -> list[Frame]:
+    events = await post_sse(server, path, inputs)
+    return [{"event": event.name, "data": event.data and _data_of(event.data)} for event in events]
+
+
+def _data_of(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
+
+
+async def _ask_json(server: Server, path: str, inputs: Any) -> list[Frame]:
+    async with httpx.AsyncClient(base_url=server.url, verify=False, timeout=30) as client:
+        response = await client.post(path, json=inputs, headers={"Accept": "application/json"})
+    document = response.json()
+    if response.status_code == 200:
+        said = {"event": "completion", "data": {"token": document["output"]}}
+    else:
+        assert response.status_code == document["status_code"]
+        said = {"event": "error", "data": document}
+    return [said, {"event": "end", "data": {}}]
+
+
+async def check_the_next(server: Server, transport: str) -> None:
+    for frames in await ask(server, transport, "/quick", QUESTION):
+        assert names(frames) == ["completion", "end"]
+        assert text(frames) == "0 1 2 "
+
+
+def check_failure(frames: list[Frame]) -> None:
+    assert names(frames)[-2:] == ["error", "end"]
+    assert [frame["data"] for frame in frames if frame["event"] == "error"] == [FAILED]
+    assert sum(frame["event"] == "end" for frame in frames) == 1
+    assert SECRET not in str(frames)
+
+
+# -- models --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "raises",
+        "raises no Exception",
+        "raises what cannot be printed",
+        "raises a group",
+        "raises TimeoutError",
+        "raises CancelledError",
+        "raises StopAsyncIteration",
+        "raises GeneratorExit",
+        "cancels its own task",
+        "exhausts the stack",
+    ],
+)
+async def test_a_model_that_fails_after_two_tokens_gives_them_an_error_and_an_end(
+    server: Server, transport: str, fault: str
+) -> None:
+    for frames in await ask(server, transport, "/faulty", QUESTION, fault=fault):
+        check_failure(frames)
+        assert text(frames) == ("" if transport == "json" else "one two ")
+    await check_the_next(server, transport)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("half a surrogate pair", "one \ud800"),
+        ("10 MB", "one " + "x" * 10_000_000),
+        ("control characters", "one a\0b\r\n\n\r\u2028\x85 c"),
+        ("nothing", "one "),
+        ("no blocks", "one "),
+    ],
+)
+async def test_a_strange_token_arrives_as_it_is(
+    server: Server, transport: str, kind: str, expected: str
+) -> None:
+    for frames in await ask(server, transport, "/babbling/json", QUESTION, kind=kind):
+        assert names(frames) == ["completion", "end"]
+        assert text(frames) == expected
+    await check_the_next(server, transport)
+
+
+@pytest.mark.parametrize("transport", ["sse", "ws"])
+@pytest.mark.parametrize("kind", ["half a surrogate pair", "control characters"])
+async def test_a_strange_token_does_not_break_a_bare_text(
+    server: Server, transport: str, kind: str
+) -> None:
+    for frames in await ask(server, transport, "/babbling/text", QUESTION, kind=kind):
+        assert [frame["event"] for frame in frames] == ["completion", "completion", "end"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("kind", ["None", "a number", "a list of None"])
+async def test_what_is_no_token_is_an_error(server: Server, transport: str, kind: str) -> None:
+    for frames in await ask(server, transport, "/babbling/json", QUESTION, kind=kind):
+        check_failure(frames)
+    await check_the_next(server, transport)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_is_no_chunk_is_an_error(server: Server, transport: str) -> None:
+    for frames in await ask(server, transport, "/chunkless", QUESTION):
+        check_failure(frames)
+
+
+# -- outputs -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a circle",
+        "too many brackets",
+        "an object that cannot be printed",
+        "a key of half a surrogate pair",
+        "a number of 5000 digits",
+    ],
+)
+async def test_an_output_that_cannot_be_sent_is_an_error_and_not_an_empty_answer(
+    server: Server, transport: str, kind: str
+) -> None:
+    for frames in await ask(server, transport, "/odd", {"input": "x"}, kind=kind):
+        check_failure(frames)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    "kind", ["an object", "a set", "bytes", "no number", "half a surrogate pair", "None"]
+)
+async def test_an_odd_output_is_sent_somehow(server: Server, transport: str, kind: str) -> None:
+    for frames in await ask(server, transport, "/odd", {"input": "x"}, kind=kind):
+        assert names(frames) in (["completion", "end"], ["end"])
+
+
+# -- handlers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("handler", ["start", "token", "end", "sends-bytes", "sends-nan"])
+async def test_a_handler_that_raises_costs_nobody_the_answer(
+    server: Server, transport: str, handler: str
+) -> None:
+    for frames in await ask(server, transport, f"/handler/{handler}", QUESTION):
+        assert names(frames) == ["completion", "end"]
+        assert text(frames) == "0 1 2 "
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("handler", ["start-aborts", "token-aborts", "end-aborts"])
+async def test_a_handler_that_is_to_abort_the_run_gives_an_error_and_an_end(
+    server: Server, transport: str, handler: str
+) -> None:
+    for frames in await ask(server, transport, f"/handler/{handler}", QUESTION):
+        check_failure(frames)
+
+
+async def test_a_handler_that_cannot_be_made_is_an_error(server: Server) -> None:
+    for frames in await ask(server, "ws", "/handler/made", QUESTION):
+        check_failure(frames)
+    async with httpx.AsyncClient(base_url=server.url, verify=False) as client:
+        response = await client.post("/handler/made", json=QUESTION)
+    assert response.status_code == 500
+    assert SECRET not in response.text
+
+
+# -- time ----------------------------------------------------------------------------------
+
+
+async def test_a_loop_that_is_blocked_for_two_seconds_costs_time_and_nothing_else(
+    server: Server,
+) -> None:
+    asking = [
+        asyncio.create_task(ask(server, each, "/paced", QUESTION, delay="0.1", count="8"))
+        for each in TRANSPORTS
+    ]
+    async with httpx.AsyncClient(base_url=server.url, verify=False, timeout=30) as client:
+        await asyncio.sleep(0.5)
+        await client.post("/block/2.0")
+    for answers in await asyncio.gather(*asking):
+        for frames in answers:
+            assert names(frames) == ["completion", "end"]
+            assert text(frames) == "".join(f"{number} " for number in range(8))
+    await asyncio.gather(*(check_the_next(server, each) for each in TRANSPORTS))
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("impatient")
+    with hypercorn(APP, folder, QUART_LANARKY_RUN_TIMEOUT="0.5") as server:
+        yield server
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_model_that_hangs_is_left_after_the_runs_timeout(
+    impatient: Server, transport: str
+) -> None:
+    for frames in await ask(impatient, transport, "/faulty", QUESTION, fault="hangs"):
+        assert names(frames)[-2:] == ["error", "end"]
+        assert frames[-2]["data"]["status_code"] == 504
+    await check_the_next(impatient, transport)
+
+
+# -- signals and the log -------------------------------------------------------------------
+
+
+async def check_runs_that_succeed_and_fail(server: Server) -> None:
+    for transport in TRANSPORTS:
+        await check_the_next(server, transport)
+        for frames in await ask(server, transport, "/faulty", QUESTION, fault="raises"):
+            check_failure(frames)
+
+
+async def test_a_receiver_that_raises_harms_neither_a_run_nor_other_receivers(
+    tmp_path: Path,
+) -> None:
+    with served(APP, tmp_path, RECEIVERS="raise") as server:
+        await check_runs_that_succeed_and_fail(server)
+        httpx.post(f"{server.url}/fill-the-log/raises")
+        await check_runs_that_succeed_and_fail(server)
+        heard = httpx.get(f"{server.url}/heard").json()
+    assert heard == {"run-started": 24, "run-finished": 12, "run-failed": 12}
+
+
+@pytest.mark.parametrize("how", ["raises", "stderr-closed", "silent"])
+async def test_a_log_without_room_harms_no_run(tmp_path: Path, how: str) -> None:
+    with served(APP, tmp_path, LOG_LEVEL="INFO") as server:
+        httpx.post(f"{server.url}/fill-the-log/{how}")
+        await check_runs_that_succeed_and_fail(server)
+        for frames in await ask(server, "ws", "/handler/made", QUESTION):
+            check_failure(frames)

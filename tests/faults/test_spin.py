@@ -1,0 +1,90 @@
+"""Chains that never truly suspend: others are served, and they end when their client leaves."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+
+from tests.faults.clients import connect, cut, frame, post, upgrade, vitals, wait_until
+from tests.servers import Server, hypercorn
+
+TRANSPORTS = ["sse", "json", "websocket"]
+
+CHAINS = {
+    "/eager": "its tokens are sent",
+    "/thinking": "its tokens are nobody's business",
+    "/quarrelling": "its tokens are not sent, for two models speak at once",
+}
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("spin")
+    with hypercorn("tests.faults.app:app", folder) as server:
+        httpx.get(f"{server.url}/ping")  # now it is up
+        yield server
+
+
+@asynccontextmanager
+async def listening(server: Server, transport: str, path: str) -> AsyncIterator[None]:
+    """Ask and read as fast as the answer comes; leave at the end."""
+    if transport == "websocket":
+        reader, writer = await upgrade(server, f"{path}/ws")
+        writer.write(frame(json.dumps({"question": "go"})))
+    else:
+        accept = "application/json" if transport == "json" else "text/event-stream"
+        reader, writer = await connect(server)
+        writer.write(post(path, {"question": "go"}, Accept=accept))
+
+    async def read() -> None:
+        with suppress(ConnectionError):
+            while await reader.read(2**16):
+                pass
+
+    reading = asyncio.create_task(read())
+    try:
+        yield
+    finally:
+        cut(writer)
+        await reading
+
+
+async def time_of_a_ping(server: Server) -> float:
+    async with httpx.AsyncClient(base_url=server.url, verify=False) as client:
+        began_at = time.monotonic()
+        response = await client.get("/ping", headers={"Connection": "close"})
+        assert response.text == "pong"
+        return time.monotonic() - began_at
+
+
+@pytest.mark.parametrize("path", CHAINS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_chain_that_never_suspends_keeps_nobody_waiting_and_ends_when_its_client_leaves(
+    faults: Server, transport: str, path: str
+) -> None:
+    async with listening(faults, transport, path):
+        await wait_until(lambda now: now["chains"] == 1, lambda: vitals(faults), within=2)
+        for _ in range(2):
+            assert await time_of_a_ping(faults) < 1
+    left_at = time.monotonic()
+    assert await time_of_a_ping(faults) < 1
+    await wait_until(lambda now: now["live"] == 0, lambda: vitals(faults), within=1)
+    assert time.monotonic() - left_at < 2
+    before = await vitals(faults)
+    assert (before["chains"], before["sessions"]) == (0, 0)
+    await asyncio.sleep(0.3)
+    assert (await vitals(faults))["cpu"] - before["cpu"] < 0.1
+
+
+async def test_a_chain_that_goes_on_regardless_when_it_is_cancelled_keeps_nobody_waiting(
+    faults: Server,
+) -> None:
+    async with listening(faults, "sse", "/regardless"):
+        await wait_until(lambda now: now["chains"] == 1, lambda: vitals(faults), within=2)
+    assert await time_of_a_ping(faults) < 1
+    assert (await vitals(faults))["chains"] == 1
+    await wait_until(lambda now: now["live"] == 0, lambda: vitals(faults), within=20)

@@ -1,0 +1,402 @@
+"""What is beneath Quart: a line that can be hung up, and a server that says when it stops."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.protocol.ws_stream import WSStream
+from quart import Quart, websocket
+from quart.wrappers import base
+
+from quart_lanarky import LanarkyExtension, connections
+from quart_lanarky.connections import (
+    LINE_KEY,
+    Line,
+    Server,
+    current_line,
+    put_off_sigterm,
+    raise_disconnect,
+    server_behind,
+)
+
+GONE = {"type": "websocket.disconnect", "code": 1006}
+HELLO = {"type": "websocket.receive", "text": "hello"}
+
+
+Sent = asyncio.Queue[dict[str, Any]]
+
+
+@pytest.fixture
+async def client() -> Sent:
+    """Be what the client sends."""
+    return asyncio.Queue()
+
+
+async def check_that_nobody_waits() -> None:
+    await asyncio.sleep(0.01)
+    assert not [task for task in asyncio.all_tasks() if "Queue.get" in repr(task.get_coro())]
+
+
+# -- the line ------------------------------------------------------------------------------
+
+
+async def test_a_line_passes_on_what_the_client_sends_in_its_order(client: Sent) -> None:
+    line = Line(client.get)
+    messages = [{"type": "websocket.receive", "text": str(number)} for number in range(5)]
+    for message in messages:
+        client.put_nowait(message)
+    assert [await line.receive() for _ in messages] == messages
+
+
+async def test_a_line_that_is_hung_up_tells_who_waits_that_the_client_is_gone(
+    client: Sent,
+) -> None:
+    line = Line(client.get)
+    waiting = asyncio.create_task(line.receive())
+    await asyncio.sleep(0)
+    line.hang_up()
+    assert await asyncio.wait_for(waiting, 1) == GONE
+    await check_that_nobody_waits()
+
+
+async def test_nothing_comes_after_a_line_was_hung_up(client: Sent) -> None:
+    line = Line(client.get)
+    line.hang_up()
+    line.hang_up()
+    client.put_nowait(HELLO)
+    assert [await asyncio.wait_for(line.receive(), 1) for _ in range(3)] == [GONE] * 3
+
+
+async def test_who_gives_up_waiting_leaves_nothing_behind_and_loses_nothing(client: Sent) -> None:
+    line = Line(client.get)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(line.receive(), 0.01)
+    await check_that_nobody_waits()
+    client.put_nowait(HELLO)
+    assert await line.receive() == HELLO
+
+
+async def test_what_the_server_raises_comes_through() -> None:
+    async def fail() -> dict[str, Any]:
+        raise OSError("broken pipe")
+
+    with pytest.raises(OSError, match="broken pipe"):
+        await Line(fail).receive()
+
+
+def piece(body: bytes, more_body: bool = True) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more_body}
+
+
+LEFT = {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize("limit", [None, 4])
+async def test_a_body_that_is_not_too_large_comes_as_it_was_sent(
+    client: Sent, limit: int | None
+) -> None:
+    line = Line(client.get, "http")
+    line.max_body = limit
+    messages = [piece(b"ab"), piece(b"cd", more_body=False), LEFT]
+    for message in messages:
+        client.put_nowait(message)
+    assert [await line.receive() for _ in messages] == messages
+    assert not line.body_is_too_large
+
+
+async def test_a_body_that_is_too_large_ends_and_what_follows_of_it_is_dropped(
+    client: Sent,
+) -> None:
+    line = Line(client.get, "http")
+    client.put_nowait(piece(b"ab"))
+    assert await line.receive() == piece(b"ab")
+    line.max_body = 3
+    for _ in range(1000):
+        client.put_nowait(piece(b"cd"))
+    client.put_nowait(LEFT)
+    assert await line.receive() == piece(b"", more_body=False)
+    assert line.body_is_too_large
+    assert await line.receive() == LEFT
+
+
+async def test_the_end_of_a_body_is_waited_for_kept_or_not(client: Sent) -> None:
+    line = Line(client.get, "http")
+    line.max_body = 3
+    taking = asyncio.create_task(take_all(line))
+    waiting = asyncio.create_task(line.wait_for_body(60))
+    for _ in range(10):
+        client.put_nowait(piece(b"cd"))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    client.put_nowait(piece(b"", more_body=False))
+    await asyncio.wait_for(waiting, 5)
+    taking.cancel()
+
+
+async def test_the_end_of_a_body_is_waited_for_only_so_long(client: Sent) -> None:
+    line = Line(client.get, "http")
+    client.put_nowait(piece(b"ab"))
+    await line.receive()
+    await asyncio.wait_for(line.wait_for_body(0.05), 5)
+
+
+async def test_of_a_client_that_has_left_no_body_is_waited_for(client: Sent) -> None:
+    line = Line(client.get, "http")
+    client.put_nowait(LEFT)
+    await line.receive()
+    await asyncio.wait_for(line.wait_for_body(60), 5)
+
+
+async def take_all(line: Line) -> None:
+    while True:
+        await line.receive()
+
+
+async def test_a_request_whose_line_is_hung_up_has_lost_its_client(client: Sent) -> None:
+    line = Line(client.get, "http")
+    line.hang_up()
+    assert (await line.receive())["type"] == "http.disconnect"
+
+
+async def test_a_line_is_dead_when_the_server_has_given_the_client_up(client: Sent) -> None:
+    stream = Stream(closed=False)
+    line = Line(client.get, "websocket", stream.app_send)
+    assert not line.is_dead
+    stream.closed = True
+    assert line.is_dead
+    for other in (send, Stream().app_send, Stream(closed="perhaps").app_send, None):
+        assert not Line(client.get, "websocket", other).is_dead
+
+
+async def test_what_comes_on_a_line_that_was_let_go_is_taken_until_the_client_leaves(
+    client: Sent,
+) -> None:
+    line = Line(client.get)
+    line.let_go()
+    for message in (HELLO, HELLO, GONE, HELLO):
+        client.put_nowait(message)
+    await check_that_nobody_waits()
+    assert client.qsize() == 1
+
+
+async def test_on_a_line_whose_client_has_left_nothing_is_waited_for(client: Sent) -> None:
+    left, dead = Line(client.get), Line(client.get, send=Stream(closed=True).app_send)
+    client.put_nowait(GONE)
+    assert await left.receive() == GONE
+    left.let_go()
+    dead.let_go()
+    await check_that_nobody_waits()
+
+
+async def test_what_comes_after_the_view_is_over_is_taken() -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app)
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        await websocket.accept()
+
+    async with app.test_client().websocket("/ws") as connection:
+        for _ in range(100):
+            await connection.send("hello")
+    await check_that_nobody_waits()
+    left = list(connection._send_queue._queue)
+    assert {"type": "websocket.receive", "text": "hello"} not in left
+
+
+async def test_a_request_of_an_app_with_the_extension_has_a_line_too() -> None:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def look() -> str:
+        return type(current_line()).__name__
+
+    client = app.test_client()
+    assert await (await client.get("/")).get_data(as_text=True) == "NoneType"
+    LanarkyExtension(app)
+    assert await (await client.get("/")).get_data(as_text=True) == "Line"
+    async with app.app_context():
+        assert current_line() is None
+
+
+async def test_a_websocket_of_an_app_with_the_extension_has_a_line_of_its_own() -> None:
+    app = Quart(__name__)
+    lines: list[object] = []
+
+    @app.websocket("/ws")
+    async def look() -> None:
+        lines.append(current_line())
+        await websocket.send(str(LINE_KEY in websocket.scope))
+
+    async def has_line() -> str | bytes:
+        async with app.test_client().websocket("/ws") as connection:
+            return await connection.receive()
+
+    assert await has_line() == "False"
+    LanarkyExtension(app)
+    assert [await has_line(), await has_line()] == ["True", "True"]
+    nothing, first, second = lines
+    assert nothing is None
+    assert isinstance(first, Line)
+    assert isinstance(second, Line)
+    assert first is not second
+
+
+async def test_hanging_up_ends_a_view_that_waits_for_its_client() -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app)
+    ended = asyncio.Event()
+
+    @app.websocket("/ws")
+    async def listen() -> None:
+        line = current_line()
+        assert line is not None
+        asyncio.get_running_loop().call_later(0.01, line.hang_up)
+        try:
+            await websocket.receive()
+        finally:
+            ended.set()
+
+    async with asyncio.timeout(5), app.test_client().websocket("/ws"):
+        await ended.wait()
+
+
+def test_only_what_says_that_the_client_has_left_is_raised() -> None:
+    for error in (None, ValueError(), asyncio.CancelledError(), ConnectionResetError()):
+        raise_disconnect(error)
+    kind = getattr(base, "ClientDisconnectedError", None)
+    if kind is not None:
+        with pytest.raises(kind):
+            raise_disconnect(kind())
+
+
+# -- the server ----------------------------------------------------------------------------
+
+
+class Stream:
+    """Stands for a stream of Hypercorn's."""
+
+    closed: Any
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__ |= attributes
+
+    async def app_send(self, message: Any) -> None: ...
+
+
+class Holder:
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__ |= attributes
+
+
+async def send(message: Any) -> None: ...
+
+
+def test_hypercorn_is_known_by_the_method_with_which_it_sends() -> None:
+    stopping = asyncio.Event()
+    stream = Stream(context=Holder(terminated=stopping), config=Holder(graceful_timeout=3.0))
+    assert server_behind(stream.app_send) == Server(stopping, 3.0)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        send,
+        lambda message: None,
+        None,
+        Stream().app_send,
+        Stream(config=Holder(graceful_timeout=3.0)).app_send,
+        Stream(context=Holder(), config=Holder(graceful_timeout=3.0)).app_send,
+        Stream(context=Holder(terminated=True), config=Holder(graceful_timeout=3.0)).app_send,
+        Stream(context=Holder(terminated=asyncio.Event())).app_send,
+        Stream(context=Holder(terminated=asyncio.Event()), config=Holder()).app_send,
+        [].append,
+    ],
+)
+def test_any_other_server_is_unknown_and_nothing_is_asked_of_it(unknown: object) -> None:
+    assert server_behind(unknown) is None
+
+
+@pytest.mark.parametrize("kind", [HTTPStream, WSStream])
+async def test_the_installed_hypercorn_still_says_when_it_stops(kind: Any) -> None:
+    config = Config()
+    config.graceful_timeout = 7
+    context = WorkerContext(None)
+    stream = kind(None, config, context, None, False, None, None, send, 1)
+    server = server_behind(stream.app_send)
+    assert server is not None
+    assert server.graceful_timeout == 7
+    waiting = asyncio.ensure_future(server.stopping.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await context.terminated.set()
+    await asyncio.wait_for(waiting, 1)
+
+
+# -- a signal that comes too early ---------------------------------------------------------
+
+
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Note when the process would kill itself, instead of doing so; nobody handles the signal."""
+    times: list[float] = []
+    monkeypatch.setattr(connections.os, "kill", lambda *_: times.append(time.monotonic()))
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield times
+    signal.signal(signal.SIGTERM, before)
+
+
+def raise_sigterm() -> None:
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL  # or it would be all over
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("when", ["within", "afterwards"])
+async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
+    killed: list[float], when: str
+) -> None:
+    with put_off_sigterm(0.1):
+        if when == "within":
+            raise_sigterm()
+            await asyncio.sleep(0.15)
+        assert not killed
+        ended_at = time.monotonic()
+    if when == "afterwards":
+        raise_sigterm()
+    await asyncio.sleep(0.2)
+    assert [at - ended_at > 0.09 for at in killed] == [True]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_without_a_signal_nothing_comes_of_it(killed: list[float]) -> None:
+    with put_off_sigterm(0.01):
+        pass
+    await asyncio.sleep(0.05)
+    assert not killed
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_a_process_that_handles_the_signal_itself_is_left_alone(killed: list[float]) -> None:
+    def handle(*_: object) -> None: ...
+
+    signal.signal(signal.SIGTERM, handle)
+    with put_off_sigterm(0.01):
+        assert signal.getsignal(signal.SIGTERM) is handle
+    await asyncio.sleep(0.05)
+    assert signal.getsignal(signal.SIGTERM) is handle
+    assert not killed
+
+
+async def test_in_another_thread_nothing_can_be_put_off(killed: list[float]) -> None:
+    def in_thread() -> None:
+        with put_off_sigterm(0.01):
+            pass
+
+    await asyncio.to_thread(in_thread)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,0 +1,118 @@
+"""Settings: every one has a default, and one that makes no sense is found at start-up."""
+
+from dataclasses import asdict
+from math import inf, nan
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from quart_lanarky import ConfigurationError, LanarkyExtension
+from quart_lanarky.settings import SETTING_KEYS, Settings, current_settings
+
+DEFAULTS = {
+    "default_mode": "json",
+    "flush_interval": 0.01,
+    "buffer_events": 256,
+    "heartbeat": 15.0,
+    "run_timeout": 600.0,
+    "max_runs": 1000,
+    "max_message_bytes": 2**20,
+    "max_queued_turns": 8,
+    "idle_timeout": 600.0,
+    "allowed_origins": (),
+    "drain_timeout": 8.0,
+    "openapi_version": "3.2.0",
+}
+LEAST = {
+    "flush_interval": 0,
+    "buffer_events": 1,
+    "heartbeat": 0.01,
+    "run_timeout": 0.01,
+    "max_runs": 1,
+    "max_message_bytes": 1,
+    "max_queued_turns": 0,
+    "idle_timeout": 0.01,
+    "drain_timeout": 0,
+}
+UNBOUNDED = {"heartbeat", "run_timeout", "max_runs", "idle_timeout"}
+"""Those that may be None."""
+
+
+def test_every_setting_has_a_default() -> None:
+    assert asdict(Settings()) == DEFAULTS
+    assert Settings.from_config({}) == Settings()
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_setting_is_read_from_the_key_of_its_name(name: str) -> None:
+    value = {"default_mode": "text", "openapi_version": "3.1.0", "allowed_origins": ["*"]}
+    config = {f"QUART_LANARKY_{name.upper()}": value.get(name, 7)}
+    assert asdict(Settings.from_config(config)) == DEFAULTS | {name: value.get(name, 7)}
+    assert list(config) == [SETTING_KEYS[name]]
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_a_number_has_a_least_value_which_is_allowed(name: str) -> None:
+    least = LEAST[name]
+    assert getattr(Settings(**{name: least}), name) == least
+    message = f"^QUART_LANARKY_{name.upper()} must be at least {least}, not "
+    for wrong in (least - 0.001, -inf, nan, "7", [7]):
+        with pytest.raises(ConfigurationError, match=message):
+            Settings(**{name: wrong})
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_only_what_may_be_without_bound_may_be_none(name: str) -> None:
+    if name in UNBOUNDED:
+        assert getattr(Settings(**{name: None}), name) is None
+    else:
+        with pytest.raises(ConfigurationError, match=f"{name.upper()} must be at least .* None"):
+            Settings(**{name: None})
+
+
+@pytest.mark.parametrize("mode", ["xml", "", None])
+def test_an_unknown_mode_is_refused(mode: Any) -> None:
+    with pytest.raises(ConfigurationError, match="mode must be 'text' or 'json'"):
+        Settings(default_mode=mode)
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "3.2", 3.2, None])
+def test_an_unknown_version_of_openapi_is_refused(version: Any) -> None:
+    expected = r"QUART_LANARKY_OPENAPI_VERSION must be one of 3\.2\.0, 3\.1\.0, not "
+    with pytest.raises(ConfigurationError, match=expected):
+        Settings(openapi_version=version)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [[], ["https://a.example", "http://localhost:3000"], ("*",), ["null"], ["app-x://tauri"]],
+)
+def test_origins_are_a_list(origins: Any) -> None:
+    assert Settings(allowed_origins=origins).allowed_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        *("https://a.example", "*", "", None, 7, [None], [7], [""], ["a.example"], ["*."]),
+        *(["https://a.example/"], ["https://"], ["https://a.example", "//b"], ["https://a b"]),
+    ],
+)
+def test_what_is_no_list_of_origins_is_refused(origins: Any) -> None:
+    with pytest.raises(ConfigurationError, match="ALLOWED_ORIGINS must be a list of origins such"):
+        Settings(allowed_origins=origins)
+
+
+async def test_the_settings_of_the_current_app_are_read_when_they_are_needed() -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app)
+    app.config["QUART_LANARKY_FLUSH_INTERVAL"] = 0.5
+    async with app.app_context():
+        assert current_settings() == Settings(flush_interval=0.5)
+
+
+async def test_an_app_without_the_extension_has_none() -> None:
+    async with Quart(__name__).app_context():
+        with pytest.raises(ConfigurationError, match=r"call LanarkyExtension\(app\)"):
+            current_settings()
