@@ -117,7 +117,8 @@ class LiveRuns:
         """Let nothing more in; return when all is over, after `timeout` seconds by force."""
         self.is_draining = True
         for deadline in self._openings:
-            deadline.reschedule(asyncio.get_running_loop().time())
+            if not deadline.expired():
+                deadline.reschedule(asyncio.get_running_loop().time())
         for session in list(self._sessions):
             session.shut_down()
         await self._wait_until_empty(timeout)

@@ -474,6 +474,22 @@ async def test_a_stream_ends_in_time_though_its_work_ignores_its_cancellation(
     assert f"run {run.id} ignores its cancellation: left to itself" in caplog.text
 
 
+async def test_work_that_has_used_up_our_patience_is_not_waited_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.5)
+    stubborn = Stubborn()
+    run = run_of(stubborn)
+    async with asyncio.timeout(10):
+        async with run:
+            await asyncio.sleep(0)
+            run.stop()
+            assert names([e async for batch in run.batches() for e in batch])[-1] == "end"
+            ended_at = time.monotonic()
+        assert time.monotonic() - ended_at < 0.4
+        await stubborn.release()
+
+
 async def test_a_server_that_is_about_to_exit_has_less_patience(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -110,6 +110,15 @@ async def test_what_is_sent_after_the_end_is_discarded() -> None:
     assert await read(stream) == []
 
 
+async def test_what_a_thread_sends_after_the_end_is_discarded() -> None:
+    stream = open_stream()
+    stream.finish(END)
+    await asyncio.to_thread(asyncio.run, stream.send(token(1)))
+    assert await read(stream) == [END]
+    await asyncio.to_thread(asyncio.run, stream.send(token(2)))
+    assert await read(stream) == []
+
+
 async def test_a_producer_that_never_suspends_can_be_cancelled_once_the_reader_left() -> None:
     stream = open_stream()
 

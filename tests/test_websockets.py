@@ -120,9 +120,10 @@ def app(lanarky: LanarkyExtension, turns: Turns, monkeypatch: pytest.MonkeyPatch
 class Socket:
     """A client of a WebSocket that speaks ASGI; Quart's own does not say how it was closed."""
 
-    def __init__(self, app: Quart, path: str = "/ws") -> None:
+    def __init__(self, app: Quart, path: str = "/ws", *, is_dead: bool = False) -> None:
         self._sent: asyncio.Queue[Any] = asyncio.Queue()
         self._received: asyncio.Queue[Any] = asyncio.Queue()
+        self.closed = is_dead  # as Hypercorn's streams have it
         scope: Any = {
             "type": "websocket",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -139,7 +140,7 @@ class Socket:
             "extensions": {},
             "state": {},
         }
-        self._serve: Any = partial(app, scope, self._sent.get, self._received.put)
+        self._serve: Any = partial(app, scope, self._sent.get, self._hear)
 
     async def __aenter__(self) -> Self:
         self._serving = asyncio.create_task(self._serve())
@@ -149,6 +150,9 @@ class Socket:
     async def __aexit__(self, *_: object) -> None:
         await self._sent.put({"type": "websocket.disconnect", "code": 1000})
         await self._serving
+
+    async def _hear(self, message: Any) -> None:
+        await self._received.put(message)
 
     async def send(self, message: str | bytes | None) -> None:
         key = "text" if isinstance(message, str) else "bytes"
@@ -449,6 +453,11 @@ async def test_a_session_that_is_dropped_ends_whatever_its_client_does(
         sessions[0].drop()
         await ended.wait()
     assert turns.running == []
+
+
+async def test_a_session_whose_client_the_server_has_given_up_ends_at_once(app: Quart) -> None:
+    async with asyncio.timeout(5), Socket(app, is_dead=True) as socket:
+        await socket.has_ended()
 
 
 async def test_a_client_that_does_not_read_is_left_with_1008(
