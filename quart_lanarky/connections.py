@@ -34,6 +34,11 @@ _DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedEr
 LINE_KEY: Final = "quart_lanarky.line"
 """The key in the ASGI scope of a connection."""
 
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds in which a server ends a connection whose app has returned."""
+
+_discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
+
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
@@ -94,13 +99,12 @@ class Line:
 
     async def _next(self) -> Mapping[str, Any]:
         """Return what the client sent, or that it has left, if we hung up."""
-        receiving = asyncio.ensure_future(self._receive())
+        receiving = asyncio.ensure_future(self._take())
         try:
             either: set[asyncio.Future[Any]] = {receiving, self._hung_up}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._hung_up.done():
                 return self._disconnect
-            self._has_ended = receiving.result()["type"].endswith(".disconnect")
             return receiving.result()
         finally:
             receiving.cancel()
@@ -121,11 +125,20 @@ class Line:
     def let_go(self) -> None:
         """Take what still comes, and drop it, until the server has ended the connection."""
         if not self._has_ended and not self.is_dead:
-            self._discarding = asyncio.create_task(self._discard())
+            task = asyncio.create_task(self._discard())
+            _discarding.add(task)
+            task.add_done_callback(_discarding.discard)
 
     async def _discard(self) -> None:
-        while not self._has_ended:
-            self._has_ended = (await self._receive())["type"].endswith(".disconnect")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                while not self._has_ended:
+                    await self._take()
+
+    async def _take(self) -> Mapping[str, Any]:
+        message = await self._receive()
+        self._has_ended = message["type"].endswith(".disconnect")
+        return message
 
 
 def current_line() -> Line | None:

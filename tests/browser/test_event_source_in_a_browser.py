@@ -57,7 +57,7 @@ def test_a_page_that_never_closes_its_event_source_asks_the_model_once(
     question = str(uuid4())
     statuses: list[int] = []
     page.on("response", lambda response: statuses.append(response.status))
-    path = {"json": "/quick", "text": "/quick-text"}[mode]
+    path = {"json": "/quick", "text": "/quick/text"}[mode]
     page.evaluate(OPEN_AND_FORGET, f"{app.url}{path}?question={question}")
     page.wait_for_function(f"source.readyState === {CLOSED}", timeout=20_000)
     assert statuses == [200, 204]

@@ -14,6 +14,7 @@ from tests.faults.clients import vitals, wait_until
 from tests.faults.frames import (
     CONTINUATION,
     PING,
+    PONG,
     QUESTION,
     FrameSocket,
     frame,
@@ -199,6 +200,23 @@ async def test_a_flood_of_pings_is_answered(serve: Server) -> None:
         reading = asyncio.create_task(client.close_code())
         await send_again_and_again(client, PINGS, total=2 * MB)
         assert not reading.done()
+        reading.cancel()
+
+
+@pytest.mark.parametrize(
+    "tiny",
+    [frame(b"", PING), frame(b"", PONG), frame(b"", CONTINUATION, fin=False)],
+    ids=["pings", "pongs", "fragments"],
+)
+async def test_frames_of_a_few_bytes_keep_nobody_else_from_being_served(
+    serve: Server, tiny: bytes
+) -> None:
+    """Ten thousand of them come in a single read."""
+    async with nobody_notices(serve), frame_socket(serve, "/quick/ws") as client:
+        reading = asyncio.create_task(client.was_cut(within=10))
+        await client.send(frame(b"x", fin=False))
+        await send_again_and_again(client, tiny * 1000, total=200_000)
+        await ask_something_quick(serve)
         reading.cancel()
 
 
