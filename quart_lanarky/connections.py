@@ -37,6 +37,9 @@ LINE_KEY: Final = "quart_lanarky.line"
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which a server ends a connection whose app has returned."""
 
+MOMENT: Final = 0.05
+"""Seconds without a message after which there will be no more."""
+
 _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -123,21 +126,25 @@ class Line:
             self._hung_up.set_result(None)
 
     def let_go(self) -> None:
-        """Take what still comes, and drop it, until the server has ended the connection."""
-        if not self._has_ended and not self.is_dead:
-            task = asyncio.create_task(self._discard())
-            _discarding.add(task)
-            task.add_done_callback(_discarding.discard)
+        """Take what still comes, and drop it, until the server has ended the connection.
+
+        And a moment longer: of what it has read at once Hypercorn passes on all.
+        """
+        task = asyncio.create_task(self._discard())
+        _discarding.add(task)
+        task.add_done_callback(_discarding.discard)
 
     async def _discard(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                while not self._has_ended:
-                    await self._take()
+                while True:
+                    is_over = self._has_ended or self.is_dead
+                    async with asyncio.timeout(MOMENT if is_over else None):
+                        await self._take()
 
     async def _take(self) -> Mapping[str, Any]:
         message = await self._receive()
-        self._has_ended = message["type"].endswith(".disconnect")
+        self._has_ended = self._has_ended or message["type"].endswith(".disconnect")
         return message
 
 

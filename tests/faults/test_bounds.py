@@ -234,7 +234,7 @@ async def test_every_run_gives_its_place_back_however_it_ends(few: Server) -> No
         asker.headers["Connection"] = "close"  # Hypercorn does where it has not read all
 
         async def come(number: int) -> None:
-            for visits in range(100):
+            for visits in range(80):
                 name = list(VISITS)[(number + visits) % len(VISITS)]
                 got[await VISITS[name](asker, few)] += 1
 
