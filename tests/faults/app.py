@@ -256,7 +256,7 @@ async def vitals() -> ResponseReturnValue:
         ours=_tasks_of_ours(),
         live=lanarky.live_runs.count,
         sessions=len(lanarky.live_runs._sessions),
-        unsent=_unsent_bytes(),
+        unsent=_unsent_bytes() if "collect" in request.args else None,  # it takes a while
         cpu=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
         **factories,
     )

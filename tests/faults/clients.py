@@ -51,15 +51,17 @@ async def _get(server: Server, path: str) -> dict[str, Any]:
 async def wait_until(
     met: Callable[[Vitals], bool], look: Callable[[], Awaitable[Vitals]], within: float
 ) -> Vitals:
-    """Look again and again; return what was seen when the condition was `met`."""
-    loop = asyncio.get_running_loop()
+    """Look again and again; return what was seen when the condition was `met`.
+
+    The time counts from the first answer on, when the server has caught up with its clients.
+    """
+    loop, found = asyncio.get_running_loop(), await look()
     deadline = loop.time() + within
-    while True:
-        found = await look()
-        if met(found):
-            return found
+    while not met(found):
         assert loop.time() < deadline, found
         await asyncio.sleep(0.02)
+        found = await look()
+    return found
 
 
 # -- HTTP/1.1 ------------------------------------------------------------------------------

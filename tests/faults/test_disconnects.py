@@ -111,7 +111,7 @@ WAYS: dict[str, Client] = {
 }
 
 
-async def come_and_go(server: Server, question: str, arrivals: float) -> None:
+async def crowd_in_and_out(server: Server, question: str, arrivals: float) -> None:
     async def one(way: Client) -> None:
         await asyncio.sleep(random.random() * arrivals)
         await way(server, question)
@@ -140,10 +140,10 @@ async def check_that_nothing_remains(server: Server, question: str, before: Vita
 
 async def test_of_a_thousand_clients_that_left_nothing_remains(faults: Server) -> None:
     before, log = await vitals(faults), faults.log()
-    await come_and_go(faults, "warm-up", ARRIVALS * 0.8)  # a denser crowd: its peak is higher
+    await crowd_in_and_out(faults, "warm-up", ARRIVALS * 0.8)  # a denser crowd: its peak is higher
     await check_that_nothing_remains(faults, "warm-up", before)
     plateau = await vitals(faults, "?collect")
-    await come_and_go(faults, "a thousand", ARRIVALS)
+    await crowd_in_and_out(faults, "a thousand", ARRIVALS)
     await check_that_nothing_remains(faults, "a thousand", before)
     after = await vitals(faults, "?collect")
     assert after["rss"] <= plateau["rss"] * 1.1

@@ -42,7 +42,8 @@ async def get(
     client: httpx.AsyncClient, path: str, question: str, last: str | None = None
 ) -> httpx.Response:
     headers = {} if last is None else {"Last-Event-ID": last}
-    return await client.get(path, params={"question": question}, headers=headers)
+    mark = "&" if "?" in path else "?"
+    return await client.get(f"{path}{mark}question={question}", headers=headers)
 
 
 @pytest.mark.parametrize("path", ["/quick", "/quick/text"])

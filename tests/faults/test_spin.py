@@ -76,8 +76,8 @@ async def test_a_chain_that_never_suspends_keeps_nobody_waiting_and_ends_when_it
     assert time.monotonic() - left_at < 2
     before = await vitals(faults)
     assert (before["chains"], before["sessions"]) == (0, 0)
-    await asyncio.sleep(0.3)
-    assert (await vitals(faults))["cpu"] - before["cpu"] < 0.1
+    await asyncio.sleep(0.5)
+    assert (await vitals(faults))["cpu"] - before["cpu"] < 0.25
 
 
 async def test_a_chain_that_goes_on_regardless_when_it_is_cancelled_keeps_nobody_waiting(
