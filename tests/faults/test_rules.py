@@ -22,7 +22,7 @@ from tests.servers import Server, hypercorn
 TRANSPORTS = ["sse", "ws"]
 
 
-RUN_TIMEOUT = 3
+RUN_TIMEOUT = 6
 
 
 @asynccontextmanager

@@ -169,7 +169,7 @@ async def test_what_a_client_has_not_read_of_a_stream_that_it_resets_is_forgotte
             for stream in streams:
                 client.connection.reset_stream(stream)
             client.flush()
-            await wait_until(lambda now: now["live"] == 1, lambda: vitals(faults), within=1)
+            await wait_until(lambda now: now["live"] == 1, lambda: vitals(faults), within=5)
         assert (await vitals(faults, "?collect"))["unsent"] < MEGABYTE
 
 
