@@ -29,7 +29,7 @@ from tests.servers import Server, hypercorn, served
 
 CLIENTS = 1000
 STREAMS = 5  # of an HTTP/2 connection
-ARRIVALS = 3.5  # seconds in which all of them come
+ARRIVALS = 3.0  # seconds in which all of them come
 STAY = 0.5  # seconds that a client stays at most
 
 SLEEP = 2.0  # seconds that a thread is busy
@@ -111,9 +111,9 @@ WAYS: dict[str, Client] = {
 }
 
 
-async def crowd_in_and_out(server: Server, question: str, arrivals: float) -> None:
+async def crowd_in_and_out(server: Server, question: str) -> None:
     async def one(way: Client) -> None:
-        await asyncio.sleep(random.random() * arrivals)
+        await asyncio.sleep(random.random() * ARRIVALS)
         await way(server, question)
 
     each = CLIENTS // len(WAYS)
@@ -138,18 +138,22 @@ async def check_that_nothing_remains(server: Server, question: str, before: Vita
     assert (await seen(server, question))["asked"] == asked
 
 
+@pytest.mark.timeout(120)
 async def test_of_a_thousand_clients_that_left_nothing_remains(faults: Server) -> None:
-    before, log = await vitals(faults), faults.log()
-    await crowd_in_and_out(faults, "warm-up", ARRIVALS * 0.8)  # a denser crowd: its peak is higher
-    await check_that_nothing_remains(faults, "warm-up", before)
-    plateau = await vitals(faults, "?collect")
-    await crowd_in_and_out(faults, "a thousand", ARRIVALS)
-    await check_that_nothing_remains(faults, "a thousand", before)
-    after = await vitals(faults, "?collect")
-    assert after["rss"] <= plateau["rss"] * 1.1
+    before, log, plateau = await vitals(faults), faults.log(), 0
+    for number in range(4):
+        question = f"crowd {number}"
+        await crowd_in_and_out(faults, question)
+        await check_that_nothing_remains(faults, question, before)
+        assert (await seen(faults, question))["asked"] > 0
+        after = await vitals(faults, "?collect")
+        if after["rss"] <= plateau * 1.1:
+            break
+        plateau = after["rss"]
+    else:
+        pytest.fail("the process grows with every crowd")
     assert faults.log() == log
-    assert (await seen(faults, "a thousand"))["asked"] > 0
-    assert after["opened"] - plateau["opened"] > CLIENTS / 10  # others left before they got one
+    assert after["opened"] - before["opened"] > CLIENTS / 10  # others left before they got one
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
