@@ -23,10 +23,6 @@ from tests.servers import Server
 
 Vitals = dict[str, Any]
 
-CLOSE = 0x8
-PING = 0x9
-TEXT = 0x1
-
 
 # -- what goes on in the server ------------------------------------------------------------
 
@@ -92,58 +88,6 @@ def cut(writer: StreamWriter) -> None:
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-# -- WebSocket -----------------------------------------------------------------------------
-
-
-def handshake(path: str) -> bytes:
-    """Return the bytes that ask for a WebSocket."""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
-
-
-def frame(payload: str | bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
-    """Return the bytes of one masked frame."""
-    data = payload.encode() if isinstance(payload, str) else payload
-    size, masked = len(data), 0x80
-    first = bytes([(0x80 if final else 0) | opcode])
-    if size < 126:
-        length = bytes([masked | size])
-    elif size < 2**16:
-        length = bytes([masked | 126]) + struct.pack("!H", size)
-    else:
-        length = bytes([masked | 127]) + struct.pack("!Q", size)
-    return first + length + b"\0\0\0\0" + data  # masked with zeros: the data as it is
-
-
-def close_frame(code: int) -> bytes:
-    """Return the bytes of a close frame."""
-    return frame(struct.pack("!H", code), CLOSE)
-
-
-async def read_frame(reader: StreamReader) -> tuple[int, bytes]:
-    """Return the opcode and the payload of the next frame."""
-    first, second = await reader.readexactly(2)
-    size = second & 0x7F
-    if size == 126:
-        (size,) = struct.unpack("!H", await reader.readexactly(2))
-    elif size == 127:
-        (size,) = struct.unpack("!Q", await reader.readexactly(8))
-    return first & 0x0F, await reader.readexactly(size)
-
-
-async def upgrade(
-    server: Server, path: str, receive_buffer: int | None = None
-) -> tuple[StreamReader, StreamWriter]:
-    """Open a WebSocket that answers nothing by itself: no ping, no close."""
-    reader, writer = await connect(server, receive_buffer)
-    writer.write(handshake(path))
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101"), head
-    return reader, writer
 
 
 # -- HTTP/2 --------------------------------------------------------------------------------

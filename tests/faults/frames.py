@@ -1,10 +1,12 @@
 """A WebSocket client that sends what it is told to, legal or not, and reads only when told to."""
 
 import asyncio
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tests.faults.clients import connect
 from tests.servers import Server
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -15,7 +17,7 @@ QUESTION = b'{"question": "x"}'
 
 
 def frame(
-    payload: bytes = b"",
+    payload: str | bytes = b"",
     opcode: int = TEXT,
     *,
     fin: bool = True,
@@ -23,7 +25,8 @@ def frame(
     masked: bool = True,
 ) -> bytes:
     """Return a client's frame; its mask is zero, so that the payload stays as it is."""
-    size = len(payload)
+    data = payload.encode() if isinstance(payload, str) else payload
+    size = len(data)
     if size < 126:
         length, more = size, b""
     elif size < 2**16:
@@ -31,7 +34,7 @@ def frame(
     else:
         length, more = 127, size.to_bytes(8)
     head = bytes([fin << 7 | reserved << 4 | opcode, masked << 7 | length])
-    return head + more + (bytes(4) if masked else b"") + payload
+    return head + more + (bytes(4) if masked else b"") + data
 
 
 def close_frame(code: int = 1000, reason: bytes = b"") -> bytes:
@@ -39,10 +42,10 @@ def close_frame(code: int = 1000, reason: bytes = b"") -> bytes:
     return frame(code.to_bytes(2) + reason, CLOSE)
 
 
-def handshake(server: Server, path: str, **headers: str) -> bytes:
+def handshake(path: str, **headers: str) -> bytes:
     """Return the request for a WebSocket; in the names of further headers `_` stands for `-`."""
     lines = {
-        "Host": f"127.0.0.1:{server.port}",
+        "Host": "x",
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Key": KEY,
@@ -53,12 +56,31 @@ def handshake(server: Server, path: str, **headers: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
 
 
+async def read_frame(reader: StreamReader) -> tuple[int, bytes]:
+    """Return the opcode and the payload of the next frame."""
+    first, length = await reader.readexactly(2)
+    if length > 125:
+        length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
+    return first & 0x0F, await reader.readexactly(length)
+
+
+async def upgrade(
+    server: Server, path: str, receive_buffer: int | None = None
+) -> tuple[StreamReader, StreamWriter]:
+    """Open a WebSocket that answers nothing by itself: no ping, no close."""
+    reader, writer = await connect(server, receive_buffer)
+    writer.write(handshake(path))
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return reader, writer
+
+
 @dataclass
 class FrameSocket:
     """An open connection, whose frames are made and read by hand."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    reader: StreamReader
+    writer: StreamWriter
     answer: str
     """The head of the server's answer to the handshake."""
 
@@ -70,10 +92,7 @@ class FrameSocket:
 
     async def receive(self) -> tuple[int, bytes]:
         """Return the opcode and the payload of the next frame."""
-        first, length = await self.reader.readexactly(2)
-        if length > 125:
-            length = int.from_bytes(await self.reader.readexactly(2 if length == 126 else 8))
-        return first & 0x0F, await self.reader.readexactly(length)
+        return await read_frame(self.reader)
 
     async def texts_and_code(self) -> tuple[list[str], int | None]:
         """Return the texts up to the close frame, and its code; None if it never came."""
@@ -112,7 +131,7 @@ async def frame_socket(
     """Open a WebSocket; no more than twice `limit` is read before somebody asks for it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=limit)
     try:
-        writer.write(handshake(server, path, **headers))
+        writer.write(handshake(path, **{"Host": f"127.0.0.1:{server.port}", **headers}))
         head = await reader.readuntil(b"\r\n\r\n")
         yield FrameSocket(reader, writer, head.decode())
     finally:

@@ -26,18 +26,8 @@ from typing import Any
 
 from quart_lanarky.events import Event
 from quart_lanarky.sse import Decoder
-from tests.faults.clients import (
-    CLOSE,
-    Vitals,
-    close_frame,
-    connect,
-    cut,
-    frame,
-    post,
-    read_frame,
-    upgrade,
-    vitals,
-)
+from tests.faults.clients import Vitals, connect, cut, post, vitals
+from tests.faults.frames import CLOSE, close_frame, frame, read_frame, upgrade
 from tests.servers import Server, served
 
 APP = "tests.faults.app:app"

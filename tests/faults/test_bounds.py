@@ -13,20 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from quart_lanarky.sse import Decoder
-from tests.faults.clients import (
-    CLOSE,
-    TEXT,
-    H2Client,
-    connect,
-    cut,
-    frame,
-    handshake,
-    post,
-    read_frame,
-    upgrade,
-    vitals,
-    wait_until,
-)
+from tests.faults.clients import H2Client, connect, cut, post, vitals, wait_until
+from tests.faults.frames import CLOSE, TEXT, frame, handshake, read_frame, upgrade
 from tests.live.clients import ask, names, read_turn, socket, text, turn
 from tests.servers import Server, hypercorn, served
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from asyncio import StreamWriter
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -10,20 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.faults.clients import (
-    H2Client,
-    Vitals,
-    close_frame,
-    connect,
-    cut,
-    frame,
-    handshake,
-    post,
-    seen,
-    upgrade,
-    vitals,
-    wait_until,
-)
+from tests.faults.clients import H2Client, Vitals, connect, cut, post, seen, vitals, wait_until
+from tests.faults.conftest import Record
+from tests.faults.frames import close_frame, frame, handshake, upgrade
 from tests.live.clients import ask, text
 from tests.servers import Server, hypercorn, served
 
@@ -141,7 +131,9 @@ async def crowd_in_and_out(server: Server, clients: int, question: str) -> None:
     await asyncio.gather(*map(come_and_go, crowd))
 
 
-async def check_that_nothing_remains(server: Server, question: str, before: Vitals) -> None:
+async def check_that_nothing_remains(server: Server, question: str, before: Vitals) -> float:
+    """See that all is over within a second; return the seconds that it took."""
+
     def is_idle(now: Vitals) -> bool:
         return (
             now["chains"] == now["live"] == now["sessions"] == 0
@@ -152,10 +144,13 @@ async def check_that_nothing_remains(server: Server, question: str, before: Vita
             and now["fds"] <= before["fds"]
         )
 
+    left_at = time.monotonic()
     await wait_until(is_idle, lambda: vitals(server), within=1)
+    seconds = time.monotonic() - left_at
     asked = (await seen(server, question))["asked"]
     await asyncio.sleep(0.2)
     assert (await seen(server, question))["asked"] == asked
+    return seconds
 
 
 @pytest.mark.timeout(120)
@@ -166,13 +161,13 @@ async def check_that_nothing_remains(server: Server, question: str, before: Vita
     indirect=["faults"],
 )
 async def test_of_a_thousand_clients_that_left_nothing_remains(
-    faults: Server, clients: int
+    faults: Server, clients: int, record: Record
 ) -> None:
     before, log, plateau = await vitals(faults), faults.log(), 0
     for number in range(4):
         question = f"crowd {number}"
         await crowd_in_and_out(faults, clients, question)
-        await check_that_nothing_remains(faults, question, before)
+        seconds = await check_that_nothing_remains(faults, question, before)
         assert (await seen(faults, question))["asked"] > clients / 2
         after = await vitals(faults, "?collect")
         if after["rss"] <= plateau * 1.1:
@@ -180,6 +175,10 @@ async def test_of_a_thousand_clients_that_left_nothing_remains(
         plateau = after["rss"]
     else:
         pytest.fail("the process grows with every crowd")
+    record(
+        f"{clients} clients gone, all over after {seconds:.2f} s, {after['fds']} descriptors of"
+        f" {before['fds']}, RSS {after['rss'] / max(plateau, 1):.2f} of its plateau"
+    )
     assert faults.log() == log
     assert after["opened"] > clients / 2  # some left too early for a chain
 

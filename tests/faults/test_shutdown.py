@@ -20,7 +20,9 @@ from quart import Quart
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from quart_lanarky import LanarkyExtension
-from tests.faults.clients import connect, frame, post, upgrade
+from tests.faults.clients import connect, post
+from tests.faults.conftest import Record
+from tests.faults.frames import frame, upgrade
 from tests.live.clients import Frame, names, socket, stream_events, text
 from tests.servers import ROOT, Server, hypercorn, served
 
@@ -247,7 +249,7 @@ def check_that_it_went_quietly(server: Server) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 async def test_on_sigterm_a_hundred_clients_see_the_end_and_the_process_is_gone_in_time(
-    tmp_path: Path, workers: int
+    tmp_path: Path, workers: int, record: Record
 ) -> None:
     with served(APP, tmp_path, workers, **drain_timeout(DRAIN)) as server:
         begun = Semaphore(0)
@@ -259,6 +261,7 @@ async def test_on_sigterm_a_hundred_clients_see_the_end_and_the_process_is_gone_
         await wait_for(100, begun)
 
         seconds = await stop(server)
+        record(f"gone {seconds:.2f} s after SIGTERM, with a DRAIN_TIMEOUT of {DRAIN} s")
 
         for frames in await gather(*streams):
             assert names(frames) == ["completion", "error", "end"]

@@ -16,17 +16,9 @@ from hypercorn.protocol import h2
 
 from quart_lanarky.hypercorn_repairs import _StreamBuffer
 from quart_lanarky.sse import Decoder
-from tests.faults.clients import (
-    H2Client,
-    Vitals,
-    connect,
-    frame,
-    post,
-    seen,
-    upgrade,
-    vitals,
-    wait_until,
-)
+from tests.faults.clients import H2Client, Vitals, connect, post, seen, vitals, wait_until
+from tests.faults.conftest import Record
+from tests.faults.frames import frame, upgrade
 from tests.live.clients import stream_events
 from tests.servers import Server, served
 
@@ -137,7 +129,7 @@ async def time_to_first_token(server: Server) -> float:
 
 @pytest.mark.parametrize("way", READERS)
 async def test_a_client_that_never_reads_costs_little_memory_and_no_other_client_any_time(
-    faults: Server, way: str
+    faults: Server, way: str, record: Record
 ) -> None:
     question, before = str(uuid4()), await vitals(faults)
     delays, highest = [], 0
@@ -150,6 +142,10 @@ async def test_a_client_that_never_reads_costs_little_memory_and_no_other_client
         assert (await vitals(faults))["live"] == 1
         asked = (await seen(faults, question))["asked"]
     await wait_until(lambda now: now["live"] == 0, lambda: vitals(faults), within=1)
+    record(
+        f"RSS + {(highest - before['rss']) / MEGABYTE:.1f} MiB, {asked * TOKEN / MEGABYTE:.1f} MiB"
+        f" made, others' first token after {max(delays) * 1000:.0f} ms at most"
+    )
     assert highest - before["rss"] < 20 * MEGABYTE
     assert 0 < asked * TOKEN < BUFFERED
     assert statistics.median(delays) < 0.3

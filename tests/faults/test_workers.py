@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.faults.conftest import Record
 from tests.faults.test_shutdown import (
     DRAIN,
     LIGHT,
@@ -29,7 +30,6 @@ from tests.faults.test_shutdown import (
     stop,
     talk,
     up,
-    wait_for,
     workers_of,
     write_light_app,
 )
@@ -68,9 +68,12 @@ async def streams_of_both(server: Server, begun: Semaphore) -> list[asyncio.Task
     async def talk_once() -> list[Frame]:
         return (await talk(server, "/paced/ws", 1, begun))[0]
 
-    streams = [create_task(read_stream(server, "/paced", begun)) for _ in range(12)]
-    streams += [create_task(talk_once()) for _ in range(12)]
-    await wait_for(24, begun)
+    streams = []
+    for _ in range(12):  # one after another: a worker accepts all that come at once
+        streams.append(create_task(read_stream(server, "/paced", begun)))
+        await begun.acquire()
+        streams.append(create_task(talk_once()))
+        await begun.acquire()
     return streams
 
 
@@ -78,7 +81,7 @@ async def streams_of_both(server: Server, begun: Semaphore) -> list[asyncio.Task
 
 
 async def test_when_a_worker_is_killed_the_others_serve_and_a_new_one_takes_its_place(
-    tmp_path: Path,
+    tmp_path: Path, record: Record
 ) -> None:
     with served(LIGHT, tmp_path, 2, **write_light_app(tmp_path)) as server:
         begun = Semaphore(0)
@@ -92,6 +95,7 @@ async def test_when_a_worker_is_killed_the_others_serve_and_a_new_one_takes_its_
         assert len(lost) < len(streams)
         while len(await all_up(server, 1) - {str(other)}) == 0:  # no request fails meanwhile
             assert time.monotonic() - killed_at < 3
+        record(f"a new worker answers after {time.monotonic() - killed_at:.2f} s")
         assert [pid for pid in workers_of(server) if pid not in (victim, other)]
         assert victim not in workers_of(server)  # nor is it a zombie
         assert [stream for stream in streams if stream.done()] == lost
