@@ -25,6 +25,7 @@ from tests.servers import Server, hypercorn, served
 MB = 2**20
 FLOOD = 200 * MB
 BOUND = 20 * MB
+DEADLINE = 40  # seconds in which a flood has to be over
 
 PIECE = b"x" * 65_000
 PONG_OF_A_PIECE = b'{"event": "pong"' + b" " * 65_000 + b"}"
@@ -67,10 +68,10 @@ async def nobody_notices(server: Server) -> AsyncIterator[None]:
     process = Path(f"/proc/{server.process.pid}")
     (process / "clear_refs").write_text("5")  # let the peak of its memory begin anew
     is_over = asyncio.Event()
-    others = asyncio.create_task(ask_until(is_over, server))
-    yield
-    is_over.set()
-    await others
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as others:
+        others.create_task(ask_until(is_over, server))
+        yield
+        is_over.set()
     assert peak_of(process) - before["rss"] < BOUND
     await ask_something_quick(server)
     names = ("live", "sessions", "our_tasks", "tasks", "fds")
