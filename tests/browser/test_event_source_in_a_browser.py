@@ -1,6 +1,5 @@
 """An `EventSource` reconnects by itself: in a real browser, it asks the model once all the same."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -9,12 +8,6 @@ import httpx
 import pytest
 
 from tests.servers import Server, served
-
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: no browser tests")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: no browser tests")
 
 OPEN_AND_FORGET = """url => {
     window.events = [];
@@ -31,15 +24,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("event-source")
     with served("tests.faults.app:app", folder, QUART_LANARKY_HEARTBEAT="0.05") as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

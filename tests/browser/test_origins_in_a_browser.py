@@ -1,6 +1,5 @@
 """What the pages of another site may do, in a real browser, which has the last word on it."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,12 +7,6 @@ import httpx
 import pytest
 
 from tests.servers import Server, served
-
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: no browser tests")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: no browser tests")
 
 PATH = "/paced?delay=0.01&count=3&question=x"
 SOCKET = "/paced/ws?delay=0.01&count=3"
@@ -53,15 +46,6 @@ CLOSED = 2
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with served("tests.faults.app:app", tmp_path_factory.mktemp("origins")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

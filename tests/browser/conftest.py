@@ -1,0 +1,24 @@
+"""A real browser, for the tests of what only that can show."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start Chromium, once for a file; where there is none, nothing is tested."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright: no browser tests"
+    )
+    if CHROMIUM is None:
+        pytest.skip("no chromium: no browser tests")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
