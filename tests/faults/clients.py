@@ -73,14 +73,19 @@ def post(path: str, inputs: Any, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def connect(server: Server, receive_buffer: int | None = None) -> tuple[Any, StreamWriter]:
-    """Open a connection; a small `receive_buffer` shows soon what a client does not read."""
+async def connect(
+    server: Server, receive_buffer: int | None = None, limit: int = 2**14
+) -> tuple[StreamReader, StreamWriter]:
+    """Open a connection; a small `receive_buffer` shows soon what a client does not read.
+
+    No more than twice `limit` is read before somebody asks for it.
+    """
     raw = socket.socket()
     raw.setblocking(False)
     if receive_buffer is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", server.port))
-    return await asyncio.open_connection(sock=raw, limit=2**14)
+    return await asyncio.open_connection(sock=raw, limit=limit)
 
 
 def cut(writer: StreamWriter) -> None:

@@ -129,7 +129,7 @@ async def frame_socket(
     server: Server, path: str, limit: int = 2**16, **headers: str
 ) -> AsyncIterator[FrameSocket]:
     """Open a WebSocket; no more than twice `limit` is read before somebody asks for it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=limit)
+    reader, writer = await connect(server, limit=limit)
     try:
         writer.write(handshake(path, **{"Host": f"127.0.0.1:{server.port}", **headers}))
         head = await reader.readuntil(b"\r\n\r\n")
