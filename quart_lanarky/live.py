@@ -17,7 +17,7 @@ from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 
 from .errors import ServerBusyError
-from .runs import Outcome, Run
+from .runs import SHUTTING_DOWN, Outcome, Run
 from .settings import EXTENSION_KEY, Settings, current_settings
 from .signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
 
@@ -26,8 +26,6 @@ __all__ = ["LiveRuns", "Session", "Transport", "admit", "current_live_runs", "le
 logger = logging.getLogger("quart_lanarky.runs")
 
 Transport = Literal["sse", "json", "websocket"]
-
-_SHUTTING_DOWN: Final = "the server is shutting down"
 
 LAST_WORDS: Final = 0.3
 """Seconds in which clients get to read the end of runs that a shutdown has cut short."""
@@ -69,7 +67,7 @@ class LiveRuns:
     def check_room(self, limit: int | None) -> None:
         """Raise ServerBusyError unless one more run may begin."""
         if self.is_draining:
-            raise ServerBusyError(_SHUTTING_DOWN)
+            raise ServerBusyError(SHUTTING_DOWN)
         if limit is not None and self.count >= limit:
             raise ServerBusyError("too many runs are live now: try again later")
 
@@ -85,7 +83,7 @@ class LiveRuns:
         except TimeoutError as error:
             if not deadline.expired():  # somebody else's
                 raise
-            raise ServerBusyError(_SHUTTING_DOWN) from error
+            raise ServerBusyError(SHUTTING_DOWN) from error
         finally:
             self._openings.discard(deadline)
 

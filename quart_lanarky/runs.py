@@ -36,7 +36,7 @@ from .errors import InputError, ServerBusyError
 from .events import Event, Mode
 from .streams import EventStream
 
-__all__ = ["Outcome", "Produce", "Run", "RunWatcher", "heed_cancellation"]
+__all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher", "heed_cancellation"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ SHUTDOWN_PATIENCE = 0.2
 DELIVERY_TIMEOUT = 30.0
 """Seconds in which the client has to take what is left of a run that has ended."""
 
-_SHUTTING_DOWN: Final = "the server is shutting down"
+SHUTTING_DOWN: Final = "the server is shutting down"
+"""What is said to a client whose run must end or cannot begin for that."""
 
 
 class RunWatcher(Protocol):
@@ -211,8 +212,8 @@ class Run:
 
     def shut_down(self) -> None:
         """Cancel the work, for the server is about to exit: `error` and `end` follow."""
-        error = events.error(503, _SHUTTING_DOWN)
-        self._end_early("cancelled", _SHUTTING_DOWN, error, SHUTDOWN_PATIENCE)
+        error = events.error(503, SHUTTING_DOWN)
+        self._end_early("cancelled", SHUTTING_DOWN, error, SHUTDOWN_PATIENCE)
 
     def drop(self) -> None:
         """Cancel the owner of a run that has ended: its client does not take the rest."""

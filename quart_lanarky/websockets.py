@@ -24,7 +24,7 @@ from .errors import ServerBusyError
 from .events import Event, Mode
 from .live import LiveRuns, admit, current_live_runs
 from .messages import PONG, STOP, parse_message
-from .runs import Run, heed_cancellation
+from .runs import SHUTTING_DOWN, Run, heed_cancellation
 from .settings import Settings
 from .streams import LOOP_BLOCKED_AFTER, EventStream
 
@@ -230,7 +230,7 @@ class WebSocketSession:
     async def _wait_for_turn(self) -> None:
         while not self._turns:
             if self._is_shutting_down:
-                raise _FarewellError(1012, "the server is shutting down")
+                raise _FarewellError(1012, SHUTTING_DOWN)
             self._turn_arrived.clear()
             try:
                 async with asyncio.timeout(self._patience()):

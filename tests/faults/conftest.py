@@ -1,10 +1,36 @@
-"""The figures that the tests of faults have seen, printed when they are done."""
+"""The servers that tests of faults share, and the figures they have seen, printed at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
+from tests.servers import Server, hypercorn, served
+
+APP = "tests.faults.app:app"
+
 Record = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app under `quart_lanarky.serve`."""
+    with served(APP, tmp_path_factory.mktemp("serve")) as server:
+        httpx.get(f"{server.url}/ping")  # it is up
+        yield server
+
+
+@pytest.fixture(scope="module", params=["serve", "hypercorn"])
+def either(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The app under `quart_lanarky.serve`, and under the `hypercorn` command."""
+    if request.param == "serve":
+        yield request.getfixturevalue("serve")
+    else:
+        with hypercorn(APP, tmp_path_factory.mktemp("hypercorn")) as server:
+            httpx.get(f"{server.url}/ping")
+            yield server
 
 
 @pytest.fixture

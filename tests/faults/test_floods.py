@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.faults.frames import (
     frame,
     frame_socket,
 )
-from tests.servers import Server, hypercorn, served
+from tests.servers import Server
 
 MB = 2**20
 FLOOD = 200 * MB
@@ -34,28 +34,6 @@ PINGS = frame(b"x" * 125, PING) * 500
 CHUNK = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
 
 FIXED, CHUNKED = f"Content-Length: {FLOOD}", "Transfer-Encoding: chunked"
-
-APP = "tests.faults.app:app"
-
-
-@pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with served(APP, tmp_path_factory.mktemp("floods")) as server:
-        httpx.get(f"{server.url}/ping")  # it is up
-        yield server
-
-
-@pytest.fixture(scope="module", params=["serve", "hypercorn"])
-def either(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    if request.param == "serve":
-        yield request.getfixturevalue("serve")
-    else:
-        with hypercorn(APP, tmp_path_factory.mktemp("floods")) as server:
-            httpx.get(f"{server.url}/ping")
-            yield server
-
 
 # -- what everybody else notices -----------------------------------------------------------
 

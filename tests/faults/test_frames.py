@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -30,29 +29,11 @@ from tests.faults.frames import (
     frame_socket,
 )
 from tests.live.clients import ask, names
-from tests.servers import Server, hypercorn, served
+from tests.servers import Server
 
 MB = 2**20
 
-APP = "tests.faults.app:app"
 PATH = "/quick/ws"
-
-
-@pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with served(APP, tmp_path_factory.mktemp("frames")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module", params=["serve", "hypercorn"])
-def either(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    if request.param == "serve":
-        yield request.getfixturevalue("serve")
-    else:
-        with hypercorn(APP, tmp_path_factory.mktemp("frames")) as server:
-            yield server
 
 
 async def read_turn(client: FrameSocket) -> list[dict[str, object]]:
