@@ -41,7 +41,7 @@ class Visit:
         self.page.goto(f"{self._server.url}/docs")
         block = self.page.locator(f"#operations-default-{operation}")
         block.locator(".opblock-summary").click()
-        block.locator(".opblock-body").wait_for()
+        block.locator(".opblock-body .response").first.wait_for()  # the body is empty at first
         return block
 
     def keep(self, name: str) -> None:
@@ -68,9 +68,9 @@ def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(visit: Vi
     for shown in ('{"token": "A token"}', "How many sections to read.", "text/event-stream"):
         assert shown in text
     assert '"query"' in text
-    schemas = page.locator("section.models").inner_text()
+    schemas = page.locator("section.models")
     for name in ("QaEvent", "QaInput", "CompletionEvent", "CompletionData", "ErrorEvent"):
-        assert name in schemas
+        schemas.get_by_text(name).first.wait_for()
     visit.keep("docs")
 
 
@@ -84,7 +84,7 @@ def test_the_page_of_the_http_routes_shows_a_stream_as_it_comes_and_the_schemas_
     assert stream in response.locator("pre.example").inner_text()
     schemas = visit.page.locator("section.models")
     schemas.get_by_role("button", name="CompletionEvent").first.click()
-    assert schemas.get_by_text("application/json").first.is_visible()
+    schemas.get_by_text("application/json").first.wait_for()
     visit.keep("docs-stream")
 
 
@@ -112,9 +112,9 @@ def test_the_page_of_the_websockets_shows_what_to_send_and_what_comes(
         "Events of the answer",
         "How many sections",
     ):
-        assert page.get_by_text(shown).first.is_visible()
+        page.get_by_text(shown).first.wait_for()
     for name in ("QaInput", "Completion", "SourceDocuments", "Stop"):
-        assert page.get_by_text(name, exact=True).first.is_visible()
+        page.get_by_text(name, exact=True).first.wait_for()
     visit.keep("websockets")
 
 
