@@ -26,6 +26,7 @@ __all__ = [
     "put_off_sigterm",
     "raise_disconnect",
     "server_behind",
+    "wait_for_other_workers",
 ]
 
 _DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedError", None)
@@ -39,6 +40,9 @@ CLOSE_TIMEOUT: Final = 5.0
 
 MOMENT: Final = 0.05
 """Seconds without a message after which there will be no more."""
+
+NOTICE: Final = 0.3
+"""Seconds in which the workers of a server learn that it stops: Hypercorn's ask every 0.1 s."""
 
 _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
 
@@ -193,6 +197,16 @@ def server_behind(send: object) -> Server | None:
     return Server(stopping, timeout)
 
 
+async def wait_for_other_workers(send: object) -> None:
+    """Let the other workers of the `hypercorn` command learn that it stops, if there are any.
+
+    Whoever exits before takes them with it, see `put_off_sigterm`.
+    """
+    config = getattr(getattr(send, "__self__", None), "config", None)
+    if getattr(config, "workers", 0) > 1 and _is_killed_by_sigterm():
+        await asyncio.sleep(NOTICE)
+
+
 @contextmanager
 def put_off_sigterm(seconds: float) -> Iterator[None]:
     """Let nobody kill this process within the block, nor for some `seconds` after it.
@@ -201,8 +215,7 @@ def put_off_sigterm(seconds: float) -> Iterator[None]:
     as soon as the first one has exited, whatever the others still have to say. One that handles
     the signal itself is left alone.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not _is_killed_by_sigterm():
         yield
         return
     loop = asyncio.get_running_loop()
@@ -212,6 +225,11 @@ def put_off_sigterm(seconds: float) -> Iterator[None]:
         yield
     finally:
         loop.call_later(seconds, _be_killed_if, was_told)
+
+
+def _is_killed_by_sigterm() -> bool:
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _be_killed_if(was_told: asyncio.Event) -> None:

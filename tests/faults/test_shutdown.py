@@ -59,6 +59,13 @@ async def paced(send):
         await asyncio.sleep(0.02)
 
 
+async def sluggish(send):
+    for _ in range(100_000):
+        await send("x")
+        time.sleep(0.02)
+        await asyncio.sleep(0)
+
+
 async def brief(send):
     for _ in range(15):
         await send("x")
@@ -509,19 +516,24 @@ async def test_under_the_hypercorn_command_every_client_sees_the_end(
         check_that_it_went_quietly(server)
 
 
+@pytest.mark.parametrize("kind", ["paced", "sluggish"])
 @pytest.mark.parametrize("transport", ["sse", "ws"])
 async def test_under_the_hypercorn_command_an_idle_worker_takes_no_other_with_it(
-    tmp_path: Path, transport: str
+    tmp_path: Path, transport: str, kind: str
 ) -> None:
-    """The command kills the workers by SIGTERM as soon as the first one has exited."""
+    """The command kills the workers by SIGTERM as soon as the first one has exited.
+
+    A worker looks ten times a second whether it has to stop, or less often if it is busy: it
+    may be the last to learn of it.
+    """
     environment = write_light_app(tmp_path) | drain_timeout(1)
     with hypercorn(LIGHT, tmp_path, 2, **environment) as server:
         begun = Semaphore(0)
         await up(server)
         if transport == "sse":
-            stream = create_task(read_stream(server, "/paced", begun))
+            stream = create_task(read_stream(server, f"/{kind}", begun))
         else:
-            conversation = create_task(talk(server, "/paced/ws", 1, begun))
+            conversation = create_task(talk(server, f"/{kind}/ws", 1, begun))
         await wait_for(1, begun)
         assert await stop(server) < 3 + 1
         frames = await stream if transport == "sse" else (await conversation)[0]
