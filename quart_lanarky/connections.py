@@ -26,7 +26,6 @@ __all__ = [
     "put_off_sigterm",
     "raise_disconnect",
     "server_behind",
-    "wait_for_other_workers",
 ]
 
 _DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedError", None)
@@ -41,8 +40,8 @@ CLOSE_TIMEOUT: Final = 5.0
 MOMENT: Final = 0.05
 """Seconds without a message after which there will be no more."""
 
-NOTICE: Final = 0.3
-"""Seconds in which the workers of a server learn that it stops: Hypercorn's ask every 0.1 s."""
+NOTICE: Final = 1.0
+"""Seconds in which a worker learns that its server stops: Hypercorn's look every 0.1 s."""
 
 _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
 
@@ -167,6 +166,8 @@ def raise_disconnect(error: BaseException | None) -> None:
 
 
 class _Flag(Protocol):
+    def is_set(self) -> bool: ...
+
     async def wait(self) -> object: ...
 
 
@@ -197,39 +198,37 @@ def server_behind(send: object) -> Server | None:
     return Server(stopping, timeout)
 
 
-async def wait_for_other_workers(send: object) -> None:
-    """Let the other workers of the `hypercorn` command learn that it stops, if there are any.
-
-    Whoever exits before takes them with it, see `put_off_sigterm`.
-    """
-    config = getattr(getattr(send, "__self__", None), "config", None)
-    if getattr(config, "workers", 0) > 1 and _is_killed_by_sigterm():
-        await asyncio.sleep(NOTICE)
-
-
 @contextmanager
-def put_off_sigterm(seconds: float) -> Iterator[None]:
-    """Let nobody kill this process within the block, nor for some `seconds` after it.
+def put_off_sigterm(server: Server, seconds: float) -> Iterator[None]:
+    """Let nobody kill this worker of `server` within the block, nor for some `seconds` after it.
 
-    The `hypercorn` command with several workers stops all of them, and then kills them by SIGTERM
-    as soon as the first one has exited, whatever the others still have to say. One that handles
-    the signal itself is left alone.
+    The `hypercorn` command with several workers tells all of them to stop, and then kills them by
+    SIGTERM as soon as the first one has exited, whatever the others still have to say. A busy one
+    may not even have looked yet whether it has to stop. systemd sends the signal to all at once.
+
+    A signal that no stop follows is heeded, a little late. A process that handles the signal
+    itself is left alone.
     """
-    if not _is_killed_by_sigterm():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
     loop = asyncio.get_running_loop()
     was_told = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, was_told.set)
+
+    def take_note() -> None:
+        was_told.set()
+        loop.call_later(NOTICE, heed)
+
+    def heed() -> None:
+        if not server.stopping.is_set():
+            _be_killed_if(was_told)
+
+    loop.add_signal_handler(signal.SIGTERM, take_note)
     try:
         yield
     finally:
         loop.call_later(seconds, _be_killed_if, was_told)
-
-
-def _is_killed_by_sigterm() -> bool:
-    is_main = threading.current_thread() is threading.main_thread()
-    return is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _be_killed_if(was_told: asyncio.Event) -> None:

@@ -10,14 +10,7 @@ from weakref import WeakSet
 
 from quart import Blueprint, Quart
 
-from .connections import (
-    LINE_KEY,
-    Line,
-    Server,
-    put_off_sigterm,
-    server_behind,
-    wait_for_other_workers,
-)
+from .connections import LINE_KEY, Line, Server, put_off_sigterm, server_behind
 from .live import LiveRuns
 from .schema.commands import commands_for
 from .schema.documents import Documents
@@ -117,7 +110,7 @@ class LanarkyExtension:
         async def attend_and_serve(scope: Any, receive: Any, send: Any) -> None:
             self._watch(server_behind(send))
             if scope["type"] not in ("http", "websocket"):
-                await serve(scope, receive, _last_to_leave(send))
+                await serve(scope, receive, send)
                 return
             line = Line(receive, scope["type"], send)
             try:
@@ -134,20 +127,9 @@ class LanarkyExtension:
             self._watching = asyncio.create_task(self._drain_when_it_stops(server))
 
     async def _drain_when_it_stops(self, server: Server) -> None:
-        await server.stopping.wait()
-        with put_off_sigterm(MARGIN):
+        with put_off_sigterm(server, MARGIN):
+            await server.stopping.wait()
             await self.drain(max(0.0, min(self._drain_timeout(), server.graceful_timeout - MARGIN)))
-
-
-def _last_to_leave(send: Any) -> Any:
-    """Return the `send` of a lifespan; what it says last takes other workers with it."""
-
-    async def wait_and_send(message: Any) -> None:
-        if message["type"] == "lifespan.shutdown.complete":
-            await wait_for_other_workers(send)
-        await send(message)
-
-    return wait_and_send
 
 
 def _document(app: Quart) -> None:

@@ -357,11 +357,17 @@ def raise_sigterm() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
+def stopping_server() -> Server:
+    stopping = asyncio.Event()
+    stopping.set()
+    return Server(stopping, 3.0)
+
+
 @pytest.mark.parametrize("when", ["within", "afterwards"])
 async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
     killed: list[float], when: str
 ) -> None:
-    with put_off_sigterm(0.1):
+    with put_off_sigterm(stopping_server(), 0.1):
         if when == "within":
             raise_sigterm()
             await asyncio.sleep(0.15)
@@ -374,8 +380,24 @@ async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_signal_before_the_stop_is_heeded_unless_the_stop_follows(
+    killed: list[float], monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    monkeypatch.setattr(connections, "NOTICE", 0.1)
+    server = Server(asyncio.Event(), 3.0)
+    with put_off_sigterm(server, 60):
+        raise_sigterm()
+        await asyncio.sleep(0.05)
+        assert not killed
+        if stops:
+            server.stopping.set()
+        await asyncio.sleep(0.1)
+        assert len(killed) == (not stops)
+
+
 async def test_without_a_signal_nothing_comes_of_it(killed: list[float]) -> None:
-    with put_off_sigterm(0.01):
+    with put_off_sigterm(stopping_server(), 0.01):
         pass
     await asyncio.sleep(0.05)
     assert not killed
@@ -386,7 +408,7 @@ async def test_a_process_that_handles_the_signal_itself_is_left_alone(killed: li
     def handle(*_: object) -> None: ...
 
     signal.signal(signal.SIGTERM, handle)
-    with put_off_sigterm(0.01):
+    with put_off_sigterm(stopping_server(), 0.01):
         assert signal.getsignal(signal.SIGTERM) is handle
     await asyncio.sleep(0.05)
     assert signal.getsignal(signal.SIGTERM) is handle
@@ -395,7 +417,7 @@ async def test_a_process_that_handles_the_signal_itself_is_left_alone(killed: li
 
 async def test_in_another_thread_nothing_can_be_put_off(killed: list[float]) -> None:
     def in_thread() -> None:
-        with put_off_sigterm(0.01):
+        with put_off_sigterm(stopping_server(), 0.01):
             pass
 
     await asyncio.to_thread(in_thread)

@@ -540,6 +540,23 @@ async def test_under_the_hypercorn_command_an_idle_worker_takes_no_other_with_it
         assert names(frames) == ["completion", "error", "end"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_under_the_hypercorn_command_a_signal_to_all_processes_cuts_no_stream(
+    tmp_path: Path, workers: int
+) -> None:
+    """As systemd sends it: a worker may get it before it knows of the stop."""
+    environment = write_light_app(tmp_path) | drain_timeout(1)
+    with hypercorn(LIGHT, tmp_path, workers, **environment) as server:
+        begun = Semaphore(0)
+        await up(server)
+        stream = create_task(read_stream(server, "/paced", begun))
+        await wait_for(1, begun)
+        for pid in workers_of(server):
+            os.kill(pid, signal.SIGTERM)
+        assert await stop(server) < 3 + 1
+        assert names(await stream) == ["completion", "error", "end"]
+
+
 async def test_under_the_hypercorn_command_the_drain_timeout_counts_if_it_is_the_shorter(
     tmp_path: Path,
 ) -> None:
