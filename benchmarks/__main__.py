@@ -2,15 +2,39 @@
 
 import argparse
 import asyncio
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from .contenders import CONTENDERS, Contender, NotInstallableError
-from .reports import Results, draw, header, table
+from .charts import draw_contenders, draw_growth
+from .clients import IncompleteAnswerError
+from .contenders import BY_HAND, CONTENDERS, OURS, Contender, NotInstallableError
+from .reports import Results, goals, header, import_time, table
 from .servers import CLIENT_CORE, pin
-from .workloads import WORKLOADS, IncompleteAnswersError, measure
+from .workloads import GROWTH, WORKLOADS, measure
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Measure, print the tables, and write the files."""
+    asked = arguments()
+    pin(CLIENT_CORE)
+    contenders = [c for c in CONTENDERS if any(map(c.name.startswith, asked.only))]
+    results = Results()
+    asyncio.run(take_turns(results, contenders, asked.workloads, asked.rounds))
+    growing = [c for c in contenders if c.name in (OURS, BY_HAND)] if asked.growth else []
+    asyncio.run(take_turns(results, growing, list(GROWTH), min(asked.rounds, 3)))
+    results.about = header(results, contenders, import_time())
+    report = "\n\n".join([results.about, table(results, contenders), goals(results)])
+    print(report)
+    asked.results.mkdir(exist_ok=True)
+    (asked.results / "results.json").write_text(json.dumps(results.as_dict(), indent=1) + "\n")
+    (asked.results / "results.md").write_text(report + "\n")
+    draw_contenders(results, asked.results / "contenders.png")
+    if growing:
+        draw_growth(results, asked.results / "growth.png")
 
 
 def arguments() -> argparse.Namespace:
@@ -19,27 +43,33 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often, in turn (%(default)s)")
     parser.add_argument("--only", nargs="*", default=[""], help="contenders whose names begin so")
     parser.add_argument("--workloads", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--growth", action="store_true", help="see how the cost grows as well")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the files go")
     return parser.parse_args()
 
 
 async def take_turns(
-    contenders: list[Contender], workloads: list[str], rounds: int
-) -> Results:
+    results: Results, contenders: Sequence[Contender], workloads: Sequence[str], rounds: int
+) -> None:
     """Measure each contender's workloads, round after round."""
-    results = Results()
     for round_ in range(rounds):
         for workload in workloads:
             for contender in contenders:
-                if contender.name in results.skipped:
-                    continue
-                print(f"round {round_ + 1}, {workload}: {contender.name}", file=sys.stderr)
-                try:
-                    figures = await measure(contender, workload, results.last(contender.name))
-                except NotInstallableError as error:
-                    results.skip(contender.name, str(error))
-                except IncompleteAnswersError as error:
-                    results.fail(contender.name, workload, str(error))
-                else:
-                    results.add(contender.name, figures)
-    return results
+                if contender.name not in results.skipped:
+                    print(f"round {round_ + 1}, {workload}: {contender.name}", file=sys.stderr)
+                    await take_turn(results, contender, workload)
+
+
+async def take_turn(results: Results, contender: Contender, workload: str) -> None:
+    """Measure one contender's workload, and note what comes of it."""
+    try:
+        figures = await measure(contender, workload, results.last(contender.name))
+    except NotInstallableError as error:
+        results.skipped[contender.name] = str(error)
+    except IncompleteAnswerError as error:
+        results.failures[contender.name][workload] = str(error)
+    else:
+        results.add(contender.name, figures)
+
+
+main()

@@ -40,7 +40,10 @@ class Target:
         """Return what a client sends first: its question, or the wish to talk."""
         key = base64.b64encode(os.urandom(16)).decode()
         body = "" if self.is_websocket else self.body % question
-        lines = [f"{'GET' if self.is_websocket else 'POST'} {self.path} HTTP/1.1", "Host: localhost"]
+        lines = [
+            f"{'GET' if self.is_websocket else 'POST'} {self.path} HTTP/1.1",
+            "Host: localhost",
+        ]
         if self.is_websocket:
             lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
             lines += [f"Sec-WebSocket-Key: {key}"]

@@ -1,6 +1,5 @@
 """Who is measured, and how each is installed and started."""
 
-import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -82,7 +81,14 @@ class _Here:
 _LANGSERVE = Environment("langserve", ("langserve[server]>=0.3.3", "uvicorn"))
 _LANARKY = Environment(  # with what was there when it was written; it does not start with less
     "lanarky",
-    ("lanarky==0.8.8", "langchain<0.3", "sse-starlette<2", "fastapi<0.116", "starlette<1", "uvicorn"),
+    (
+        "lanarky==0.8.8",
+        "langchain<0.3",
+        "sse-starlette<2",
+        "fastapi<0.116",
+        "starlette<1",
+        "uvicorn",
+    ),
     below=(3, 12),
 )
 
@@ -125,18 +131,14 @@ class Contender:
         """Return where its process is asked."""
         return Target(process.port, self.path, self.body, self.is_websocket)
 
-    def versions(self) -> dict[str, str]:
-        """Return the versions of what it rests on."""
+    def versions(self) -> str:
+        """Return the versions of what there is in its environment."""
         code = (
-            "import json, sys; from importlib.metadata import version, PackageNotFoundError as E\n"
-            "def v(n):\n  try: return version(n)\n  except E: return None\n"
-            f"print(json.dumps({{n: v(n) for n in {list(PACKAGES)!r} if v(n)}}))"
+            "from importlib.metadata import distributions as d; print(', '.join(sorted("
+            "f'{x.name} {x.version}' for x in d() if x.name.lower() in %r)))" % (PACKAGES,)
         )
-        ran = subprocess.run(
-            [self.environment.python, "-c", code], check=True, capture_output=True, text=True
-        )
-        found: dict[str, str] = json.loads(ran.stdout)
-        return found
+        command = [self.environment.python, "-c", code]
+        return subprocess.check_output(command, text=True).strip()
 
 
 PACKAGES = (
@@ -153,8 +155,19 @@ PACKAGES = (
 )
 
 
+IN_PROCESS = ("--workers", "0")  # else the process that is measured has a child that works
+
+
 def _hypercorn(app: str, *options: str) -> tuple[str, ...]:
-    return ("-m", "hypercorn", f"benchmarks.apps.{app}:app", "--bind", "fd://{fd}", *options)
+    return (
+        "-m",
+        "hypercorn",
+        f"benchmarks.apps.{app}:app",
+        "--bind",
+        "fd://{fd}",
+        *IN_PROCESS,
+        *options,
+    )
 
 
 def _uvicorn(app: str) -> tuple[str, ...]:

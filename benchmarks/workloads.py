@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from .clients import Answer, Target, ask, ask_all, hold
+from .clients import Answer, IncompleteAnswerError, Target, ask, ask_all, hold
 from .contenders import Contender
 from .servers import Process, running, serving
 
@@ -15,7 +15,6 @@ __all__ = [
     "GROWTH_TOKENS",
     "WORKLOADS",
     "Figures",
-    "IncompleteAnswersError",
     "measure",
     "percentile",
 ]
@@ -29,10 +28,6 @@ CAPACITY_STEP = 1.1
 """How exactly capacity is known: to 10 %."""
 
 
-class IncompleteAnswersError(Exception):
-    """Clients did not get what they asked for."""
-
-
 def percentile(values: Sequence[float], part: float) -> float:
     """Return the smallest value that `part` of all do not exceed."""
     ordered = sorted(values)
@@ -43,11 +38,11 @@ def complete(answers: Sequence[Answer | BaseException]) -> list[Answer]:
     """Return the answers if all of them are complete.
 
     Raises:
-        IncompleteAnswersError: Some are not.
+        IncompleteAnswerError: Some are not.
     """
     good = [answer for answer in answers if isinstance(answer, Answer)]
     if len(good) < len(answers):
-        raise IncompleteAnswersError(f"{len(answers) - len(good)} of {len(answers)} incomplete")
+        raise IncompleteAnswerError(f"{len(answers) - len(good)} of {len(answers)} incomplete")
     return good
 
 
@@ -158,31 +153,25 @@ WORKLOADS: Mapping[str, Workload] = {
 # -- how the cost grows --------------------------------------------------------------------
 
 
-async def cost(process: Process, target: Target, streams: int, tokens: int) -> Figures:
-    """Return the CPU time of a token, in so many streams at once of so many tokens each.
+def _grown(streams: int, tokens: int) -> Workload:
+    """Measure the CPU time of a token, in so many streams at once of so many tokens each."""
 
-    What 20 streams or fewer cost is measured again until they have said enough.
-    """
-    times = max(1, 10_000 // (streams * tokens))
-    await ask(target, 10)
-    used = process.cpu
-    for _ in range(times):
-        complete(await ask_all(target, streams, tokens, apart=0.0005))
-    return {f"{streams} x {tokens}": (process.cpu - used) / times / streams / tokens * 1e6}
+    async def cost(process: Process, target: Target, before: Figures) -> Figures:
+        times = max(1, 10_000 // (streams * tokens))  # a short one is soon over
+        await ask(target, 10)
+        used = process.cpu
+        for _ in range(times):
+            complete(await ask_all(target, streams, tokens, apart=0.0005))
+        return {f"{streams}x{tokens}": (process.cpu - used) / times / streams / tokens * 1e6}
 
-
-def _growing(streams: int, tokens: int) -> Workload:
-    async def grown(process: Process, target: Target, before: Figures) -> Figures:
-        return await cost(process, target, streams, tokens)
-
-    return grown
+    return cost
 
 
 GROWTH_STREAMS = (1, 10, 100, 500, 1000, 2000)
 GROWTH_TOKENS = (10, 100, 1000, 10_000)
 
 GROWTH: Mapping[str, Workload] = {
-    f"{streams} x {tokens}": _growing(streams, tokens)
+    f"{streams}x{tokens}": _grown(streams, tokens)
     for streams, tokens in [*((s, 100) for s in GROWTH_STREAMS), *((1, t) for t in GROWTH_TOKENS)]
 }
 """How much a token costs in ever more streams, and in ever longer answers."""
@@ -216,7 +205,7 @@ async def measure(contender: Contender, workload: str, before: Figures) -> Figur
 
     Raises:
         NotInstallableError: It cannot be.
-        IncompleteAnswersError: Its clients did not get what they asked for.
+        IncompleteAnswerError: Its clients did not get what they asked for.
     """
     if not contender.is_served:
         with running(contender.full_command) as process:

@@ -39,7 +39,7 @@ class Listener(AsyncCallbackHandler):
 
     async def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
         """Count the token."""
-        self.tokens += 1
+        self.tokens += token != ""  # LangChain ends with an empty one
 
 
 async def run(tokens: str, pace: str) -> int:
