@@ -192,6 +192,7 @@ CONTENDERS = (
     Contender("ours, WebSocket, text", _hypercorn("ours"), "/text/ws", is_websocket=True),
     Contender("ours, SSE, json, uvloop", _hypercorn("ours", "-k", "uvloop"), "/json"),
     Contender(BY_HAND, _hypercorn("quart_by_hand")),
+    Contender("Quart by hand, no parser", _hypercorn("quart_by_hand"), "/messages"),
     Contender(FASTAPI, _uvicorn("fastapi_by_hand")),
     Contender(
         LANGSERVE,

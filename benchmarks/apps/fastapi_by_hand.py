@@ -4,14 +4,12 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
-from langchain_core.prompts import ChatPromptTemplate
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
-from benchmarks.apps.model import PacedModel
+from benchmarks.apps.model import CHAIN
 
 app = FastAPI()
-chain = ChatPromptTemplate.from_template("{question}") | PacedModel()
 
 
 class Question(BaseModel):
@@ -25,8 +23,8 @@ async def answer(question: Question) -> EventSourceResponse:
     """Stream the tokens as server-sent events."""
 
     async def events() -> AsyncIterator[dict[str, str]]:
-        async for chunk in chain.astream(question.model_dump()):
-            yield {"event": "token", "data": json.dumps({"token": chunk.content})}
+        async for token in CHAIN.astream(question.model_dump()):
+            yield {"event": "token", "data": json.dumps({"token": token})}
         yield {"event": "end", "data": "{}"}
 
     return EventSourceResponse(events())

@@ -3,9 +3,8 @@
 from fastapi import FastAPI
 from lanarky.adapters.langchain.routing import LangchainAPIRouter
 from langchain.chains import LLMChain
-from langchain_core.prompts import ChatPromptTemplate
 
-from benchmarks.apps.model import PacedModel
+from benchmarks.apps.model import PROMPT, PacedModel
 
 app = FastAPI()
 router = LangchainAPIRouter()
@@ -14,7 +13,7 @@ router = LangchainAPIRouter()
 @router.post("/answer")
 def chain() -> LLMChain:
     """Make the chain of one request."""
-    return LLMChain(llm=PacedModel(), prompt=ChatPromptTemplate.from_template("{question}"))
+    return LLMChain(llm=PacedModel(), prompt=PROMPT)
 
 
 app.include_router(router)

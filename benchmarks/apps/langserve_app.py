@@ -1,10 +1,9 @@
 """LangServe."""
 
 from fastapi import FastAPI
-from langchain_core.prompts import ChatPromptTemplate
 from langserve import add_routes
 
-from benchmarks.apps.model import PacedModel
+from benchmarks.apps.model import CHAIN
 
 app = FastAPI()
-add_routes(app, ChatPromptTemplate.from_template("{question}") | PacedModel(), path="/answer")
+add_routes(app, CHAIN, path="/answer")

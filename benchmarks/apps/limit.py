@@ -10,11 +10,8 @@ import time
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.prompts import ChatPromptTemplate
 
-from benchmarks.apps.model import PacedModel
-
-chain = ChatPromptTemplate.from_template("{question}") | PacedModel()
+from benchmarks.apps.model import CHAIN
 
 
 class Listener(AsyncCallbackHandler):
@@ -45,7 +42,7 @@ class Listener(AsyncCallbackHandler):
 async def run(tokens: str, pace: str) -> int:
     """Run the chain once; return how many tokens were heard."""
     listener = Listener()
-    await chain.ainvoke({"question": f"{tokens} {pace}"}, {"callbacks": [listener]})
+    await CHAIN.ainvoke({"question": f"{tokens} {pace}"}, {"callbacks": [listener]})
     return listener.tokens
 
 

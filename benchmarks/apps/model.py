@@ -1,4 +1,4 @@
-"""The one model that all contenders serve. It works with LangChain from 0.1 to today's."""
+"""The one chain that all contenders serve. It works with LangChain from 0.2 to today's."""
 
 import asyncio
 import time
@@ -8,7 +8,9 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessageChunk
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.prompts import ChatPromptTemplate
 
 MARK = "zz"
 """What every token begins with, and nothing else that any server sends has in it."""
@@ -49,6 +51,15 @@ async def words(count: int, pace: float) -> AsyncIterator[str]:
     due_at = time.monotonic()
     for _ in range(count):
         # A model's tokens come from a socket: waiting for one lets others have their turn.
-        await asyncio.sleep(max(0.0, due_at - time.monotonic()))
+        await asyncio.sleep(max(0.0, due_at - time.monotonic()) if pace else 0)
         yield f"{MARK}{time.monotonic_ns()} " if pace else f"{MARK}word "
         due_at += pace
+
+
+PROMPT = ChatPromptTemplate.from_template("{question}")
+
+CHAIN = PROMPT | PacedModel() | StrOutputParser()
+"""The chain of LangChain's own tutorials."""
+
+CHAIN_OF_MESSAGES = PROMPT | PacedModel()
+"""The same without the parser, which is slow where a chain's chunks are passed on."""

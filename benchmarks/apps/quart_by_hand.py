@@ -3,24 +3,43 @@
 import json
 from collections.abc import AsyncIterator
 
-from langchain_core.prompts import ChatPromptTemplate
 from quart import Quart, request
 
-from benchmarks.apps.model import PacedModel
+from benchmarks.apps.model import CHAIN, CHAIN_OF_MESSAGES
 
 app = Quart(__name__)
 app.config["RESPONSE_TIMEOUT"] = None
-chain = ChatPromptTemplate.from_template("{question}") | PacedModel()
+
+
+HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+
+
+def event(token: str) -> bytes:
+    """Return the token as a server-sent event."""
+    return f"event: token\ndata: {json.dumps({'token': token})}\n\n".encode()
 
 
 @app.post("/answer")
 async def answer() -> tuple[AsyncIterator[bytes], dict[str, str]]:
-    """Stream the tokens as server-sent events."""
+    """Stream the tokens."""
     inputs = await request.get_json()
 
     async def events() -> AsyncIterator[bytes]:
-        async for chunk in chain.astream(inputs):
-            yield f"event: token\ndata: {json.dumps({'token': chunk.content})}\n\n".encode()
+        async for token in CHAIN.astream(inputs):
+            yield event(token)
         yield b"event: end\ndata: {}\n\n"
 
-    return events(), {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+    return events(), HEADERS
+
+
+@app.post("/messages")
+async def messages() -> tuple[AsyncIterator[bytes], dict[str, str]]:
+    """Stream the tokens of the chain without a parser."""
+    inputs = await request.get_json()
+
+    async def events() -> AsyncIterator[bytes]:
+        async for chunk in CHAIN_OF_MESSAGES.astream(inputs):
+            yield event(chunk.text)
+        yield b"event: end\ndata: {}\n\n"
+
+    return events(), HEADERS
