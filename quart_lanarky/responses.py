@@ -67,7 +67,7 @@ class _RunBody(ResponseBody):
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         async for batch in self._run.batches():
-            yield b"".join(map(sse.encode, batch)) or sse.HEARTBEAT
+            yield sse.encode(*batch) or sse.HEARTBEAT
 
 
 class EventStreamResponse(Response):

@@ -22,19 +22,23 @@ _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
-def encode(event: Event) -> bytes:
-    r"""Return `event` as the bytes of one event block.
+def encode(*batch: Event) -> bytes:
+    r"""Return the events of `batch` as the bytes of one event block each.
 
     Line ends are LF, because some clients do not take CRLF. Line breaks inside the data become
     further `data:` lines; the format cannot tell CR, LF and CRLF apart, so in a bare text all
     three arrive as LF. There is always a `data:` line, since a browser drops an event without.
     """
-    lines = [f"event: {event.name}"]
-    if event.id is not None:
-        lines.append(f"id: {event.id}")
-    lines += [f"data: {line}" for line in _LINE_END.split(event.data)]
     # Half a surrogate pair has no UTF-8 form; '?' in its place keeps the stream valid.
-    return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
+    return "".join(map(_block, batch)).encode("utf-8", "replace")
+
+
+def _block(event: Event) -> str:
+    id_ = "" if event.id is None else f"id: {event.id}\n"
+    data = event.data
+    if "\n" in data or "\r" in data:  # which JSON of ours never has
+        data = "\ndata: ".join(_LINE_END.split(data))
+    return f"event: {event.name}\n{id_}data: {data}\n\n"
 
 
 class Decoder:

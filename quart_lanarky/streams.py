@@ -125,12 +125,9 @@ class EventStream:
         Once the stream has ended the event is discarded: it comes from a thread that could
         not be killed (rule 4).
         """
-        if asyncio.get_running_loop() is self._loop:
-            await self._send_at_home(event)
-        else:
+        if asyncio.get_running_loop() is not self._loop:
             await self._send_from_afar(event)
-
-    async def _send_at_home(self, event: Event) -> None:
+            return
         while self._is_full():
             self._room.clear()
             await self._room.wait()

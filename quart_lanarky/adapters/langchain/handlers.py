@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -36,6 +37,19 @@ __all__ = [
 ]
 
 
+def _unless_heard(*callbacks: str) -> Any:
+    """Make a flag by which LangChain skips a handler that defines none of these callbacks.
+
+    It calls them one by one, for every token, be it to do nothing.
+    """
+
+    def is_deaf(handler: EventCallbackHandler) -> bool:
+        kind: Any = type(handler)
+        return all(getattr(kind, c) is getattr(AsyncCallbackHandler, c) for c in callbacks)
+
+    return cached_property(is_deaf)
+
+
 class EventCallbackHandler(AsyncCallbackHandler):
     """What all handlers share: a place to send to, and a mode.
 
@@ -56,6 +70,14 @@ class EventCallbackHandler(AsyncCallbackHandler):
     and `send` holds to it."""
 
     run_inline = True
+
+    ignore_llm = _unless_heard("on_llm_start", "on_llm_new_token", "on_llm_end", "on_llm_error")
+    ignore_chat_model = _unless_heard("on_chat_model_start", "on_llm_start")
+    ignore_agent = _unless_heard(
+        *("on_tool_start", "on_tool_end", "on_tool_error", "on_agent_action", "on_agent_finish")
+    )
+    ignore_retry = _unless_heard("on_retry")
+    ignore_custom_event = _unless_heard("on_custom_event")
 
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
         self.mode = check_mode(mode)

@@ -125,14 +125,14 @@ class TokenHandler(ChainHandler):
     ) -> None:
         """Send the token's text. LangChain passes `token` by its name: do not rename it."""
         utterance = self._utterances.get(run_id)
-        heard: Sequence[str] = ()
         if utterance is not None:
             if utterance.may_call_tools and is_tool_call(chunk):
                 utterance.hold = inf  # nothing goes before it is known what the run ends in
-            if text := token_text(token, chunk):
-                heard = utterance.hear(text)
-        if not await self._utter(run_id, heard):
-            await self._be_silent()
+            text = token_text(token, chunk)
+            heard = utterance.hear(text) if text else ()
+            if heard and await self._utter(run_id, heard):
+                return
+        await self._be_silent()
 
     async def _be_silent(self) -> None:
         """Let others have their turn now and then, and a cancellation come through.
@@ -155,7 +155,8 @@ class TokenHandler(ChainHandler):
             if self._floor == run_id:
                 await self._retract(len(self._sent))
             return
-        await self._utter(run_id, utterance.finish(result_text(response)))
+        if rest := utterance.finish(result_text(response)):
+            await self._utter(run_id, rest)
         self._utterances.pop(run_id, None)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -212,7 +213,8 @@ class TokenHandler(ChainHandler):
 
     async def hear(self, run_id: UUID, text: str) -> None:
         """Take text that the chain itself put out, as its run `run_id`."""
-        await self._utter(run_id, [text])
+        if text:
+            await self._utter(run_id, [text])
 
     # -- one run's text --------------------------------------------------------------------
 
@@ -239,19 +241,19 @@ class TokenHandler(ChainHandler):
     # -- what is sent ----------------------------------------------------------------------
 
     async def _utter(self, run_id: UUID, tokens: Sequence[str]) -> bool:
-        """Send the tokens, if it is the run's turn to speak; say whether there were any to send."""
-        if not tokens or not await self._take_floor(run_id):
-            return False
-        for token in tokens:
-            await self._say(token)
-        return True
-
-    async def _take_floor(self, run_id: UUID) -> bool:
-        """Give the floor to the run; whoever had it before did not say the answer."""
+        """Send the tokens, if it is the run's turn to speak; say whether it was."""
         if self._muted or self._floor != run_id:
-            await self._retract(len(self._sent))
-            self._floor = run_id
+            await self._take_floor(run_id)
+        if not self._muted:
+            for token in tokens:
+                self._sent.append(token)
+                await self.sink.send(events.completion(token, self.mode))
         return not self._muted
+
+    async def _take_floor(self, run_id: UUID) -> None:
+        """Give the floor to the run; whoever had it before did not say the answer."""
+        await self._retract(len(self._sent))
+        self._floor = run_id
 
     async def _conclude(self, output: Any) -> None:
         """Make what was sent equal to what the whole chain returned."""
@@ -273,17 +275,13 @@ class TokenHandler(ChainHandler):
             kept, text = kept + 1, text + token
         self.fell_back = bool(answer) and not sent and (self._passed_over or self._muted)
         await self._retract(len(self._sent) - kept)
-        await self._say(answer[len(text) :])
+        if rest := answer[len(text) :]:
+            await self.sink.send(events.completion(rest, self.mode))
 
     async def _retract(self, count: int) -> None:
         if count:
             del self._sent[len(self._sent) - count :]
             await self.sink.send(events.retract(count))
-
-    async def _say(self, text: str) -> None:
-        if text:
-            self._sent.append(text)
-            await self.sink.send(events.completion(text, self.mode))
 
 
 class FinalTokenHandler(TokenHandler):
