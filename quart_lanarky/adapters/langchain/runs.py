@@ -5,13 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.messages.ai import UsageMetadata, add_usage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
@@ -23,6 +19,7 @@ from .answers import answer_json, answer_text
 from .chains import ChainPlan
 from .handlers import ChainHandler, EventCallbackHandler
 from .tokens import TokenHandler
+from .usage import UsageMeter
 
 __all__ = ["ChainRun"]
 
@@ -60,8 +57,10 @@ class ChainRun(Run):
         self._source = source
         self._followers = [h for h in handlers if isinstance(h, ChainHandler)]
         self._speakers = [h for h in handlers if isinstance(h, TokenHandler)]
-        self._meter = _UsageMeter()
-        ours: RunnableConfig = {"callbacks": [*handlers, self._meter], "run_id": self.id}
+        # A handler that hears of each token is costly: speakers have a meter, and hear enough.
+        self._meter = self._speakers[0].meter if self._speakers else UsageMeter()
+        listeners = handlers if self._speakers else [*handlers, self._meter]
+        ours: RunnableConfig = {"callbacks": [*listeners], "run_id": self.id}
         self._config = merge_configs(config, ours)
         for follower in self._followers:
             follower.follow(plan.speech)
@@ -111,27 +110,3 @@ def _joined(output: Any, chunk: Any) -> Any:
         return output + chunk
     except TypeError:
         return chunk
-
-
-class _UsageMeter(BaseCallbackHandler):
-    """Adds up what all model calls of a run cost, inner ones too: it is one bill."""
-
-    run_inline = True
-    ignore_chat_model = True  # else LangChain renders the messages for us, which is slow
-
-    def __init__(self) -> None:
-        self._total: UsageMetadata | None = None
-
-    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        """Add the usage of one model call, if the model reports it."""
-        for generation in (g for group in response.generations for g in group):
-            message = generation.message if isinstance(generation, ChatGeneration) else None
-            usage = message.usage_metadata if isinstance(message, AIMessage) else None
-            if usage and "total_tokens" in usage:  # a cached message has a cost, of zero, and none
-                self._total = add_usage(self._total, usage)
-
-    def usage(self) -> dict[str, JsonValue] | None:
-        """Return the sum, its keys sorted (LangChain's order changes), or None without a report."""
-        return (
-            cast(dict[str, JsonValue], dict(sorted(self._total.items()))) if self._total else None
-        )

@@ -39,6 +39,7 @@ from .speakers import (
     Tagged,
     check_hold,
 )
+from .usage import UsageMeter
 
 __all__ = ["FinalTokenHandler", "TokenHandler"]
 
@@ -76,6 +77,7 @@ class TokenHandler(ChainHandler):
         super().__init__(stream, mode=mode)
         self._output_key = output_key
         self._speaks: Speaks | None = None if final_tag is None else Tagged(final_tag)
+        self.meter = UsageMeter()
         self._utterances: dict[UUID, Utterance] = {}  # of the model runs that speak now
         self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
         self._aside: set[UUID] = set()  # the runs whose models speak to somebody else
@@ -146,6 +148,7 @@ class TokenHandler(ChainHandler):
 
     async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left of the run's text, or take it back if it called a tool."""
+        self.meter.on_llm_end(response, run_id=run_id)
         utterance = self._utterances.get(run_id)
         if utterance is None:
             self._passed_over = self._passed_over or bool(result_text(response))
