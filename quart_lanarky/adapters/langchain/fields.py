@@ -7,8 +7,8 @@ and a model cannot have a field named `schema` or `copy`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NotRequired
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, with_config
@@ -35,6 +35,15 @@ WRAPPED = "input"
 
 
 def _adapter(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
+    """Return the adapter of such fields; chains that are made anew have those of the last one."""
+    items = tuple(hints.items())
+    try:
+        return _shared_adapter(items, least)
+    except TypeError:  # a type that cannot be a key
+        return _new_adapter(items, least)
+
+
+def _new_adapter(items: Iterable[tuple[str, Any]], least: int) -> TypeAdapter[Any]:
     """Make a TypedDict whose fields go by their own names, whatever alias a type brings.
 
     How many of them it has to have at least is for its schema alone.
@@ -48,8 +57,11 @@ def _adapter(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
         loc_by_alias=False,
         json_schema_extra={"minProperties": least} if least else None,
     )
-    shape: type[Any] = TypedDict("Fields", hints)  # type: ignore[misc]  # made at run time
+    shape: type[Any] = TypedDict("Fields", dict(items))  # type: ignore[misc]  # made at run time
     return TypeAdapter(with_config(config)(shape))
+
+
+_shared_adapter = lru_cache(64)(_new_adapter)
 
 
 def _checkable(hint: Any) -> Any:

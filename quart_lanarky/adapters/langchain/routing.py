@@ -24,10 +24,9 @@ from ...schema.routes import mark_view
 from ...settings import Settings, current_settings
 from ...streams import EventStream
 from ...websockets import WebSocketSession
+from .compilation import ChainCompiler, CompiledChain
 from .descriptions import ChainDescriber
 from .factories import ChainFactory, factory_of, open_chain
-from .fields import Fields
-from .inputs import chain_inputs
 from .options import ChainOptions, RouteOptions
 from .parameters import factory_parameters
 from .runs import ChainRun
@@ -140,13 +139,14 @@ def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None
 
 
 class _ChainRoute:
-    """What a route knows before any request: how its chain is made. Nothing here changes."""
+    """What a route knows before any request: how its chain is made and compiled."""
 
     def __init__(self, factory: ChainFactory, options: RouteOptions, label: str) -> None:
         self._factory = factory
         self._parameters = factory_parameters(factory)
         self._options = options
         self.describer = ChainDescriber(factory, self._parameters, options, label)
+        self._compiler = ChainCompiler(options, lambda: self.describer.declared_input)
 
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
@@ -197,8 +197,9 @@ class _ChainRoute:
             config = await self._config(asking)
             chain = await open_chain(self._factory, parameters, stack)
         source = f"the route {asking.url_rule}"
-        inputs = chain_inputs(chain, self._options.input_model, self.describer.declared_input)
-        return _ChainService(chain, inputs, self._options, settings, side, config, source)
+        return _ChainService(
+            self._compiler.compile(chain), self._options.mode, settings, side, config, source
+        )
 
     async def _config(self, asking: Any) -> RunnableConfig | None:
         config = self._options.config
@@ -211,21 +212,19 @@ class _ChainService:
 
     def __init__(
         self,
-        chain: Runnable[Any, Any],
-        inputs: Fields,
-        options: RouteOptions,
+        chain: CompiledChain,
+        mode: Mode | None,
         settings: Settings,
         side: Side,
         config: RunnableConfig | None,
         source: str,
     ) -> None:
         self._settings = settings
-        self.mode: Mode = options.mode or settings.default_mode
-        self.inputs = inputs
-        plan = options.plan_for(chain)
-        self._handlers = [pair[side] for pair in plan.pairs]
+        self.mode: Mode = mode or settings.default_mode
+        self.inputs = chain.inputs
+        self._handlers = [pair[side] for pair in chain.plan.pairs]
         self._new_run = functools.partial(
-            ChainRun, plan, mode=self.mode, config=config, source=source
+            ChainRun, chain.plan, mode=self.mode, config=config, source=source
         )
 
     def open_run(self, message: Mapping[str, Any] | str) -> ChainRun:
