@@ -68,7 +68,8 @@ class Line:
         self._receive = receive
         self._disconnect = {"type": f"{kind}.disconnect", "code": 1006}
         self._stream = getattr(send, "__self__", None)
-        self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_hung_up = False
+        self._waiting: set[asyncio.Timeout] = set()
         self.max_body: int | None = None
         self._body_size = 0
         self._body_was_cut = False
@@ -105,15 +106,19 @@ class Line:
 
     async def _next(self) -> Mapping[str, Any]:
         """Return what the client sent, or that it has left, if we hung up."""
-        receiving = asyncio.ensure_future(self._take())
+        if self._is_hung_up:
+            return self._disconnect
+        patience = asyncio.timeout(None)
+        self._waiting.add(patience)
         try:
-            either: set[asyncio.Future[Any]] = {receiving, self._hung_up}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if self._hung_up.done():
-                return self._disconnect
-            return receiving.result()
+            async with patience:
+                return await self._take()
+        except TimeoutError:
+            if not patience.expired():  # somebody else's
+                raise
+            return self._disconnect
         finally:
-            receiving.cancel()
+            self._waiting.discard(patience)
 
     @property
     def is_dead(self) -> bool:
@@ -125,8 +130,10 @@ class Line:
 
     def hang_up(self) -> None:
         """Take the client for gone: Quart ends the connection, and the server cuts it."""
-        if not self._hung_up.done():
-            self._hung_up.set_result(None)
+        self._is_hung_up = True
+        for patience in self._waiting:
+            if not patience.expired():
+                patience.reschedule(asyncio.get_running_loop().time())
 
     def let_go(self) -> None:
         """Take what still comes, and drop it, until the server has ended the connection.

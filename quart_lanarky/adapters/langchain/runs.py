@@ -61,7 +61,7 @@ class ChainRun(Run):
         self._meter = self._speakers[0].meter if self._speakers else UsageMeter()
         listeners = handlers if self._speakers else [*handlers, self._meter]
         ours: RunnableConfig = {"callbacks": [*listeners], "run_id": self.id}
-        self._config = merge_configs(config, ours)
+        self._config = ours if config is None else merge_configs(config, ours)
         for follower in self._followers:
             follower.follow(plan.speech)
 
