@@ -1,8 +1,8 @@
 """The server beneath Quart: what ASGI does not say, and what Quart leaves to it.
 
-Two things that long streams need and no framework passes on: to end a WebSocket whose client
-does not answer the server's close, and to know that the server is stopping while there is still
-time to tell the clients.
+Three things that long streams need and no framework passes on: to end a WebSocket whose client
+does not answer the server's close, to know that the server is stopping while there is still
+time to tell the clients, and to write several frames at once.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, Protocol
 
-from quart import has_request_context, has_websocket_context, request, websocket
+from hypercorn.protocol.events import Data
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from quart import Websocket, has_request_context, has_websocket_context, request, websocket
+from quart.signals import websocket_sent
 from quart.wrappers import base
+from wsproto.events import TextMessage
+from wsproto.utilities import LocalProtocolError
 
 __all__ = [
     "LINE_KEY",
@@ -25,6 +30,7 @@ __all__ = [
     "current_line",
     "put_off_sigterm",
     "raise_disconnect",
+    "send_frames",
     "server_behind",
 ]
 
@@ -164,6 +170,29 @@ def current_line() -> Line | None:
         return None
     asking = websocket if has_websocket_context() else request
     return asking.scope.get(LINE_KEY)  # type: ignore[return-value]
+
+
+async def send_frames(socket: Websocket, texts: Sequence[str]) -> None:
+    """Send each text as a frame of its own, all in one write where the server lets us.
+
+    ASGI has a message for each frame, which costs a write of its own. So Hypercorn's stream is
+    asked itself, unless somebody stands between it and Quart, or wants to hear of each frame.
+    """
+    stream = _stream_of(socket)
+    if stream is None or stream.state is not ASGIWebsocketState.CONNECTED:
+        for text in texts:
+            await socket.send(text)
+    elif not stream.closed:  # else the app will be told in a moment
+        with suppress(LocalProtocolError):  # we have said goodbye
+            data = b"".join([stream.connection.send(TextMessage(text)) for text in texts])
+            await stream.send(Data(stream_id=stream.stream_id, data=data))
+
+
+def _stream_of(socket: Websocket) -> WSStream | None:
+    send = next(iter(getattr(getattr(socket, "_send", None), "args", ())), None)
+    stream = getattr(send, "__self__", None)
+    is_plain = isinstance(stream, WSStream) and not websocket_sent.receivers
+    return stream if is_plain else None
 
 
 def raise_disconnect(error: BaseException | None) -> None:

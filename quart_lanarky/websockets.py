@@ -19,7 +19,7 @@ from typing import Any
 from quart import Websocket, has_websocket_context, websocket
 
 from . import events
-from .connections import current_line, raise_disconnect
+from .connections import current_line, raise_disconnect, send_frames
 from .errors import ServerBusyError
 from .events import Event, Mode
 from .live import LiveRuns, admit, current_live_runs
@@ -55,10 +55,10 @@ async def answer(run: Run) -> None:
             admit(run, "websocket")
         except ServerBusyError as busy:
             run.refuse(busy)
+    socket, _ = _current_home()
     async with run:
         async for batch in run.batches():
-            for event in batch or [events.ping()]:
-                await websocket.send(encode(event))
+            await send_frames(socket, [encode(event) for event in batch or [events.ping()]])
 
 
 class WebSocketSink:
