@@ -39,6 +39,12 @@ DEFAULT_FLUSH_INTERVAL = 0.01
 MAX_BUFFERED_CHARACTERS = 2**18
 """How much text may wait for the reader: a bound on events alone is none on memory (rule 3)."""
 
+WIDEST_WINDOW = 0.05
+"""Seconds that tokens wait at most for each other while the event loop lags behind."""
+
+LAGS_PER_WINDOW = 10
+"""How much wider than the loop's lag the window is: a write costs as much as many tokens."""
+
 LOOP_BLOCKED_AFTER = 1.0
 """Seconds without an answer after which another thread takes the reader's loop for blocked."""
 
@@ -67,7 +73,8 @@ class EventStream:
     Args:
         max_events: How many events may wait for the reader before `send` waits (rule 3).
         flush_interval: The flush window in seconds: the first event of a burst leaves at
-            once, those that follow within the window leave together (rule 9).
+            once, those that follow within the window leave together (rule 9). While the event
+            loop lags behind, the window is wider, unless it is 0.
 
     Attributes:
         tokens: How many `completion` events were sent into it.
@@ -81,11 +88,12 @@ class EventStream:
         flush_interval: float = DEFAULT_FLUSH_INTERVAL,
     ) -> None:
         self._max_events = max_events
-        self._flush_interval = flush_interval
+        self._window = _Window(flush_interval)
         self.tokens = 0
         self.first_token_at: float | None = None
         self._events: deque[Event] = deque()
         self._characters = 0
+        self._came_at = 0.0  # when the first event of the next batch came
         self._last: tuple[Event, ...] = ()
         self._state = _State.OPEN
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -158,6 +166,8 @@ class EventStream:
             self.tokens += 1
             if self.first_token_at is None:
                 self.first_token_at = time.monotonic()
+        if not self._events:
+            self._came_at = time.monotonic()
         self._characters += len(event.data)
         self._events.append(event)
 
@@ -190,21 +200,21 @@ class EventStream:
         Args:
             heartbeat: Yield an empty list whenever there was no event for so many seconds.
         """
-        loop = asyncio.get_running_loop()
-        opens_at = 0.0  # the first batch leaves at once
         pulse = _Pulse(heartbeat, self._arrived)
         try:
             while True:
                 # Suspends in every round, for only the loop can raise the flag again: a reader
                 # that never suspends could not be cancelled, and would starve all others.
+                asked_at = time.monotonic()
                 await self._arrived.wait()
-                await self._wait_for_window(opens_at)
+                await self._window.wait(self._pressing)
                 finished = self._state is _State.FINISHED  # asked before the buffer is emptied
                 batch = self._take()
                 if finished:
                     batch += self._last
                 if batch or pulse.is_due():
-                    opens_at = loop.time() + self._flush_interval
+                    if batch:
+                        self._window.begin(max(asked_at, self._came_at))
                     yield batch
                     pulse.rest()
                 if finished or self._state is _State.ABANDONED:
@@ -223,13 +233,6 @@ class EventStream:
         self._room.set()
         return batch
 
-    async def _wait_for_window(self, opens_at: float) -> None:
-        delay = opens_at - asyncio.get_running_loop().time()
-        if delay > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await self._pressing.wait()
-
     def abandon(self) -> None:
         """Stop reading: what is buffered is dropped, and producers that wait go on."""
         if self._state is not _State.ABANDONED:
@@ -241,6 +244,38 @@ class EventStream:
         self._arrived.set()
         self._room.set()
         self._pressing.set()
+
+
+class _Window:
+    """Holds back what follows a batch, so that one write is made of many events.
+
+    Where the loop has more to do than it can, each write that is saved makes it lag less. That it
+    lags is seen by how late a batch is taken; a single time may be chance.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._opens_at = 0.0  # the first batch leaves at once
+        self._last_lag = 0.0
+
+    async def wait(self, pressing: asyncio.Event) -> None:
+        """Wait until the window is over, or waiting any longer would gain nothing."""
+        delay = self._opens_at - time.monotonic()
+        if delay > 0 and not pressing.is_set():
+            timer = asyncio.get_running_loop().call_later(delay, pressing.set)
+            try:
+                await pressing.wait()
+            finally:
+                timer.cancel()
+
+    def begin(self, ready_at: float) -> None:
+        """Begin anew, now that a batch is taken that could have been at `ready_at`, or soon after."""
+        now = time.monotonic()
+        lag = now - max(ready_at, self._opens_at)
+        steady_lag = min(lag, self._last_lag)
+        self._last_lag = lag
+        widened = min(LAGS_PER_WINDOW * steady_lag, WIDEST_WINDOW) if self._interval else 0
+        self._opens_at = now + max(self._interval, widened)
 
 
 class _Pulse:
