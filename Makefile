@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 URL := http://127.0.0.1:$(PORT)
 
-.PHONY: help demo test soak clean
+.PHONY: help demo test soak bench clean
 
 help:
 	@echo "make demo   start the example app on $(URL)  (another port: make demo PORT=8001)"
 	@echo "make test   run the tests"
 	@echo "make soak   five minutes of mixed traffic and faults  (longer: make soak MINUTES=60)"
+	@echo "make bench  measure what a token costs, here and elsewhere  (ARGS=--help tells more)"
 	@echo "make clean  remove the virtual environment"
 
 demo: $(VENV)/.examples
@@ -30,12 +31,15 @@ test: $(VENV)/.test
 soak: $(VENV)/.test
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .bench
 
 # A dependency group is installed anew when pyproject.toml changes, and not before. An older pip
 # knows no groups, and does not find wheels that a newer one does.
-$(VENV)/.examples $(VENV)/.test $(VENV)/.gates: $(VENV)/.%: pyproject.toml
+$(VENV)/.examples $(VENV)/.test $(VENV)/.bench $(VENV)/.gates: $(VENV)/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."

@@ -12,7 +12,7 @@ from .clients import IncompleteAnswerError
 from .contenders import BY_HAND, CONTENDERS, OURS, Contender, NotInstallableError
 from .reports import Results, goals, header, import_time, table
 from .servers import CLIENT_CORE, pin
-from .workloads import GROWTH, WORKLOADS, measure
+from .workloads import GROWTH, LONG, WORKLOADS, measure
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -43,7 +43,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often, in turn (%(default)s)")
     parser.add_argument("--only", nargs="*", default=[""], help="contenders whose names begin so")
     parser.add_argument("--workloads", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--growth", action="store_true", help="see how the cost grows as well")
+    parser.add_argument(
+        "--growth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether to see how the cost grows, in three rounds (%(default)s)",
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the files go")
     return parser.parse_args()
 
@@ -55,7 +60,8 @@ async def take_turns(
     for round_ in range(rounds):
         for workload in workloads:
             for contender in contenders:
-                if contender.name not in results.skipped:
+                is_left_out = contender.seldom and workload in LONG
+                if contender.name not in results.skipped and not is_left_out:
                     print(f"round {round_ + 1}, {workload}: {contender.name}", file=sys.stderr)
                     await take_turn(results, contender, workload)
 

@@ -5,7 +5,6 @@ They run on another core than the server, for it is the server that is measured.
 
 import asyncio
 import base64
-import json
 import os
 import re
 import time

@@ -11,6 +11,7 @@ from .servers import ROOT, Process
 
 __all__ = [
     "BY_HAND",
+    "BY_HAND_WITHOUT_PARSER",
     "CONTENDERS",
     "FASTAPI",
     "FLOOR",
@@ -104,6 +105,7 @@ class Contender:
         body: The inputs as JSON, with `%s` for the question.
         is_websocket: Whether it is a WebSocket that is asked.
         environment: Where it is installed.
+        seldom: Whether the workloads that take long are left out: it is like another one.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Contender:
     body: str = '{"question": "%s"}'
     is_websocket: bool = False
     environment: Environment | _Here = _Here()
+    seldom: bool = False
 
     @property
     def is_served(self) -> bool:
@@ -135,7 +138,7 @@ class Contender:
         """Return the versions of what there is in its environment."""
         code = (
             "from importlib.metadata import distributions as d; print(', '.join(sorted("
-            "f'{x.name} {x.version}' for x in d() if x.name.lower() in %r)))" % (PACKAGES,)
+            f"f'{{x.name}} {{x.version}}' for x in d() if x.name.lower() in {PACKAGES!r})))"
         )
         command = [self.environment.python, "-c", code]
         return subprocess.check_output(command, text=True).strip()
@@ -155,19 +158,18 @@ PACKAGES = (
 )
 
 
-IN_PROCESS = ("--workers", "0")  # else the process that is measured has a child that works
-
-
-def _hypercorn(app: str, *options: str) -> tuple[str, ...]:
-    return (
-        "-m",
-        "hypercorn",
-        f"benchmarks.apps.{app}:app",
-        "--bind",
-        "fd://{fd}",
-        *IN_PROCESS,
-        *options,
+def _serve(app: str, loop: str = "asyncio") -> tuple[str, ...]:
+    code = (
+        "from hypercorn.config import Config; from quart_lanarky import serve; "
+        f"config = Config(); config.worker_class = {loop!r}; "
+        f"serve('benchmarks.apps.{app}:app', bind='fd://{{fd}}', config=config)"
     )
+    return "-c", code
+
+
+def _hypercorn(app: str) -> tuple[str, ...]:
+    # Without workers: else the process that is measured has a child that works.
+    return ("-m", "hypercorn", f"benchmarks.apps.{app}:app", "--bind", "fd://{fd}", "--workers=0")
 
 
 def _uvicorn(app: str) -> tuple[str, ...]:
@@ -179,6 +181,7 @@ def _uvicorn(app: str) -> tuple[str, ...]:
 OURS = "ours, SSE, json"
 OURS_WEBSOCKET = "ours, WebSocket, json"
 BY_HAND = "Quart by hand"
+BY_HAND_WITHOUT_PARSER = "Quart by hand, no parser"
 FASTAPI = "FastAPI, sse-starlette"
 LANGSERVE = "LangServe"
 LANARKY = "lanarky"
@@ -186,13 +189,15 @@ FLOOR = "ready-made bytes"
 LIMIT = "LangChain alone"
 
 CONTENDERS = (
-    Contender(OURS, _hypercorn("ours"), "/json"),
-    Contender("ours, SSE, text", _hypercorn("ours"), "/text"),
-    Contender(OURS_WEBSOCKET, _hypercorn("ours"), "/json/ws", is_websocket=True),
-    Contender("ours, WebSocket, text", _hypercorn("ours"), "/text/ws", is_websocket=True),
-    Contender("ours, SSE, json, uvloop", _hypercorn("ours", "-k", "uvloop"), "/json"),
+    Contender(OURS, _serve("ours"), "/json"),
+    Contender("ours, SSE, text", _serve("ours"), "/text", seldom=True),
+    Contender(OURS_WEBSOCKET, _serve("ours"), "/json/ws", is_websocket=True),
+    Contender("ours, WebSocket, text", _serve("ours"), "/text/ws", is_websocket=True, seldom=True),
+    Contender("ours, on uvloop", _serve("ours", "uvloop"), "/json"),
+    Contender("ours, by the `hypercorn` command", _hypercorn("ours"), "/json"),
     Contender(BY_HAND, _hypercorn("quart_by_hand")),
-    Contender("Quart by hand, no parser", _hypercorn("quart_by_hand"), "/messages"),
+    Contender(BY_HAND_WITHOUT_PARSER, _hypercorn("quart_by_hand"), "/messages"),
+    Contender(f"{BY_HAND_WITHOUT_PARSER}, our `serve`", _serve("quart_by_hand"), "/messages"),
     Contender(FASTAPI, _uvicorn("fastapi_by_hand")),
     Contender(
         LANGSERVE,

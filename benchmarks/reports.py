@@ -80,11 +80,11 @@ class Results:
 
 def header(results: Results, contenders: Sequence[Contender], importing: str) -> str:
     """Say what was measured, on what, and who is missing."""
-    lines = [
-        f"- Python {platform.python_version()}, {_processor()}, {os.cpu_count()} cores, "
-        f"{platform.system()} {platform.release()}; each server has one core, its clients another.",
-        f"- {importing}",
-    ]
+    machine = (
+        f"Python {platform.python_version()}, {_processor()}, {os.cpu_count()} cores, "
+        f"{platform.system()} {platform.release()}"
+    )
+    lines = [f"- {machine}; each server has one core, its clients another.", f"- {importing}"]
     environments: dict[str, list[str]] = defaultdict(list)
     for contender in (c for c in contenders if c.name not in results.skipped):
         environments[contender.versions()].append(contender.name)

@@ -1,6 +1,5 @@
 """What is measured: each workload gives some figures of one contender, by their names."""
 
-import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ __all__ = [
     "GROWTH",
     "GROWTH_STREAMS",
     "GROWTH_TOKENS",
+    "LONG",
     "WORKLOADS",
     "Figures",
     "measure",
@@ -148,6 +148,9 @@ Workload = Callable[[Process, Target, Figures], Awaitable[Figures]]
 WORKLOADS: Mapping[str, Workload] = {
     each.__name__: each for each in (single, crowd, first, steps, readers, idle)
 }
+
+LONG = ("readers", "idle")
+"""Those that take a minute each."""
 
 
 # -- how the cost grows --------------------------------------------------------------------

@@ -41,6 +41,7 @@ from .errors import ConfigurationError
 from .extension import MARGIN, LanarkyExtension
 from .hypercorn_repairs import repair_hypercorn
 from .settings import EXTENSION_KEY, Settings
+from .tuning import calm_collector, loop_factory
 
 __all__ = ["serve"]
 
@@ -81,7 +82,8 @@ def serve(
     cannot be stopped are left behind when the process exits.
 
     Hypercorn gets the limits of the app (`QUART_LANARKY_MAX_MESSAGE_BYTES`), and what it lacks
-    is mended, HTTP/2's back-pressure before all: see `docs/reliability.md`.
+    is mended, HTTP/2's back-pressure before all: see `docs/reliability.md`. The garbage collector
+    leaves alone what is there before the first request, and looks at the rest less often.
 
     Call it in the main thread, with no event loop running.
 
@@ -92,11 +94,13 @@ def serve(
         workers: How many processes serve. 0 serves in this process. With 1 and more, a process
             that dies is started anew; each imports the app for itself, so that `app` must be a
             global of a module, and the call belongs below ``if __name__ == "__main__":``.
-        config: Hypercorn's own configuration, for TLS, logs and the rest. Its `bind`, `workers`
-            and `graceful_timeout` do not count.
+        config: Hypercorn's own configuration, for TLS, logs and the rest: ``worker_class =
+            "uvloop"`` takes the faster event loop. Its `bind`, `workers` and `graceful_timeout`
+            do not count.
 
     Raises:
-        ConfigurationError: `app` is no global of a module, and there are workers.
+        ConfigurationError: `app` is no global of a module, and there are workers; or uvloop is
+            wanted and not installed.
         SystemExit: Workers die before they serve.
     """
     config = Config() if config is None else copy(config)
@@ -144,13 +148,14 @@ class _Worker:
         # Later than `_serve` cuts what is left: so that is done in one place.
         config.graceful_timeout = self._settings.drain_timeout + MARGIN
         config.websocket_max_message_size = self._settings.max_message_bytes
+        self._new_loop = loop_factory(config.worker_class)
         config.workers = 1  # whatever it was: Hypercorn warns of any other number here
 
     def run(self) -> None:
         """Serve until told to stop; leave the process if threads will not let it end."""
         repair_hypercorn(self._settings.max_message_bytes)
         before = set(threading.enumerate())
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=self._new_loop) as runner:
             pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")
             runner.get_loop().set_default_executor(pool)
             runner.run(self._serve())
@@ -194,6 +199,7 @@ class _Worker:
 
     async def _drain(self, told: asyncio.Event, hurried: asyncio.Event) -> None:
         """Return when Hypercorn may stop: when all runs have ended, or at a second signal."""
+        calm_collector()
         self._on_start()
         try:
             await told.wait()

@@ -79,6 +79,7 @@ class EventStream:
     Attributes:
         tokens: How many `completion` events were sent into it.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
+        is_open: Whether events sent now still reach the reader.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class EventStream:
         self._characters = 0
         self._came_at = 0.0  # when the first event of the next batch came
         self._last: tuple[Event, ...] = ()
+        self.is_open = True
         self._state = _State.OPEN
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()  # there is an event, or an end, to read
@@ -114,11 +116,6 @@ class EventStream:
         self._loop = asyncio.get_running_loop()
         if self._events:
             self._arrived.set()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether events sent now still reach the reader."""
-        return self._state is _State.OPEN
 
     def _is_full(self) -> bool:
         return self.is_open and (
@@ -241,6 +238,7 @@ class EventStream:
 
     def _end(self, state: _State) -> None:
         self._state = state
+        self.is_open = False
         self._arrived.set()
         self._room.set()
         self._pressing.set()
@@ -269,7 +267,7 @@ class _Window:
                 timer.cancel()
 
     def begin(self, ready_at: float) -> None:
-        """Begin anew, now that a batch is taken that could have been at `ready_at`, or soon after."""
+        """Begin anew: a batch was taken that could have been at `ready_at`, or when it opened."""
         now = time.monotonic()
         lag = now - max(ready_at, self._opens_at)
         steady_lag = min(lag, self._last_lag)

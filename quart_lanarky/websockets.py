@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from quart import Websocket, has_websocket_context, websocket
@@ -41,8 +41,8 @@ OpenRun = Callable[[dict[str, Any] | str], Run]
 
 def encode(event: Event) -> str:
     """Return `event` as the text of one frame: a JSON object of the event's name and data."""
-    data = event.data if event.is_json else json.dumps(event.data)
-    return f'{{"event": {json.dumps(event.name)}, "data": {data}}}'
+    data = event.data if event.is_json else encode_basestring_ascii(event.data)
+    return f'{{"event": {encode_basestring_ascii(event.name)}, "data": {data}}}'
 
 
 async def answer(run: Run) -> None:

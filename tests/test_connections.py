@@ -2,16 +2,23 @@
 
 import asyncio
 import signal
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import websockets
+from hypercorn.asyncio import serve
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.protocol.events import Event
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 from quart import Quart, websocket
+from quart.signals import websocket_sent
 from quart.wrappers import base
 
 from quart_lanarky import LanarkyExtension, connections
@@ -22,6 +29,7 @@ from quart_lanarky.connections import (
     current_line,
     put_off_sigterm,
     raise_disconnect,
+    send_frames,
     server_behind,
 )
 
@@ -422,3 +430,95 @@ async def test_in_another_thread_nothing_can_be_put_off(killed: list[float]) -> 
 
     await asyncio.to_thread(in_thread)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+# -- frames --------------------------------------------------------------------------------
+
+TEXTS = ["first", "second, with \u00fc and \U0001f600", "x" * 70_000, ""]
+
+
+@pytest.fixture
+def app() -> Quart:
+    app = Quart(__name__)
+
+    @app.websocket("/")
+    async def view() -> None:
+        await websocket.accept()
+        await websocket.receive()
+        await send_frames(websocket._get_current_object(), TEXTS)  # type: ignore[attr-defined]
+        await websocket.receive()
+
+    return app
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the server writes to its sockets."""
+    written: list[bytes] = []
+    protocol_send = TCPServer.protocol_send
+
+    async def note_and_send(self: TCPServer, event: Event) -> None:
+        written.append(getattr(event, "data", b""))
+        await protocol_send(self, event)
+
+    monkeypatch.setattr(TCPServer, "protocol_send", note_and_send)
+    return written
+
+
+@asynccontextmanager
+async def asked(app: Any) -> AsyncIterator[list[str]]:
+    """Serve the app, and give what a client of it receives."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = Config()
+        config.bind = [f"fd://{listener.detach()}"]
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
+        port = listener_port(config)
+        async with websockets.connect(f"ws://127.0.0.1:{port}/") as client:
+            await client.send("go")
+            yield [str(await client.recv()) for _ in TEXTS]
+        stop.set()
+        await serving
+
+
+def listener_port(config: Config) -> int:
+    fd = int(config.bind[0].removeprefix("fd://"))
+    with socket.socket(fileno=socket.dup(fd)) as copy:  # the server owns the other one
+        port: int = copy.getsockname()[1]
+        return port
+
+
+async def test_frames_are_written_at_once(app: Quart, writes: list[bytes]) -> None:
+    async with asked(app) as received:
+        assert received == TEXTS
+    assert len([data for data in writes if b"first" in data]) == 1
+    [together] = [data for data in writes if b"first" in data]
+    assert all(text.encode() in together for text in TEXTS)
+
+
+async def test_who_wants_to_hear_of_each_frame_does(app: Quart) -> None:
+    heard: list[str] = []
+
+    async def note(sender: Any, **_: Any) -> None:
+        heard.append(sender)
+
+    with websocket_sent.connected_to(note):
+        async with asked(app) as received:
+            assert received == TEXTS
+    assert heard == TEXTS
+
+
+async def test_who_stands_between_server_and_app_sees_each_frame(app: Quart) -> None:
+    seen: list[str] = []
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        async def note_and_send(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                seen.append(message["text"])
+            await send(message)
+
+        await app(scope, receive, note_and_send)
+
+    async with asked(middleware) as received:
+        assert received == TEXTS
+    assert seen == TEXTS

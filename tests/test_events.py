@@ -39,6 +39,13 @@ def test_a_token_in_json_mode_is_what_its_model_says(token: str) -> None:
 
 
 @given(ANY_TEXT)
+def test_the_short_way_to_write_a_token_is_the_long_way(token: str) -> None:
+    model = CompletionData.model_construct(token=token)  # Pydantic takes no half surrogate pair
+    by_model = {name: getattr(model, name) for name in CompletionData.model_fields}
+    assert events.completion(token, "json").data == json.dumps(by_model, ensure_ascii=True)
+
+
+@given(ANY_TEXT)
 def test_a_token_in_text_mode_is_the_text_itself(token: str) -> None:
     event = events.completion(token, "text")
     assert (event.data, event.is_json) == (token, False)

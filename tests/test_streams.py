@@ -3,6 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
@@ -193,6 +196,72 @@ async def test_neither_the_end_nor_a_full_buffer_waits_for_the_window(reason: st
         await stream.send(token(2))
         await stream.send(token(3))
     assert len(await asyncio.wait_for(reading, 1)) >= 2
+
+
+@asynccontextmanager
+async def lagging_loop(seconds: float) -> AsyncIterator[None]:
+    """Keep the loop busy for so long in each of its rounds."""
+
+    async def be_busy() -> None:
+        while True:
+            time.sleep(seconds)  # noqa: ASYNC251  # that is what makes it lag
+            await asyncio.sleep(0)
+
+    hog = asyncio.create_task(be_busy())
+    yield
+    hog.cancel()
+
+
+async def endless(stream: EventStream) -> None:
+    while stream.is_open:
+        await stream.send(token(0))
+        await asyncio.sleep(0.001)
+
+
+async def gaps_between(batches: AsyncIterator[list[Event]], count: int) -> list[float]:
+    """Return the seconds from each batch to the next."""
+    times = []
+    while len(times) <= count:
+        await anext(batches)
+        times.append(time.monotonic())
+    return [after - before for before, after in pairwise(times)]
+
+
+async def test_the_window_widens_while_the_loop_lags_and_no_longer() -> None:
+    stream = open_stream(1000, 0.01)
+    producing = asyncio.create_task(endless(stream))
+    batches = stream.batches()
+    async with lagging_loop(0.006):
+        lagging = await gaps_between(batches, 8)
+    await gaps_between(batches, 3)  # it takes two batches to see that the lag is over
+    quiet = await gaps_between(batches, 8)
+    stream.abandon()
+    await producing
+    assert streams.WIDEST_WINDOW * 0.9 <= median(lagging) <= streams.WIDEST_WINDOW + 4 * 0.006
+    assert median(quiet) <= 0.02
+
+
+async def test_without_a_window_there_is_none_in_a_lagging_loop_either() -> None:
+    stream = open_stream(1000, 0.0)
+    producing = asyncio.create_task(endless(stream))
+    async with lagging_loop(0.006):
+        gaps = await gaps_between(stream.batches(), 8)
+    stream.abandon()
+    await producing
+    assert median(gaps) <= streams.WIDEST_WINDOW / 2
+
+
+async def test_a_reader_who_was_slow_is_no_sign_of_a_lagging_loop() -> None:
+    stream = open_stream(1000, 0.01)
+    producing = asyncio.create_task(endless(stream))
+    batches = stream.batches()
+    for _ in range(3):
+        await anext(batches)
+        await asyncio.sleep(0.04)  # the client does not take it
+    gaps = await gaps_between(batches, 5)
+    stream.abandon()
+    await producing
+    assert median(gaps) <= 0.02
 
 
 async def test_events_from_a_thread_arrive_in_order_and_its_loop_waits_for_the_reader() -> None:

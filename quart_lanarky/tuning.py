@@ -1,0 +1,54 @@
+"""What makes a process that serves fast: its event loop, and a garbage collector that keeps out.
+
+The collector stops all streams at once. Once in a while it looks at every object of the process,
+and those that LangChain brings take it a tenth of a second. So what is there before the first
+request is taken from it, and it looks less often: `docs/performance.md` has the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import Final
+
+from .errors import ConfigurationError
+
+__all__ = ["calm_collector", "loop_factory"]
+
+THRESHOLDS: Final = (20_000, 20, 100)
+"""After how many new objects the collector looks at those, and how seldom at older ones."""
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def loop_factory(kind: str) -> LoopFactory:
+    """Return what makes event loops of a kind, as Hypercorn names them.
+
+    Raises:
+        ConfigurationError: There is no such kind, or uvloop is not installed.
+    """
+    if kind == "asyncio":
+        return asyncio.new_event_loop
+    if kind != "uvloop":
+        raise ConfigurationError(f"worker_class is 'asyncio' or 'uvloop' here, not {kind!r}")
+    try:
+        import uvloop
+    except ImportError as error:
+        raise ConfigurationError(
+            "uvloop is not installed: pip install 'quart-lanarky[uvloop]'"
+        ) from error
+    factory: LoopFactory = uvloop.new_event_loop
+    return factory
+
+
+def calm_collector() -> None:
+    """Take from the collector what is there now, and let it look less often.
+
+    An app that has turned it off, or has it look even less often, is left its way.
+    """
+    thresholds = gc.get_threshold()
+    if gc.isenabled() and thresholds[0]:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*map(max, thresholds, THRESHOLDS))
