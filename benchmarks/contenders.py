@@ -73,12 +73,6 @@ class Environment:
                 raise NotInstallableError(f"pip could not install {', '.join(self.requirements)}")
 
 
-class _Here:
-    """The environment of the benchmarks themselves."""
-
-    python = sys.executable
-
-
 _LANGSERVE = Environment("langserve", ("langserve[server]>=0.3.3", "uvicorn"))
 _LANARKY = Environment(  # with what was there when it was written; it does not start with less
     "lanarky",
@@ -104,7 +98,7 @@ class Contender:
         path: Of its route.
         body: The inputs as JSON, with `%s` for the question.
         is_websocket: Whether it is a WebSocket that is asked.
-        environment: Where it is installed.
+        environment: Where it is installed, if it does not go with the others.
         seldom: Whether the workloads that take long are left out: it is like another one.
     """
 
@@ -113,7 +107,7 @@ class Contender:
     path: str = "/answer"
     body: str = '{"question": "%s"}'
     is_websocket: bool = False
-    environment: Environment | _Here = _Here()
+    environment: Environment | None = None
     seldom: bool = False
 
     @property
@@ -122,13 +116,17 @@ class Contender:
         return "{fd}" in " ".join(self.command)
 
     @property
+    def _python(self) -> str:
+        return sys.executable if self.environment is None else self.environment.python
+
+    @property
     def full_command(self) -> list[str]:
         """What starts its process; installs it first.
 
         Raises:
             NotInstallableError: It cannot be installed here.
         """
-        return [self.environment.python, *self.command]
+        return [self._python, *self.command]
 
     def target(self, process: Process) -> Target:
         """Return where its process is asked."""
@@ -140,7 +138,7 @@ class Contender:
             "from importlib.metadata import distributions as d; print(', '.join(sorted("
             f"f'{{x.name}} {{x.version}}' for x in d() if x.name.lower() in {PACKAGES!r})))"
         )
-        command = [self.environment.python, "-c", code]
+        command = [self._python, "-c", code]
         return subprocess.check_output(command, text=True).strip()
 
 
