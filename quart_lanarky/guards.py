@@ -104,11 +104,15 @@ async def read_json(limit: int) -> str | bytes:
     own: Any = request.max_content_length
     limit = limit if own is None else min(limit, own)
     line = current_line()
+
+    def is_too_large(size: int) -> bool:  # it may be before anybody has said what too large is
+        return size > limit or (line is not None and line.body_is_too_large)
+
     try:
-        body = await request.get_data() if (request.content_length or 0) <= limit else None
+        body = None if is_too_large(request.content_length or 0) else await request.get_data()
     except RequestEntityTooLarge:
         body = None
-    if body is None or len(body) > limit or (line is not None and line.body_is_too_large):
+    if body is None or is_too_large(len(body)):
         if line is not None:
             await line.wait_for_body(LINGER)
         raise InputTooLargeError(f"send no more than {limit} bytes")

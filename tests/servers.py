@@ -54,9 +54,15 @@ def hypercorn(app: str, folder: Path, workers: int = 0, **environment: str) -> I
 
 
 @contextmanager
-def served(app: str, folder: Path, workers: int = 0, **environment: str) -> Iterator[Server]:
+def served(
+    app: str, folder: Path, workers: int = 0, *, loop: str = "asyncio", **environment: str
+) -> Iterator[Server]:
     """Serve `app` (`"package.module:app"`) with `quart_lanarky.serve`."""
-    code = f"from quart_lanarky import serve; serve({app!r}, bind='{{bind}}', workers={workers})"
+    code = (
+        "from hypercorn.config import Config; from quart_lanarky import serve; "
+        f"config = Config(); config.worker_class = {loop!r}; "
+        f"serve({app!r}, bind='{{bind}}', workers={workers}, config=config)"
+    )
     with _running(["-c", code], folder / f"serve-{workers}.log", environment) as server:
         yield server
 

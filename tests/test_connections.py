@@ -474,7 +474,7 @@ async def asked(app: Any) -> AsyncIterator[list[str]]:
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
         port = listener_port(config)
-        async with websockets.connect(f"ws://127.0.0.1:{port}/") as client:
+        async with websockets.connect(f"ws://127.0.0.1:{port}/", compression=None) as client:
             await client.send("go")
             yield [str(await client.recv()) for _ in TEXTS]
         stop.set()

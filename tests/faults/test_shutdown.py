@@ -254,11 +254,14 @@ def check_that_it_went_quietly(server: Server) -> None:
 # -- `serve` -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("workers", "loop"),
+    [(0, "asyncio"), (1, "asyncio"), (2, "asyncio"), (0, "uvloop"), (1, "uvloop")],
+)
 async def test_on_sigterm_a_hundred_clients_see_the_end_and_the_process_is_gone_in_time(
-    tmp_path: Path, workers: int, record: Record
+    tmp_path: Path, workers: int, loop: str, record: Record
 ) -> None:
-    with served(APP, tmp_path, workers, **drain_timeout(DRAIN)) as server:
+    with served(APP, tmp_path, workers, loop=loop, **drain_timeout(DRAIN)) as server:
         begun = Semaphore(0)
         await up(server)
         documents = [create_task(ask_for_json(server, "/paced")) for _ in range(5)]
