@@ -10,7 +10,7 @@ from pathlib import Path
 from .charts import draw_contenders, draw_growth
 from .clients import IncompleteAnswerError
 from .contenders import BY_HAND, CONTENDERS, OURS, Contender, NotInstallableError
-from .reports import Results, goals, header, import_time, table
+from .reports import Results, goals, header, import_time, tables
 from .servers import CLIENT_CORE, pin
 from .workloads import GROWTH, LONG, WORKLOADS, measure
 
@@ -27,7 +27,7 @@ def main() -> None:
     growing = [c for c in contenders if c.name in (OURS, BY_HAND)] if asked.growth else []
     asyncio.run(take_turns(results, growing, list(GROWTH), min(asked.rounds, 3)))
     results.about = header(results, contenders, import_time())
-    report = "\n\n".join([results.about, table(results, contenders), goals(results)])
+    report = "\n\n".join([results.about, tables(results, contenders), goals(results)])
     print(report)
     asked.results.mkdir(exist_ok=True)
     (asked.results / "results.json").write_text(json.dumps(results.as_dict(), indent=1) + "\n")

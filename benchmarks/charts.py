@@ -63,7 +63,7 @@ def draw_growth(results: Results, path: Path) -> None:
     left.set_xlabel("streams at once, of 100 tokens each")
     right.set_xlabel("tokens of one answer")
     left.set_ylabel(FIGURES["single.cpu"].partition(",")[0])
-    left.set_ylim(0, 300)
+    left.set_ylim(0, 450)
     right.legend(frameon=False)
     _save(picture, path)
 

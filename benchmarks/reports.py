@@ -23,7 +23,7 @@ from .contenders import (
 )
 from .workloads import Figures
 
-__all__ = ["FIGURES", "Results", "goals", "header", "import_time", "table"]
+__all__ = ["FIGURES", "Results", "goals", "header", "import_time", "tables"]
 
 FIGURES = {
     "single.cpu": "CPU µs a token, 1 × 500",
@@ -40,6 +40,9 @@ FIGURES = {
     "rss.peak": "RSS at its most, MiB",
     "idle.kib": "KiB an idle stream",
 }
+
+OF_TOKENS = [*FIGURES][:6]
+"""Those that are about tokens; the rest is about requests and memory."""
 
 
 @dataclass
@@ -119,12 +122,18 @@ def import_time() -> str:
 # -- the table -----------------------------------------------------------------------------
 
 
-def table(results: Results, contenders: Sequence[Contender]) -> str:
-    """Return a Markdown table of the medians: a row for each contender."""
-    figures = [f for f in FIGURES if any(f in values for values in results.rounds.values())]
+def tables(results: Results, contenders: Sequence[Contender]) -> str:
+    """Return Markdown tables of the medians: of tokens, and of all else; each has a row."""
+    present = [f for f in FIGURES if any(f in values for values in results.rounds.values())]
+    groups = [[f for f in present if (f in OF_TOKENS) is of_tokens] for of_tokens in (True, False)]
+    names = [c.name for c in contenders if c.name in results.rounds]
+    return "\n\n".join(_table(results, names, figures) for figures in groups if figures)
+
+
+def _table(results: Results, names: Sequence[str], figures: Sequence[str]) -> str:
     lines = ["| | " + " | ".join(FIGURES[f] for f in figures) + " |"]
     lines.append("|---" + "|--:" * len(figures) + "|")
-    for name in (c.name for c in contenders if c.name in results.rounds):
+    for name in names:
         cells = [_cell(results, name, figure) for figure in figures]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
