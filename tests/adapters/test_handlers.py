@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
+from langchain_core.callbacks.manager import ahandle_event
 from langchain_core.documents import Document
 
-from quart_lanarky.adapters.langchain.callbacks import SourceDocumentStreamingCallbackHandler
+from quart_lanarky.adapters.langchain.callbacks import (
+    SourceDocumentStreamingCallbackHandler,
+    TokenStreamingCallbackHandler,
+)
+from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
 from quart_lanarky.adapters.langchain.speakers import Speech
 from tests.adapters.test_tokens import OTHER, ROOT, RUN, Recorder
 
@@ -66,3 +71,78 @@ async def test_what_was_retrieved_is_not_sent_for_a_chain_that_keeps_it(sink: Re
 def test_a_handler_of_returned_documents_is_not_told_of_retrievers(sink: Recorder) -> None:
     assert SourceDocumentStreamingCallbackHandler(sink, only_returned=True).ignore_retriever
     assert not SourceDocumentStreamingCallbackHandler(sink).ignore_retriever
+
+
+# -- what LangChain is told to skip --------------------------------------------------------
+
+
+async def calls_of(handler: EventCallbackHandler, name: str, ignored_if: str) -> None:
+    """Tell the handler of an event as LangChain does, with its conditions."""
+    await ahandle_event([handler], name, ignored_if, "x", run_id=RUN)
+
+
+class Ends(SourceDocumentStreamingCallbackHandler):
+    """Defines one callback of a group."""
+
+    heard = 0
+
+    async def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+        self.heard += 1
+
+
+class EndsToo(Ends):
+    """Inherits it."""
+
+
+class Tools(EventCallbackHandler):
+    """Defines those of other groups."""
+
+    heard = 0
+
+    async def on_tool_start(self, *args: Any, **kwargs: Any) -> None:
+        self.heard += 1
+
+    async def on_custom_event(self, *args: Any, **kwargs: Any) -> None:
+        self.heard += 1
+
+
+@pytest.mark.parametrize("kind", [Ends, EndsToo])
+async def test_a_handler_hears_all_of_a_group_of_which_it_defines_one(
+    sink: Recorder, kind: type[Ends]
+) -> None:
+    handler = kind(sink)
+    await calls_of(handler, "on_llm_new_token", "ignore_llm")
+    await calls_of(handler, "on_llm_end", "ignore_llm")
+    assert handler.heard == 1
+
+
+async def test_a_handler_hears_of_tools_and_events_of_its_user_if_it_wants_to(
+    sink: Recorder,
+) -> None:
+    handler = Tools(sink)
+    await calls_of(handler, "on_tool_start", "ignore_agent")
+    await calls_of(handler, "on_custom_event", "ignore_custom_event")
+    assert handler.heard == 2
+
+
+def test_a_handler_of_documents_is_skipped_for_each_token(sink: Recorder) -> None:
+    handler = SourceDocumentStreamingCallbackHandler(sink)
+    assert handler.ignore_llm
+    assert handler.ignore_chat_model
+    assert handler.ignore_agent
+    assert not handler.ignore_chain
+
+
+def test_a_handler_of_tokens_is_skipped_for_nothing_that_it_needs(sink: Recorder) -> None:
+    handler = TokenStreamingCallbackHandler(sink)
+    assert not handler.ignore_llm
+    assert not handler.ignore_chat_model
+    assert not handler.ignore_agent  # it marks what is said to tools
+    assert handler.ignore_custom_event
+
+
+def test_who_says_so_is_skipped_all_the_same(sink: Recorder) -> None:
+    class Deaf(Ends):
+        ignore_llm = True
+
+    assert Deaf(sink).ignore_llm

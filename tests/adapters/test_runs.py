@@ -12,8 +12,12 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 
-from quart_lanarky.adapters.langchain.callbacks import TokenStreamingCallbackHandler
+from quart_lanarky.adapters.langchain.callbacks import (
+    SourceDocumentStreamingCallbackHandler,
+    TokenStreamingCallbackHandler,
+)
 from quart_lanarky.adapters.langchain.chains import plan_chain
+from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
 from quart_lanarky.adapters.langchain.runs import ChainRun
 from quart_lanarky.streams import EventStream
 from tests.test_runs import events_of
@@ -55,9 +59,22 @@ def model(text: str, usage: tuple[int, int] | None) -> GenericFakeChatModel:
     return GenericFakeChatModel(messages=iter([message]), disable_streaming=True)
 
 
-async def test_usage_is_the_sum_over_all_models_in_a_fixed_order() -> None:
+HANDLERS: list[list[type[EventCallbackHandler]]] = [
+    [TokenStreamingCallbackHandler],
+    [TokenStreamingCallbackHandler, TokenStreamingCallbackHandler],
+    [SourceDocumentStreamingCallbackHandler],
+    [],
+]
+
+
+@pytest.mark.parametrize("kinds", HANDLERS)
+async def test_usage_is_the_sum_over_all_models_whoever_hears_them(
+    kinds: list[type[EventCallbackHandler]],
+) -> None:
     chain = model("a", (3, 1)) | RunnableLambda(lambda _: "?") | model("b", (5, 2))
-    [*_, end] = await events_of(run_of(chain))
+    stream = EventStream()
+    run = ChainRun(plan_chain(chain), "?", [kind(stream) for kind in kinds], stream, mode="json")
+    [*_, end] = await events_of(run)
     assert list(end.json()["usage"].items()) == [
         ("input_tokens", 8),
         ("output_tokens", 3),
