@@ -179,20 +179,25 @@ async def send_frames(socket: Websocket, texts: Sequence[str]) -> None:
     asked itself, unless somebody stands between it and Quart, or wants to hear of each frame.
     """
     stream = _stream_of(socket)
-    if stream is None or stream.state is not ASGIWebsocketState.CONNECTED:
+    if stream is None:
         for text in texts:
             await socket.send(text)
-    elif not stream.closed:  # else the app will be told in a moment
+    else:
         with suppress(LocalProtocolError):  # we have said goodbye
             data = b"".join([stream.connection.send(TextMessage(text)) for text in texts])
             await stream.send(Data(stream_id=stream.stream_id, data=data))
 
 
 def _stream_of(socket: Websocket) -> WSStream | None:
+    """Return Hypercorn's stream, if it takes frames and nobody would miss them."""
     send = next(iter(getattr(getattr(socket, "_send", None), "args", ())), None)
+    if getattr(send, "__globals__", {}).get("__name__") == "quart.asgi":
+        send = getattr(send, "__wrapped__", None)  # Quart 0.23 has its own errors for the OS's
     stream = getattr(send, "__self__", None)
-    is_plain = isinstance(stream, WSStream) and not websocket_sent.receivers
-    return stream if is_plain else None
+    if not isinstance(stream, WSStream) or websocket_sent.receivers:
+        return None
+    is_open = stream.state is ASGIWebsocketState.CONNECTED and not stream.closed
+    return stream if is_open else None  # else Quart knows what to do
 
 
 def raise_disconnect(error: BaseException | None) -> None:

@@ -1,6 +1,7 @@
 """What is beneath Quart: a line that can be hung up, and a server that says when it stops."""
 
 import asyncio
+import functools
 import signal
 import socket
 import time
@@ -512,6 +513,7 @@ async def test_who_stands_between_server_and_app_sees_each_frame(app: Quart) -> 
     seen: list[str] = []
 
     async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        @functools.wraps(send)
         async def note_and_send(message: Any) -> None:
             if message["type"] == "websocket.send":
                 seen.append(message["text"])
