@@ -10,11 +10,9 @@ from pathlib import Path
 from .charts import draw_contenders, draw_growth
 from .clients import IncompleteAnswerError
 from .contenders import BY_HAND, CONTENDERS, OURS, Contender, NotInstallableError
-from .reports import Results, goals, header, import_time, tables
+from .reports import RESULTS, Results, goals, header, import_time, tables
 from .servers import CLIENT_CORE, pin
 from .workloads import GROWTH, LONG, WORKLOADS, measure
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:

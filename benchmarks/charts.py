@@ -13,14 +13,9 @@ from .workloads import GROWTH_STREAMS, GROWTH_TOKENS
 __all__ = ["draw_contenders", "draw_growth"]
 
 mpl.use("Agg")
-plt.rcParams |= {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "0",
-}
+plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
-COLOURS = {OURS: "#1f6f8b", BY_HAND: "#b8b8b8", FLOOR: "#e0c080", LIMIT: "#e0c080"}
+COLOURS = {OURS: "#1f6f8b", FLOOR: "#e0c080", LIMIT: "#e0c080"}
 
 PICTURED = ("single.cpu", "crowd.cpu", "readers.capacity")
 
@@ -50,11 +45,10 @@ def draw_growth(results: Results, path: Path) -> None:
     picture, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
     for name, colour in ((BY_HAND, "#909090"), (OURS, COLOURS[OURS])):
         request = results.median(name, "request.cpu") or 0
-        for axes, places in (
-            (left, [(streams, 100) for streams in GROWTH_STREAMS]),
-            (right, [(1, tokens) for tokens in GROWTH_TOKENS]),
+        for axes, at, places in (
+            (left, GROWTH_STREAMS, [(streams, 100) for streams in GROWTH_STREAMS]),
+            (right, GROWTH_TOKENS, [(1, tokens) for tokens in GROWTH_TOKENS]),
         ):
-            at = [max(place) if axes is right else place[0] for place in places]
             costs = [results.median(name, f"{s}x{t}") or 0 for s, t in places]
             rest = [cost - request / t for cost, (_, t) in zip(costs, places, strict=True)]
             axes.plot(at, costs, "o-", color=colour, label=name)

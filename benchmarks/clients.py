@@ -8,6 +8,7 @@ import base64
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,6 +18,9 @@ __all__ = ["Answer", "IncompleteAnswerError", "Target", "ask", "ask_all", "hold"
 
 _TOKEN = re.compile(rb"%s(\w+) " % MARK.encode())
 _END = re.compile(rb'\r\n0\r\n\r\n\Z|"event": "end"')
+
+PATIENCE = 300
+"""Seconds after which an answer is taken for one that does not end."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +142,12 @@ async def ask(target: Target, tokens: int, pace: float = 0) -> Answer:
     """Ask for so many tokens, `pace` seconds apart, on a connection of its own.
 
     Raises:
-        IncompleteAnswerError: Fewer came, or more.
+        IncompleteAnswerError: Fewer came, or more, or it took for ever.
     """
     client = await _connect(target, f"{tokens} {pace}")
     try:
-        await client.over
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.over, PATIENCE)
     finally:
         client.transport.abort()
     if len(client.answer.arrivals) != tokens:

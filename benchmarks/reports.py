@@ -23,15 +23,21 @@ from .contenders import (
 )
 from .workloads import Figures
 
-__all__ = ["FIGURES", "Results", "goals", "header", "import_time", "tables"]
+__all__ = ["FIGURES", "RESULTS", "Results", "goals", "header", "import_time", "tables"]
 
-FIGURES = {
+RESULTS = Path(__file__).parent / "results"
+"""Where the files of a run go."""
+
+OF_TOKENS = {
     "single.cpu": "CPU µs a token, 1 × 500",
     "crowd.cpu": "CPU µs a token, 100 × 200",
     "readers.cpu": "CPU µs a token, readers",
     "single.rate": "tokens a second, 1 × 500",
     "crowd.rate": "tokens a second, 100 × 200",
     "readers.capacity": "readers that one core carries",
+}
+
+OF_ALL_ELSE = {
     "first.p50": "first token, p50, ms",
     "first.p99": "first token, p99, ms",
     "request.cpu": "CPU µs a request of one token",
@@ -41,8 +47,7 @@ FIGURES = {
     "idle.kib": "KiB an idle stream",
 }
 
-OF_TOKENS = [*FIGURES][:6]
-"""Those that are about tokens; the rest is about requests and memory."""
+FIGURES = OF_TOKENS | OF_ALL_ELSE
 
 
 @dataclass
@@ -124,8 +129,8 @@ def import_time() -> str:
 
 def tables(results: Results, contenders: Sequence[Contender]) -> str:
     """Return Markdown tables of the medians: of tokens, and of all else; each has a row."""
-    present = [f for f in FIGURES if any(f in values for values in results.rounds.values())]
-    groups = [[f for f in present if (f in OF_TOKENS) is of_tokens] for of_tokens in (True, False)]
+    measured = set().union(*results.rounds.values())
+    groups = [[f for f in group if f in measured] for group in (OF_TOKENS, OF_ALL_ELSE)]
     names = [c.name for c in contenders if c.name in results.rounds]
     return "\n\n".join(_table(results, names, figures) for figures in groups if figures)
 

@@ -183,19 +183,20 @@ GROWTH: Mapping[str, Workload] = {
 # -- without one ---------------------------------------------------------------------------
 
 
+LIMITS = {
+    "single": ("single.cpu", 1, 500, 20),
+    "crowd": ("crowd.cpu", 100, 200, 2),
+    "first": ("request.cpu", 1, 1, 200),
+}
+"""The workloads that can do without a server: the figure, streams, tokens of each, how often."""
+
+
 def limit(process: Process, workload: str) -> Figures:
     """Have the process without a server do the same work, and return what that cost."""
+    figure, streams, tokens, times = LIMITS[workload]
     process.say("1 500 0")
-    if workload == "single":
-        seconds = sum(float(process.say("1 500 0")) for _ in range(20))
-        return {"single.cpu": seconds / 20 / 500 * 1e6}
-    if workload == "crowd":
-        seconds = sum(float(process.say("100 200 0")) for _ in range(2))
-        return {"crowd.cpu": seconds / 2 / 100 / 200 * 1e6}
-    if workload == "first":
-        seconds = sum(float(process.say("1 1 0")) for _ in range(200))
-        return {"request.cpu": seconds / 200 * 1e6}
-    return {}
+    seconds = sum(float(process.say(f"{streams} {tokens} 0")) for _ in range(times))
+    return {figure: seconds / times / streams / tokens * 1e6}
 
 
 async def measure(contender: Contender, workload: str, before: Figures) -> Figures:
@@ -211,6 +212,8 @@ async def measure(contender: Contender, workload: str, before: Figures) -> Figur
         IncompleteAnswerError: Its clients did not get what they asked for.
     """
     if not contender.is_served:
+        if workload not in LIMITS:
+            return {}
         with running(contender.full_command) as process:
             return limit(process, workload)
     with serving(contender.full_command) as process:

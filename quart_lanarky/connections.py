@@ -23,6 +23,8 @@ from quart.wrappers import base
 from wsproto.events import TextMessage
 from wsproto.utilities import LocalProtocolError
 
+from .interruptions import InterruptedWaitError, Interruption
+
 __all__ = [
     "LINE_KEY",
     "Line",
@@ -75,7 +77,7 @@ class Line:
         self._disconnect = {"type": f"{kind}.disconnect", "code": 1006}
         self._stream = getattr(send, "__self__", None)
         self._is_hung_up = False
-        self._waiting: set[asyncio.Timeout] = set()
+        self._hanging_up = Interruption()
         self.max_body: int | None = None
         self._body_size = 0
         self._body_was_cut = False
@@ -114,17 +116,11 @@ class Line:
         """Return what the client sent, or that it has left, if we hung up."""
         if self._is_hung_up:
             return self._disconnect
-        patience = asyncio.timeout(None)
-        self._waiting.add(patience)
         try:
-            async with patience:
+            async with self._hanging_up.heeded():
                 return await self._take()
-        except TimeoutError:
-            if not patience.expired():  # somebody else's
-                raise
+        except InterruptedWaitError:
             return self._disconnect
-        finally:
-            self._waiting.discard(patience)
 
     @property
     def is_dead(self) -> bool:
@@ -137,9 +133,7 @@ class Line:
     def hang_up(self) -> None:
         """Take the client for gone: Quart ends the connection, and the server cuts it."""
         self._is_hung_up = True
-        for patience in self._waiting:
-            if not patience.expired():
-                patience.reschedule(asyncio.get_running_loop().time())
+        self._hanging_up.interrupt()
 
     def let_go(self) -> None:
         """Take what still comes, and drop it, until the server has ended the connection.

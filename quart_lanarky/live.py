@@ -17,6 +17,7 @@ from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 
 from .errors import ServerBusyError
+from .interruptions import InterruptedWaitError, Interruption
 from .runs import SHUTTING_DOWN, Outcome, Run
 from .settings import EXTENSION_KEY, Settings, current_settings
 from .signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
@@ -54,13 +55,13 @@ class LiveRuns:
         self.is_draining = False
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
-        self._openings: set[asyncio.Timeout] = set()  # runs to be, whose chains are being made
+        self._openings = Interruption()  # runs to be, whose chains are being made
         self._waiting: set[asyncio.Event] = set()
 
     @property
     def count(self) -> int:
         """How many runs are live, and how many are about to be."""
-        return len(self._runs) + len(self._openings)
+        return len(self._runs) + self._openings.count
 
     # -- letting in ------------------------------------------------------------------------
 
@@ -75,17 +76,11 @@ class LiveRuns:
     async def opening(self, limit: int | None) -> AsyncIterator[None]:
         """Count a run whose chain is being made, and end that when the server is shut down."""
         self.check_room(limit)
-        deadline = asyncio.timeout(None)
-        self._openings.add(deadline)
         try:
-            async with deadline:
+            async with self._openings.heeded():
                 yield
-        except TimeoutError as error:
-            if not deadline.expired():  # somebody else's
-                raise
+        except InterruptedWaitError as error:
             raise ServerBusyError(SHUTTING_DOWN) from error
-        finally:
-            self._openings.discard(deadline)
 
     def add(self, run: Run, limit: int | None) -> None:
         """Count `run`, which is about to start."""
@@ -114,9 +109,7 @@ class LiveRuns:
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # the runs get an `end`
         """Let nothing more in; return when all is over, after `timeout` seconds by force."""
         self.is_draining = True
-        for deadline in self._openings:
-            if not deadline.expired():
-                deadline.reschedule(asyncio.get_running_loop().time())
+        self._openings.interrupt()
         for session in list(self._sessions):
             session.shut_down()
         await self._wait_until_empty(timeout)

@@ -79,7 +79,6 @@ class EventStream:
     Attributes:
         tokens: How many `completion` events were sent into it.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
-        is_open: Whether events sent now still reach the reader.
     """
 
     def __init__(
@@ -96,7 +95,6 @@ class EventStream:
         self._characters = 0
         self._came_at = 0.0  # when the first event of the next batch came
         self._last: tuple[Event, ...] = ()
-        self.is_open = True
         self._state = _State.OPEN
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()  # there is an event, or an end, to read
@@ -117,10 +115,16 @@ class EventStream:
         if self._events:
             self._arrived.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether events sent now still reach the reader."""
+        return self._state is _State.OPEN
+
     def _is_full(self) -> bool:
-        return self.is_open and (
+        is_much = (
             len(self._events) >= self._max_events or self._characters >= MAX_BUFFERED_CHARACTERS
         )
+        return is_much and self.is_open
 
     # -- the producing side ----------------------------------------------------------------
 
@@ -209,9 +213,9 @@ class EventStream:
                 batch = self._take()
                 if finished:
                     batch += self._last
+                if batch:
+                    self._window.begin(max(asked_at, self._came_at))
                 if batch or pulse.is_due():
-                    if batch:
-                        self._window.begin(max(asked_at, self._came_at))
                     yield batch
                     pulse.rest()
                 if finished or self._state is _State.ABANDONED:
@@ -238,7 +242,6 @@ class EventStream:
 
     def _end(self, state: _State) -> None:
         self._state = state
-        self.is_open = False
         self._arrived.set()
         self._room.set()
         self._pressing.set()

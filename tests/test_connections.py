@@ -470,23 +470,16 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 async def asked(app: Any) -> AsyncIterator[list[str]]:
     """Serve the app, and give what a client of it receives."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         config = Config()
         config.bind = [f"fd://{listener.detach()}"]
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
-        port = listener_port(config)
         async with websockets.connect(f"ws://127.0.0.1:{port}/", compression=None) as client:
             await client.send("go")
             yield [str(await client.recv()) for _ in TEXTS]
         stop.set()
         await serving
-
-
-def listener_port(config: Config) -> int:
-    fd = int(config.bind[0].removeprefix("fd://"))
-    with socket.socket(fileno=socket.dup(fd)) as copy:  # the server owns the other one
-        port: int = copy.getsockname()[1]
-        return port
 
 
 async def test_frames_are_written_at_once(app: Quart, writes: list[bytes]) -> None:

@@ -1,6 +1,5 @@
 """A process that serves: its event loop, and its garbage collector."""
 
-import asyncio
 import gc
 import subprocess
 import sys
@@ -84,7 +83,3 @@ def test_who_lacks_uvloop_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "uvloop", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'quart-lanarky\[uvloop\]'"):
         loop_factory("uvloop")
-
-
-def test_asyncio_is_the_default() -> None:
-    assert loop_factory("asyncio") is asyncio.new_event_loop

@@ -217,7 +217,7 @@ def _shown(event: Event) -> Schema:
 
 
 def _bytes(turn: Iterable[Event]) -> str:
-    return b"".join(map(sse.encode, turn)).decode()
+    return sse.encode(*turn).decode()
 
 
 def _output_text(schema: Schema) -> str:

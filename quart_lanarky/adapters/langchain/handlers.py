@@ -74,7 +74,11 @@ class EventCallbackHandler(AsyncCallbackHandler):
     ignore_llm = _unless_heard("on_llm_start", "on_llm_new_token", "on_llm_end", "on_llm_error")
     ignore_chat_model = _unless_heard("on_chat_model_start", "on_llm_start")
     ignore_agent = _unless_heard(
-        *("on_tool_start", "on_tool_end", "on_tool_error", "on_agent_action", "on_agent_finish")
+        "on_tool_start",
+        "on_tool_end",
+        "on_tool_error",
+        "on_agent_action",
+        "on_agent_finish",
     )
     ignore_retry = _unless_heard("on_retry")
     ignore_custom_event = _unless_heard("on_custom_event")

@@ -127,14 +127,14 @@ class TokenHandler(ChainHandler):
     ) -> None:
         """Send the token's text. LangChain passes `token` by its name: do not rename it."""
         utterance = self._utterances.get(run_id)
+        heard: Sequence[str] = ()
         if utterance is not None:
             if utterance.may_call_tools and is_tool_call(chunk):
                 utterance.hold = inf  # nothing goes before it is known what the run ends in
-            text = token_text(token, chunk)
-            heard = utterance.hear(text) if text else ()
-            if heard and await self._utter(run_id, heard):
-                return
-        await self._be_silent()
+            if text := token_text(token, chunk):
+                heard = utterance.hear(text)
+        if not await self._utter(run_id, heard):
+            await self._be_silent()
 
     async def _be_silent(self) -> None:
         """Let others have their turn now and then, and a cancellation come through.
@@ -158,8 +158,7 @@ class TokenHandler(ChainHandler):
             if self._floor == run_id:
                 await self._retract(len(self._sent))
             return
-        if rest := utterance.finish(result_text(response)):
-            await self._utter(run_id, rest)
+        await self._utter(run_id, utterance.finish(result_text(response)))
         self._utterances.pop(run_id, None)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -244,7 +243,9 @@ class TokenHandler(ChainHandler):
     # -- what is sent ----------------------------------------------------------------------
 
     async def _utter(self, run_id: UUID, tokens: Sequence[str]) -> bool:
-        """Send the tokens, if it is the run's turn to speak; say whether it was."""
+        """Send the tokens, if it is the run's turn to speak; say whether there were any to send."""
+        if not tokens:
+            return False
         if self._muted or self._floor != run_id:
             await self._take_floor(run_id)
         if not self._muted:

@@ -1,0 +1,50 @@
+"""Ending waits from outside, without a task for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+__all__ = ["InterruptedWaitError", "Interruption"]
+
+
+class InterruptedWaitError(Exception):
+    """Somebody has ended the wait."""
+
+
+class Interruption:
+    """Ends all the waits that heed it. The waits and whoever ends them are on one event loop."""
+
+    def __init__(self) -> None:
+        self._waits: set[asyncio.Timeout] = set()
+
+    @property
+    def count(self) -> int:
+        """How many waits there are now."""
+        return len(self._waits)
+
+    def interrupt(self) -> None:
+        """End the waits that there are now; it has no effect on later ones."""
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def heeded(self) -> AsyncIterator[None]:
+        """Wait for what is waited for in the block, or for the interruption.
+
+        Raises:
+            InterruptedWaitError: It was interrupted.
+        """
+        wait = asyncio.timeout(None)
+        self._waits.add(wait)
+        try:
+            async with wait:
+                yield
+        except TimeoutError as error:
+            if not wait.expired():  # somebody else's
+                raise
+            raise InterruptedWaitError from error
+        finally:
+            self._waits.discard(wait)
