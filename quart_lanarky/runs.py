@@ -193,6 +193,7 @@ class Run:
                 timer.cancel()
             if self._watcher is not None:
                 self._watcher.ended(self)
+            self._let_go()
 
     async def _main(self) -> None:
         if self._early is None:
@@ -232,7 +233,7 @@ class Run:
         patience: float | None = None,
     ) -> None:
         """Cancel the work. The first reason counts; the stream ends with or without the task."""
-        if self._task is not None and self._task.done():
+        if self._is_over:
             return
         is_first = self._early is None
         if is_first:
@@ -271,10 +272,23 @@ class Run:
         self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
         self._call_later(DELIVERY_TIMEOUT, self.drop)
 
+    @property
+    def _is_over(self) -> bool:
+        return self.outcome is not None if self._task is None else self._task.done()
+
+    def _let_go(self) -> None:
+        """Drop what leads back here: what is in a circle waits for the garbage collector."""
+        self._produce = _produce_nothing
+        self._task = self._owner = self._watcher = None
+
     def _is_expected(self, error: BaseException) -> bool:
         if isinstance(error, asyncio.CancelledError):
             return self._early is not None
         return isinstance(error, InputError | ServerBusyError)
+
+
+async def _produce_nothing() -> None:
+    """Stand in for work that is done."""
 
 
 def heed_cancellation() -> None:

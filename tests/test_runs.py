@@ -1,9 +1,11 @@
 """Run: whatever the work does, the stream ends properly and nothing runs on."""
 
 import asyncio
+import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 
@@ -665,6 +667,59 @@ async def test_a_run_that_nobody_watches_has_no_heartbeat() -> None:
         await anext(batches)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(batches), 0.05)
+
+
+# -- what is left of it --------------------------------------------------------------------
+
+
+class SelfMade(Run):
+    """A run whose work is a method of its own."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__(EventStream(flush_interval=0), self.work)
+        self.fails = fails
+
+    async def work(self) -> None:
+        await self.stream.send(TOKEN)
+        if self.fails:
+            raise InputError("it was told to")
+
+
+@pytest.fixture
+def _without_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_without_collector")
+async def test_a_run_that_has_ended_is_gone_without_the_garbage_collector() -> None:
+    run = SelfMade()
+    left = weakref.ref(run)
+    assert names(await events_of(run)) == ["completion", "end"]
+    del run
+    await asyncio.sleep(0)
+    assert left() is None
+
+
+@pytest.mark.usefixtures("_without_collector")
+@pytest.mark.parametrize("way", ["the run fails", "the owner is cancelled"])
+async def test_a_run_with_tracebacks_that_lead_to_it_is_gone_as_well(way: str) -> None:
+    run = SelfMade(fails=way == "the run fails")
+    left = weakref.ref(run)
+
+    async def own(run: Run) -> None:
+        async with run:
+            await asyncio.Event().wait()
+
+    owner = asyncio.create_task(own(run))
+    del run
+    await asyncio.sleep(0.01)
+    owner.cancel()
+    await asyncio.gather(owner, return_exceptions=True)
+    del owner
+    await asyncio.sleep(0)
+    assert left() is None
 
 
 # -- a log that is full --------------------------------------------------------------------
