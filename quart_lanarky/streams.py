@@ -45,6 +45,9 @@ WIDEST_WINDOW = 0.05
 LAGS_PER_WINDOW = 10
 """How much wider than the loop's lag the window is: a write costs as much as many tokens."""
 
+EVENTS_PER_TURN = 16
+"""After how many events a producer that never suspends lets others have their turn."""
+
 LOOP_BLOCKED_AFTER = 1.0
 """Seconds without an answer after which another thread takes the reader's loop for blocked."""
 
@@ -148,6 +151,8 @@ class EventStream:
         self._arrived.set()
         if self._is_full():
             self._pressing.set()
+        if len(self._events) % EVENTS_PER_TURN == 0:
+            await asyncio.sleep(0)
 
     async def _send_from_afar(self, event: Event) -> None:
         """Send from another thread's loop, where the reader's asyncio objects must not be used.

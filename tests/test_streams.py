@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from quart_lanarky import streams
 from quart_lanarky.events import Event
-from quart_lanarky.streams import EventStream
+from quart_lanarky.streams import EVENTS_PER_TURN, EventStream
 
 END = Event("end", "")
 
@@ -149,6 +149,19 @@ async def test_a_reader_of_an_endless_burst_lets_the_loop_go() -> None:
     with pytest.raises(TimeoutError):  # and so can be cancelled
         await asyncio.wait_for(read(stream), 0.05)
     await task
+
+
+async def test_a_producer_that_never_suspends_gives_others_their_turn() -> None:
+    stream = open_stream(max_events=200)
+    sent = []
+
+    async def look_on() -> None:
+        while stream.is_open:
+            sent.append(stream.tokens)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(look_on(), produce(stream, 200), read(stream))
+    assert max(after - before for before, after in pairwise([*sent, 200])) == EVENTS_PER_TURN
 
 
 async def timed_batches(stream: EventStream) -> AsyncIterator[tuple[float, int]]:
