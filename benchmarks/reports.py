@@ -96,7 +96,7 @@ def header(results: Results, contenders: Sequence[Contender], importing: str) ->
     environments: dict[str, list[str]] = defaultdict(list)
     for contender in (c for c in contenders if c.name not in results.skipped):
         environments[contender.versions()].append(contender.name)
-    lines += [f"- {', '.join(names)}: {versions}." for versions, names in environments.items()]
+    lines += [f"- {'; '.join(names)}: {versions}." for versions, names in environments.items()]
     lines += [f"- Skipped: {name}, which {why}." for name, why in results.skipped.items()]
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 """The limit: LangChain with one inline handler that does nothing, and no server at all.
 
+The garbage collector is as `serve` has it, so that what ours costs beyond it is ours.
+
 Reads `"<streams> <tokens> <seconds between them>"` lines, runs them at once, and answers each
 with the CPU seconds that it took.
 """
@@ -12,6 +14,7 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackHandler
 
 from benchmarks.apps.model import CHAIN
+from quart_lanarky.tuning import calm_collector
 
 
 class Listener(AsyncCallbackHandler):
@@ -48,6 +51,7 @@ async def run(tokens: str, pace: str) -> int:
 
 async def main() -> None:
     """Answer the lines of the standard input."""
+    calm_collector()
     for line in sys.stdin:
         streams, tokens, pace = line.split()
         began_at = time.process_time()
