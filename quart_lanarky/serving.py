@@ -53,6 +53,9 @@ GRACE: Final = 0.5
 THREADS: Final = 64
 """How many synchronous chains, factories and tools may run at once."""
 
+BACKLOG: Final = 1024
+"""How many connections wait for a process that has no time now; the system loses any others."""
+
 LEAVE: Final = 0.2
 """Seconds after that in which what does not end by itself is left behind."""
 
@@ -96,7 +99,7 @@ def serve(
             global of a module, and the call belongs below ``if __name__ == "__main__":``.
         config: Hypercorn's own configuration, for TLS, logs and the rest: ``worker_class =
             "uvloop"`` takes the faster event loop. Its `bind`, `workers` and `graceful_timeout`
-            do not count.
+            do not count, and its `backlog` is 1024 at least.
 
     Raises:
         ConfigurationError: `app` is no global of a module, and there are workers; or uvloop is
@@ -148,6 +151,7 @@ class _Worker:
         # Later than `_serve` cuts what is left: so that is done in one place.
         config.graceful_timeout = self._settings.drain_timeout + MARGIN
         config.websocket_max_message_size = self._settings.max_message_bytes
+        config.backlog = max(config.backlog, BACKLOG)
         self._new_loop = loop_factory(config.worker_class)
         config.workers = 1  # whatever it was: Hypercorn warns of any other number here
 

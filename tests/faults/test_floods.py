@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.clients import vitals, wait_until
+from tests.faults.clients import connect, cut, vitals, wait_until
 from tests.faults.frames import (
     CONTINUATION,
     PING,
@@ -266,3 +267,24 @@ async def test_a_body_that_comes_with_a_get_is_not_kept_while_its_answer_streams
         assert await status_of(client) == 200
         await send_again_and_again(client, CHUNK)
         assert b"completion" in await client.reader.read(1000)
+
+
+# -- clients that come all at once ---------------------------------------------------------
+
+
+async def test_five_hundred_who_come_while_the_process_has_no_time_are_all_served(
+    serve: Server,
+) -> None:
+    async with AsyncExitStack() as stack:
+        serve.process.send_signal(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(5):
+                lines = [await connect(serve) for _ in range(500)]
+        finally:
+            serve.process.send_signal(signal.SIGCONT)
+        for _, writer in lines:
+            stack.callback(cut, writer)
+            writer.write(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*(reader.read() for reader, _ in lines))
+    assert {answer.rpartition(b"\r\n")[2] for answer in answers} == {b"pong"}
