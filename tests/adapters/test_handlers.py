@@ -1,8 +1,11 @@
 """What the handler of source documents sends for what LangChain tells it of a run."""
 
+import inspect
+import re
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler, manager
 from langchain_core.callbacks.manager import ahandle_event
 from langchain_core.documents import Document
 
@@ -123,6 +126,28 @@ async def test_a_handler_hears_of_tools_and_events_of_its_user_if_it_wants_to(
     await calls_of(handler, "on_tool_start", "ignore_agent")
     await calls_of(handler, "on_custom_event", "ignore_custom_event")
     assert handler.heard == 2
+
+
+CONDITIONS = sorted(set(re.findall(r'"(on_\w+)",\s+"(ignore_\w+)"', inspect.getsource(manager))))
+"""Of each callback the condition by which LangChain skips a handler."""
+
+
+@pytest.mark.parametrize(("name", "ignored_if"), CONDITIONS)
+async def test_a_handler_hears_what_it_defines_if_it_defines_nothing_else(
+    sink: Recorder, name: str, ignored_if: str
+) -> None:
+    heard = []
+
+    async def hear(*args: Any, **kwargs: Any) -> None:
+        heard.append(args)
+
+    await calls_of(type("Single", (EventCallbackHandler,), {name: hear})(sink), name, ignored_if)
+    assert len(heard) == 1
+
+
+def test_there_are_as_many_conditions_as_langchain_has_callbacks() -> None:
+    names = {name for name in vars(AsyncCallbackHandler) if name.startswith("on_")}
+    assert names - {"on_text"} == {name for name, _ in CONDITIONS}
 
 
 def test_a_handler_of_documents_is_skipped_for_each_token(sink: Recorder) -> None:

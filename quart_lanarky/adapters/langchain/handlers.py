@@ -45,7 +45,11 @@ def _unless_heard(*callbacks: str) -> Any:
 
     def is_deaf(handler: EventCallbackHandler) -> bool:
         kind: Any = type(handler)
-        return all(getattr(kind, c) is getattr(AsyncCallbackHandler, c) for c in callbacks)
+        # Older versions of LangChain do not have all of them.
+        return all(
+            getattr(kind, callback, None) is getattr(AsyncCallbackHandler, callback, None)
+            for callback in callbacks
+        )
 
     return cached_property(is_deaf)
 
@@ -71,7 +75,13 @@ class EventCallbackHandler(AsyncCallbackHandler):
 
     run_inline = True
 
-    ignore_llm = _unless_heard("on_llm_start", "on_llm_new_token", "on_llm_end", "on_llm_error")
+    ignore_llm = _unless_heard(
+        "on_llm_start",
+        "on_llm_new_token",
+        "on_stream_event",
+        "on_llm_end",
+        "on_llm_error",
+    )
     ignore_chat_model = _unless_heard("on_chat_model_start", "on_llm_start")
     ignore_agent = _unless_heard(
         "on_tool_start",
