@@ -50,14 +50,14 @@ logger = logging.getLogger(__name__)
 GRACE: Final = 0.5
 """Seconds after the drain timeout in which clients are told, and Hypercorn closes."""
 
+LEAVE: Final = 0.2
+"""Seconds after that in which what does not end by itself is left behind."""
+
 THREADS: Final = 64
 """How many synchronous chains, factories and tools may run at once."""
 
 BACKLOG: Final = 1024
 """How many connections wait for a process that has no time now; the system loses any others."""
-
-LEAVE: Final = 0.2
-"""Seconds after that in which what does not end by itself is left behind."""
 
 HURRY: Final = signal.SIGUSR1
 """What the supervisor sends when it is told to stop again.
