@@ -1,4 +1,4 @@
-"""Puts the results of the last `make bench` into docs/performance.md."""
+"""Puts the results of the last `make bench` into docs/explanation/performance.md."""
 
 import asyncio
 import re
@@ -8,7 +8,7 @@ from . import parts
 from .reports import RESULTS
 from .servers import ROOT
 
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "explanation"
 
 
 def main() -> None:

@@ -10,7 +10,7 @@
   without the close frame that says why (1007, 1002).
 
 `serve` calls `repair_hypercorn`. Under the `hypercorn` command nothing is touched, and a proxy in
-front has to close the same gaps; `docs/reliability.md` says how.
+front has to close the same gaps; `docs/explanation/reliability.md` says how.
 """
 
 from __future__ import annotations

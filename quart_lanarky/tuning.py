@@ -2,7 +2,8 @@
 
 The collector stops all streams at once. Once in a while it looks at every object of the process,
 and those that LangChain brings take it a tenth of a second. So what is there before the first
-request is taken from it, and it looks less often: `docs/performance.md` has the figures.
+request is taken from it, and it looks less often: `docs/explanation/performance.md` has the
+figures.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import sys
 from tests.servers import ROOT
 from tests.test_readme import blocks
 
-PAGE = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "observability.md").read_text(encoding="utf-8")
 
 ASK = """
 import asyncio

@@ -1,4 +1,7 @@
-"""The table of `docs/chains.md`, made from the rows: `python -m tests.conformance.document`."""
+"""The table of `docs/explanation/chains.md`, made from the rows.
+
+`python -m tests.conformance.document` brings it up to date.
+"""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -8,7 +11,7 @@ from tests.conformance.rows import Row
 from tests.conformance.table import ROWS
 from tests.servers import ROOT
 
-PAGE = ROOT / "docs" / "chains.md"
+PAGE = ROOT / "docs" / "explanation" / "chains.md"
 HEADING = "## What the suite tries\n"
 GROUPS = {
     "models": "Models and their parsers, wrappers and fallbacks",

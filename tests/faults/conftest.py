@@ -35,7 +35,7 @@ def either(
 
 @pytest.fixture
 def record(record_property: Callable[[str, object], None]) -> Record:
-    """Note a figure for `docs/reliability.md`."""
+    """Note a figure for `docs/explanation/reliability.md`."""
     return lambda figure: record_property("seen", figure)
 
 
