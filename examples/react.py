@@ -29,13 +29,13 @@ def next_step(prompt: str) -> str | None:
     question, begun, scratchpad = task.partition("\nThought:")
     if not begun:
         return None
-    expressions = _expressions(question)
-    if not expressions or CALCULATOR not in _tool_names(prompt):
+    asked = expressions(question)
+    if not asked or CALCULATOR not in _tool_names(prompt):
         return _refusal(question)
     observations = _OBSERVATION.findall(scratchpad)
-    if len(observations) < len(expressions):
-        return _action(expressions[len(observations)])
-    return _final_answer(expressions, observations)
+    if len(observations) < len(asked):
+        return _action(asked[len(observations)])
+    return _final_answer(asked, observations)
 
 
 def _tool_names(prompt: str) -> list[str]:
@@ -43,7 +43,7 @@ def _tool_names(prompt: str) -> list[str]:
     return re.split(r",\s*", listed[1]) if listed else []
 
 
-def _expressions(question: str) -> list[str]:
+def expressions(question: str) -> list[str]:
     """Find the arithmetic in a question, whether it has signs or words for the operators."""
     for spelling, sign in _SPELLINGS.items():
         question = re.sub(spelling, sign, question, flags=re.IGNORECASE)
@@ -59,8 +59,8 @@ def _action(expression: str) -> str:
     )
 
 
-def _final_answer(expressions: list[str], observations: list[str]) -> str:
-    results = map(_result, expressions, observations)
+def _final_answer(asked: list[str], observations: list[str]) -> str:
+    results = map(_result, asked, observations)
     return f"Thought: I now know the final answer\nFinal Answer: {' and '.join(results)}"
 
 

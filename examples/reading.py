@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from math import log
 
+from examples.statements import said_back
 from examples.words import content_words
 
 _MAX_SENTENCES = 3
@@ -26,7 +27,7 @@ def answer(question: str, material: str) -> str | None:
         return None
     good = [i for i, score in enumerate(scores) if score >= best * _GOOD_ENOUGH]
     chosen = sorted(sorted(good, key=lambda i: -scores[i])[:_MAX_SENTENCES])
-    return " ".join(sentences[i] for i in chosen)
+    return " ".join(said_back(sentences[i]) for i in chosen)
 
 
 def split_sentences(text: str) -> list[str]:

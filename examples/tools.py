@@ -1,4 +1,4 @@
-"""Tools for the example agent."""
+"""Tools for the example agents."""
 
 import ast
 import operator
@@ -40,6 +40,49 @@ def calculator(expression: str) -> str:
         return f"cannot work out '{text}': the numbers get too large"
     except (SyntaxError, TypeError, ValueError):
         return f"cannot read '{text}' as arithmetic"
+
+
+# Each unit with the quantity it measures and its size in that quantity's first unit.
+_UNITS = {
+    "metre": ("length", 1.0),
+    "kilometre": ("length", 1000.0),
+    "mile": ("length", 1609.344),
+    "foot": ("length", 0.3048),
+    "kilogram": ("mass", 1.0),
+    "pound": ("mass", 0.45359237),
+    "hour": ("time", 1.0),
+    "minute": ("time", 1 / 60),
+    "day": ("time", 24.0),
+}
+_SPELLINGS = {
+    "m": "metre",
+    "meter": "metre",
+    "km": "kilometre",
+    "kilometer": "kilometre",
+    "feet": "foot",
+    "kg": "kilogram",
+    "lb": "pound",
+}
+
+
+@tool
+def convert_units(amount: float, unit: str, into: str) -> str:
+    """Convert an amount of one unit of length, mass or time into another unit."""
+    try:
+        quantity, size = _UNITS[_unit_name(unit)]
+        other_quantity, other_size = _UNITS[_unit_name(into)]
+    except KeyError as unknown:
+        return f"no such unit: {unknown}; there are {', '.join(_UNITS)}"
+    if quantity != other_quantity:
+        return f"cannot convert {quantity} into {other_quantity}"
+    return f"{amount * size / other_size:.6g} {into}"
+
+
+def _unit_name(text: str) -> str:
+    """Return the name in the table for a unit as people write it: "miles" is "mile"."""
+    name = text.strip().lower()
+    singular = name.removesuffix("s")
+    return _SPELLINGS.get(name) or _SPELLINGS.get(singular, singular)
 
 
 def _value(node: ast.expr) -> float:

@@ -123,7 +123,7 @@ class TestAnswers:
             AIMessage("A cat is called a cat."),
             HumanMessage("What is my cat called?"),
         ]
-        assert model.invoke(history).text == "My cat is called Tom."
+        assert model.invoke(history).text == "Your cat is called Tom."
 
     def test_transcript(self, model: LocalChatModel) -> None:
         """A conversation in one prompt is read like a list of messages."""
@@ -131,7 +131,7 @@ class TestAnswers:
             "The AI is talkative.\n\nCurrent conversation:\n"
             "Human: My cat is called Tom.\nAI: What a cat!\nHuman: What is my cat called?\nAI:"
         )
-        assert model.invoke(prompt).text == "My cat is called Tom."
+        assert model.invoke(prompt).text == "Your cat is called Tom."
 
     def test_heading_behind_a_label(self, model: LocalChatModel) -> None:
         """A heading is left out even where a template put it on the line of the label."""
