@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from math import log
 
-from examples.statements import said_back
+from examples.statements import asks_back, is_statement, said_back
 from examples.words import content_words
 
 _MAX_SENTENCES = 3
@@ -21,6 +21,12 @@ _SENTENCE_BREAK = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])")
 def answer(question: str, material: str) -> str | None:
     """Return one to three sentences of the material, in their order, or None if nothing fits."""
     sentences = split_sentences(material)
+    told = [sentence for sentence in sentences if is_statement(sentence)]
+    # "What is my name?" is for what its author told, whatever else is said about names.
+    return (_best(question, told) if asks_back(question) else None) or _best(question, sentences)
+
+
+def _best(question: str, sentences: list[str]) -> str | None:
     scores = _scores(question, sentences)
     best = max(scores, default=0.0)
     if best == 0.0:

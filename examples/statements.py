@@ -20,6 +20,11 @@ def is_statement(text: str) -> bool:
     return bool(_STATEMENT.match(text)) and "?" not in text
 
 
+def asks_back(question: str) -> bool:
+    """Tell whether a question is about its author: "What is my name?"."""
+    return bool(re.search(r"\b(?:my|I)\b", question))
+
+
 def said_back(sentence: str) -> str:
     """Return "Your name is Ada." for "My name is Ada.", and any other sentence as it is."""
     if not is_statement(sentence):
