@@ -9,10 +9,13 @@
     ├── InputTooLargeError     it sent too much (also werkzeug's RequestEntityTooLarge: status 413)
     ├── ForeignOriginError     another site's page sent it (also werkzeug's Forbidden: status 403)
     ├── ServerBusyError        too many run now (also werkzeug's ServiceUnavailable: status 503)
-    └── TooSlowError           it took too long (also werkzeug's GatewayTimeout: status 504)
+    ├── TooSlowError           it took too long (also werkzeug's GatewayTimeout: status 504)
+    ├── RefusedError           what a test of the app got instead of a stream
+    └── ClosedError            the app closed the WebSocket of a test
 
 The branches never mix: a ``ConfigurationError`` is for the log and reaches the client as status
-500 without its text; the others are for the client and name what to send instead.
+500 without its text; the others are for the client and name what to send instead. The last two
+are for tests alone.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
 from werkzeug.exceptions import (
     BadRequest,
     Forbidden,
@@ -33,6 +37,7 @@ from werkzeug.exceptions import (
 
 __all__ = [
     "ChainTypeError",
+    "ClosedError",
     "ConfigurationError",
     "FieldProblem",
     "ForeignOriginError",
@@ -40,6 +45,7 @@ __all__ = [
     "InputProblem",
     "InputTooLargeError",
     "LanarkyError",
+    "RefusedError",
     "ServerBusyError",
     "TooSlowError",
 ]
@@ -155,3 +161,35 @@ class TooSlowError(_RefusalError, GatewayTimeout):
     Args:
         detail: How long it may take.
     """
+
+
+class RefusedError(LanarkyError):
+    """The app answered a test's request with something else than a stream.
+
+    Args:
+        status_code: The status code of the answer.
+        detail: What the answer says.
+        errors: For each wrong field its name and what is wrong with it.
+        response: The answer.
+    """
+
+    def __init__(
+        self, status_code: int, detail: str, errors: dict[str, str], response: Response
+    ) -> None:
+        self.status_code = status_code
+        self.detail = detail
+        self.errors = errors
+        self.response = response
+        super().__init__(f"the app answered with status {status_code}: {detail}")
+
+
+class ClosedError(LanarkyError):
+    """The app closed the WebSocket of a test.
+
+    Args:
+        code: The code that it gave, such as 1013; 1006 where it gave none.
+    """
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"the app closed the WebSocket with code {code}")

@@ -1,0 +1,279 @@
+"""Streams read in an app's own tests: what `quart_lanarky.testing` promises to them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableGenerator, RunnableLambda
+from quart import Quart, abort, websocket
+
+from quart_lanarky import Event, LanarkyExtension, stream_chain
+from quart_lanarky.events import completion, json_event, retract
+from quart_lanarky.testing import (
+    ClosedError,
+    Conversation,
+    RefusedError,
+    answer_of,
+    connect,
+    stream,
+)
+
+WORDS = ["One", " two\n", " thr\u00e9e"]
+
+
+def chain(written: list[str], *, forever: bool = False) -> Any:
+    """Return a chain that notes each word when it is written, and when it is cancelled."""
+
+    async def write(_: AsyncIterator[Any]) -> AsyncIterator[str]:
+        try:
+            for word in WORDS:
+                written.append(word)
+                yield word
+            while forever:
+                await asyncio.sleep(0.01)
+                written.append("more")
+                yield "more"
+        except asyncio.CancelledError:
+            written.append("cancelled")
+            raise
+
+    return RunnableGenerator(write)
+
+
+@pytest.fixture
+def written() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(written: list[str]) -> Quart:
+    app = Quart(__name__)
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/words", lambda: chain(written))
+    lanarky.add_chain("/text", lambda: chain(written), mode="text")
+    lanarky.add_chain("/forever", lambda: chain(written, forever=True))
+
+    @app.post("/echo")
+    @app.get("/echo")
+    @app.websocket("/echo/ws")
+    @stream_chain
+    def echo(loud: bool = False) -> Any:
+        def say(inputs: dict[str, str]) -> str:
+            return inputs["text"].upper() if loud else inputs["text"]
+
+        return RunnableLambda(say).with_types(input_type=dict[str, str])
+
+    @app.get("/teapot")
+    async def teapot() -> None:
+        abort(418, "short and stout")
+
+    @app.websocket("/shut/ws")
+    async def shut() -> None:
+        abort(401)
+
+    @app.websocket("/left/ws")
+    async def left() -> None:
+        await websocket.receive()
+        await websocket.close(4000)
+
+    return app
+
+
+async def read(events: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in events]
+
+
+async def test_a_stream_is_read_to_its_end(app: Quart) -> None:
+    events = await read(stream(app.test_client(), "/words", json={"input": "?"}))
+    assert [event.name for event in events] == ["completion"] * 3 + ["end"]
+    assert answer_of(events) == "".join(WORDS)
+
+
+async def test_events_come_as_they_are_sent_and_not_at_the_end(app: Quart) -> None:
+    events = stream(app.test_client(), "/forever", json={"input": "?"})
+    async with aclosing(events):
+        assert answer_of([await anext(events) for _ in range(4)]) == "".join(WORDS) + "more"
+
+
+async def test_leaving_the_loop_hangs_up_and_the_run_ends(app: Quart, written: list[str]) -> None:
+    async with aclosing(stream(app.test_client(), "/forever", json={"input": "?"})) as events:
+        async for _ in events:
+            break
+    assert written[-1] == "cancelled"
+
+
+async def test_a_get_has_its_inputs_and_parameters_in_the_query_string(app: Quart) -> None:
+    client = app.test_client()
+    events = await read(stream(client, "/echo", query_string={"text": "a&b", "loud": "1"}))
+    assert answer_of(events) == "A&B"
+
+
+async def test_a_post_has_its_inputs_in_the_body(app: Quart) -> None:
+    client = app.test_client()
+    query = {"loud": "true"}
+    events = await read(stream(client, "/echo", json={"text": "h\u00e9"}, query_string=query))
+    assert answer_of(events) == "H\u00c9"
+
+
+async def test_a_refusal_says_what_is_wrong_with_each_field(app: Quart) -> None:
+    with pytest.raises(RefusedError, match=r"status 400: .*loud") as refused:
+        await read(stream(app.test_client(), "/echo", json={}, query_string={"loud": "perhaps"}))
+    assert refused.value.status_code == 400
+    assert list(refused.value.errors) == ["loud"]
+    assert refused.value.response.content_type == "application/json"
+
+
+async def test_a_refusal_by_others_has_their_words(app: Quart) -> None:
+    with pytest.raises(RefusedError, match="short and stout") as refused:
+        await read(stream(app.test_client(), "/teapot"))
+    assert (refused.value.status_code, refused.value.errors) == (418, {})
+
+
+async def test_one_json_document_is_no_stream(app: Quart) -> None:
+    wanted = {"Accept": "application/json"}
+    with pytest.raises(RefusedError, match="status 200"):
+        await read(stream(app.test_client(), "/words", json={"input": "?"}, headers=wanted))
+
+
+async def test_an_app_that_raises_fails_the_test_that_asked() -> None:
+    app = Quart(__name__)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    @app.get("/broken")
+    async def broken() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await read(stream(app.test_client(), "/broken"))
+    app.testing = True  # Quart has the traceback as a page then, which no error should repeat
+    with pytest.raises(RefusedError, match=r"status 500: Internal Server Error$") as refused:
+        await read(stream(app.test_client(), "/broken"))
+    assert b"ZeroDivisionError" in await refused.value.response.get_data(as_text=False)
+
+
+async def test_text_mode_has_bare_tokens_on_both_transports(app: Quart) -> None:
+    events = await read(stream(app.test_client(), "/text", json={"input": "?"}))
+    assert [event.data for event in events] == [*WORDS, ""]
+    async with connect(app.test_client(), "/text/ws") as conversation:
+        assert await read(conversation.ask({"input": "?"})) == [
+            Event("completion", word) for word in WORDS
+        ] + [Event("end", "")]
+    assert answer_of(events, "text") == "".join(WORDS)
+
+
+async def test_a_conversation_has_a_turn_for_each_question(app: Quart) -> None:
+    async with connect(app.test_client(), "/echo/ws", query_string={"loud": "1"}) as conversation:
+        for text in ("one", "two"):
+            events = await read(conversation.ask({"text": text}))
+            assert [event.name for event in events] == ["completion", "end"]
+            assert answer_of(events) == text.upper()
+
+
+async def test_a_turn_can_be_stopped(app: Quart, written: list[str]) -> None:
+    async with connect(app.test_client(), "/forever/ws") as conversation:
+        seen = []
+        async for event in conversation.ask({"input": "?"}):
+            seen.append(event)
+            if len(seen) == 2:
+                await conversation.stop()
+    assert seen[-1].name == "end"
+    assert written[-1] == "cancelled"
+
+
+async def test_a_turn_that_was_left_does_not_run_into_the_next(app: Quart) -> None:
+    async with connect(app.test_client(), "/words/ws") as conversation:
+        async with aclosing(conversation.ask({"input": "?"})) as events:
+            async for _ in events:
+                break
+        assert answer_of(await read(conversation.ask({"input": "?"}))) == "".join(WORDS)
+
+
+async def test_turns_that_were_sent_ahead_are_read_one_by_one(app: Quart) -> None:
+    async with connect(app.test_client(), "/echo/ws") as conversation:
+        await conversation.send({"text": "one"})
+        await conversation.send({"text": "two"})
+        answers = [answer_of(await read(conversation.turn())) for _ in range(2)]
+    assert answers == ["one", "two"]
+
+
+async def test_a_bare_text_is_a_message(app: Quart) -> None:
+    async with connect(app.test_client(), "/echo/ws") as conversation:
+        events = await read(conversation.ask("no object"))
+    assert [event.name for event in events] == ["error", "end"]
+
+
+async def test_leaving_a_conversation_ends_its_run(app: Quart, written: list[str]) -> None:
+    async with connect(app.test_client(), "/forever/ws") as conversation:
+        async with aclosing(conversation.ask({"input": "?"})) as events:
+            await anext(events)
+    assert written[-1] == "cancelled"
+
+
+async def test_a_handshake_that_is_refused_is_an_error_at_the_first_turn(app: Quart) -> None:
+    with pytest.raises(RefusedError) as refused:
+        async with connect(app.test_client(), "/shut/ws") as conversation:
+            await read(conversation.ask("?"))
+    assert refused.value.status_code == 401
+
+
+async def test_a_page_of_another_site_is_refused(app: Quart) -> None:
+    foreign = {"Origin": "https://elsewhere.example"}
+    with pytest.raises(RefusedError) as refused:
+        async with connect(app.test_client(), "/echo/ws", headers=foreign) as conversation:
+            await read(conversation.ask({"text": "?"}))
+    assert refused.value.status_code == 403
+
+
+async def test_an_app_that_closes_says_its_code(app: Quart) -> None:
+    async with connect(app.test_client(), "/left/ws") as conversation:
+        with pytest.raises(ClosedError, match="4000"):
+            await read(conversation.ask("?"))
+
+
+async def test_an_app_that_ends_without_a_word_does_not_hang_its_test() -> None:
+    ended = asyncio.ensure_future(asyncio.sleep(0))
+
+    class Silent:
+        """A connection whose app has ended."""
+
+        _task = ended
+
+        async def send(self, _: str) -> None: ...
+
+        async def receive(self) -> str:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    with pytest.raises(ClosedError, match="1006"):
+        await read(Conversation(Silent()).ask("?"))
+
+
+async def test_pings_are_about_no_turn() -> None:
+    app = Quart(__name__)
+    app.config["QUART_LANARKY_HEARTBEAT"] = 0.02
+
+    async def wait(_: dict[str, str]) -> str:
+        await asyncio.sleep(0.2)
+        return "late"
+
+    LanarkyExtension(app).add_chain("/late", RunnableLambda(wait))
+    async with connect(app.test_client(), "/late/ws") as conversation:
+        events = await read(conversation.ask({"input": "?"}))
+    assert [event.name for event in events] == ["completion", "end"]
+
+
+def test_an_answer_is_what_was_not_taken_back() -> None:
+    said = [completion(token, "json") for token in ("Let me", " see", ".", "42")]
+    events = [*said[:3], retract(3), json_event("tool", {"name": "calculator"}), said[3]]
+    assert answer_of(events) == "42"
+
+
+def test_an_answer_is_told_from_json_in_text_mode() -> None:
+    assert answer_of([completion('{"token": 1}', "text")], mode="text") == '{"token": 1}'
+
+
+def test_there_is_no_third_mode() -> None:
+    with pytest.raises(ValueError, match="mode must be"):
+        answer_of([], mode="xml")  # type: ignore[arg-type]
