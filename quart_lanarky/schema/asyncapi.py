@@ -27,7 +27,14 @@ from ..websockets import encode
 from .components import Components, Schema, numbered, plain
 from .envelopes import EventKind, frame, frame_kinds, input_schema, pascal
 from .examples import NO_EXAMPLE, example_events, example_input
-from .routes import ChainRoute, RouteDescription, ServedRule, chain_rules, path_of
+from .routes import (
+    CHAIN_MARK,
+    ChainRoute,
+    RouteDescription,
+    ServedRule,
+    chain_rules,
+    path_of,
+)
 
 __all__ = ["at_its_server", "draw"]
 
@@ -124,6 +131,7 @@ class _Painter:
             "summary": self._summary,
             "messages": {n: _to("components/messages", n) for n in [*self._inward, *self._outward]},
             "bindings": {"ws": self._handshake()},
+            CHAIN_MARK: {"mode": self._description.mode},
         }
         if self._about:
             channel["description"] = self._about

@@ -22,7 +22,7 @@ from ..settings import OpenAPIVersion
 from .components import Components, numbered, plain
 from .operations import Operation, OperationPainter
 from .pages import websocket_page_seen_from
-from .routes import ChainRoute, RouteDescription, chain_rules, path_of, route_of
+from .routes import CHAIN_MARK, ChainRoute, RouteDescription, chain_rules, path_of, route_of
 
 __all__ = ["ChainProvider", "Describer", "in_front_of"]
 
@@ -102,7 +102,9 @@ class ChainProvider(OpenAPIProvider):
                 painters[rule.endpoint] = self._painter(route, components)
             painters[rule.endpoint].fill_in(operation, rule, method)
             if route in twins:
-                operation["description"] += f"\n\n{self._pointer(path_of(twins[route]))}"
+                twin = path_of(twins[route])
+                operation["description"] += f"\n\n{self._pointer(twin)}"
+                operation[CHAIN_MARK]["websocket"] = twin
         schemas |= components.added
         _mend(document, {(path, method) for _, _, path, method in self._operations})
         return document

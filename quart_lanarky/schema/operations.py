@@ -26,7 +26,7 @@ from .examples import (
     example_turn,
     failed_turn,
 )
-from .routes import RouteDescription
+from .routes import CHAIN_MARK, RouteDescription
 
 __all__ = ["Operation", "OperationPainter"]
 
@@ -70,6 +70,7 @@ class OperationPainter:
         operation.setdefault("summary", f"Ask {rule.rule}")
         operation["description"] = self._text(operation.get("description", ""))
         operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
+        operation[CHAIN_MARK] = {"mode": self._description.mode}
         if method != "get" and "requestBody" not in operation:
             operation["requestBody"] = self._request_body()
         documented = {str(status): r for status, r in operation.get("responses", {}).items()}
@@ -112,11 +113,11 @@ class OperationPainter:
     def _inputs_in_query(self, parameters: set[str]) -> list[Schema]:
         names = [name for name in self._body.get("properties", {}) if name not in parameters]
         inputs = [self._parameter(name, self._body) for name in names]
-        if not self._description.takes_other_inputs:
-            return inputs
-        anything = {"type": "object", "additionalProperties": {"type": "string"}}
-        free = {"name": "inputs", "in": "query", "description": "Any further inputs, by name."}
-        return [*inputs, {**free, "required": False, "schema": anything, "explode": True}]
+        if self._description.takes_other_inputs:
+            anything = {"type": "object", "additionalProperties": {"type": "string"}}
+            free = {"name": "inputs", "in": "query", "description": "Any further inputs, by name."}
+            inputs.append({**free, "required": False, "schema": anything, "explode": True})
+        return [{**parameter, CHAIN_MARK: "input"} for parameter in inputs]
 
     def _request_body(self) -> Schema:
         content: Schema = {"schema": self._components.add(f"{self._title}Input", self._body)}

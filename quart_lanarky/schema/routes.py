@@ -19,6 +19,7 @@ from werkzeug.routing import Rule
 from ..events import Mode
 
 __all__ = [
+    "CHAIN_MARK",
     "ChainRoute",
     "RouteDescription",
     "ServedRule",
@@ -27,6 +28,9 @@ __all__ = [
     "path_of",
     "route_of",
 ]
+
+CHAIN_MARK: Final = "x-chain"
+"""The field by which both documents mark what is a chain route; tools skip `x-` fields."""
 
 _MARK: Final = "_quart_lanarky_route"
 

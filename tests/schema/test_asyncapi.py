@@ -115,6 +115,11 @@ def problem_of(document: Any, message: Any, value: Any) -> str | None:
     return problem(value, message["payload"], document["components"]["schemas"])
 
 
+def test_a_channel_is_marked_with_its_mode(document: Any) -> None:
+    modes = {name: channel["x-chain"]["mode"] for name, channel in document["channels"].items()}
+    assert modes == {name: "text" if name == "tell" else "json" for name in modes}
+
+
 def test_it_is_a_document_of_version_3(document: Any) -> None:
     assert document["asyncapi"] == "3.0.0"
     assert document["defaultContentType"] == "application/json"

@@ -261,6 +261,7 @@ def test_the_query_string_of_a_get_has_the_inputs(document: Any) -> None:
             "in": "query",
             "required": True,
             "schema": {"type": "string"},
+            "x-chain": "input",
         }
     }
 
@@ -276,6 +277,23 @@ INPUTS = ["question", "context", "place", "attempts"]
 def test_the_parameters_of_a_factory_come_before_the_inputs(document: Any) -> None:
     assert list(parameters(document, "/help/{lang}", "post")) == FACTORYS
     assert list(parameters(document, "/help/{lang}", "get")) == FACTORYS + INPUTS
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_inputs_in_a_query_string_are_told_from_the_parameters(
+    document: Any, method: str
+) -> None:
+    drawn = parameters(document, "/help/{lang}", method)
+    marked = [name for name, parameter in drawn.items() if parameter.get("x-chain") == "input"]
+    assert marked == (INPUTS if method == "get" else [])
+
+
+def test_a_chain_route_is_marked_with_its_mode_and_where_its_websocket_is(document: Any) -> None:
+    marks = {(path, method): op.get("x-chain") for path, method, op in operations(document)}
+    assert {place for place, mark in marks.items() if mark} == set(CHAIN_ROUTES)
+    assert marks["/tell", "post"] == {"mode": "text"}
+    assert marks["/qa", "get"] == {"mode": "json", "websocket": "/qa/ws"}
+    assert marks["/help/{lang}", "post"] == {"mode": "json", "websocket": "/help/{lang}/ws"}
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
