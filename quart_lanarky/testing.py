@@ -23,7 +23,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from quart import Response
-from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
+from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol
 
 from .errors import ClosedError, RefusedError
@@ -32,6 +32,9 @@ from .messages import STOP
 from .sse import CONTENT_TYPE, Decoder
 
 __all__ = ["ClosedError", "Conversation", "RefusedError", "answer_of", "connect", "stream"]
+
+_NORMAL: Final = 1000
+"""The code of a WebSocket that was closed without one."""
 
 _GONE: Final = 1006
 """The code that a client reads when its peer went without a word."""
@@ -105,20 +108,24 @@ async def connect(
     connection: Any = client.websocket(
         path, headers=_headers(headers), query_string=_query(query_string)
     )
+    conversation = Conversation(connection)  # which must hear the app from its first word on
     async with connection:
-        yield Conversation(connection)
+        yield conversation
 
 
 class Conversation:
     """A WebSocket to a chain route, as `connect` gives it.
 
     Args:
-        connection: Quart's connection, for what is not said here.
+        connection: Quart's connection, not yet entered; for what is not said here.
     """
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self._unread = 0
+        self._code = _GONE
+        self._pass_on = connection._asgi_send  # noqa: SLF001
+        connection._asgi_send = self._hear  # noqa: SLF001
 
     async def ask(self, inputs: Mapping[str, Any] | str) -> AsyncGenerator[Event, None]:
         """Send the inputs of a turn and yield its events, of which `end` is the last.
@@ -159,16 +166,22 @@ class Conversation:
         """Stop the turn in progress, as a stop button does. Its `end` still comes."""
         await self.connection.send(json_.dumps(STOP))
 
+    async def _hear(self, message: Any) -> None:
+        """Note the code with which the app closes: Quart's connection, as of 0.23, forgets it."""
+        if message["type"] == "websocket.close":
+            self._code = message.get("code", _NORMAL)
+            await self.connection.disconnect()
+        else:
+            await self._pass_on(message)
+
     async def _frame(self) -> str:
         try:
             frame: str | None = await _received(self.connection)
         except WebsocketResponseError as refused:
             raise await _refused_by(refused.response) from None
-        except WebsocketDisconnectError as closed:
-            raise ClosedError(closed.args[0]) from None
         if frame is None:
             await self.connection._task  # raises what the app raised  # noqa: SLF001
-            raise ClosedError(_GONE)
+            raise ClosedError(self._code)
         return frame
 
 

@@ -137,20 +137,28 @@ async def test_one_json_document_is_no_stream(app: Quart) -> None:
         await read(stream(app.test_client(), "/words", json={"input": "?"}, headers=wanted))
 
 
-async def test_an_app_that_raises_fails_the_test_that_asked() -> None:
-    app = Quart(__name__)
-    app.config["PROPAGATE_EXCEPTIONS"] = True
-
-    @app.get("/broken")
-    async def broken() -> str:
+async def test_an_app_that_raises_fails_the_test_that_asked(app: Quart) -> None:
+    async def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
+    app.asgi_app = broken  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
-        await read(stream(app.test_client(), "/broken"))
-    app.testing = True  # Quart has the traceback as a page then, which no error should repeat
+        await read(stream(app.test_client(), "/words"))
+    with pytest.raises(ZeroDivisionError):
+        async with connect(app.test_client(), "/words/ws") as conversation:
+            await read(conversation.ask("?"))
+
+
+async def test_a_whole_page_is_not_repeated_in_the_error() -> None:
+    app = Quart(__name__)
+
+    @app.get("/broken")
+    async def broken() -> tuple[str, int]:
+        return "a traceback " * 100, 500
+
     with pytest.raises(RefusedError, match=r"status 500: Internal Server Error$") as refused:
         await read(stream(app.test_client(), "/broken"))
-    assert b"ZeroDivisionError" in await refused.value.response.get_data(as_text=False)
+    assert "a traceback" in await refused.value.response.get_data(as_text=True)
 
 
 async def test_text_mode_has_bare_tokens_on_both_transports(app: Quart) -> None:
@@ -239,6 +247,7 @@ async def test_an_app_that_ends_without_a_word_does_not_hang_its_test() -> None:
         """A connection whose app has ended."""
 
         _task = ended
+        _asgi_send = None
 
         async def send(self, _: str) -> None: ...
 
