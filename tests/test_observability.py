@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
+from tests.blocks import blocks
 from tests.servers import ROOT
-from tests.test_readme import blocks
 
-PAGE = (ROOT / "docs" / "how-to" / "observability.md").read_text(encoding="utf-8")
+PYTHON = [block.code for block in blocks(ROOT / "docs" / "how-to" / "observability.md")]
 
 ASK = """
 import asyncio
@@ -73,7 +73,7 @@ def run(*parts: str) -> str:
 
 
 def test_the_metrics_of_the_page_count_runs_and_their_tokens() -> None:
-    [code] = [code for code in blocks(PAGE, "python") if "prometheus_client" in code]
+    [code] = [code for code in PYTHON if "prometheus_client" in code]
     scraped = run(code, ASK, SCRAPE).splitlines()
     assert 'chain_runs_total{outcome="finished",route="/good",transport="sse"} 2.0' in scraped
     assert 'chain_runs_total{outcome="failed",route="/bad",transport="sse"} 1.0' in scraped
@@ -82,14 +82,14 @@ def test_the_metrics_of_the_page_count_runs_and_their_tokens() -> None:
 
 
 def test_the_traces_of_the_page_are_spans_that_end_when_the_runs_do() -> None:
-    [code] = [code for code in blocks(PAGE, "python") if "opentelemetry" in code]
+    [code] = [code for code in PYTHON if "opentelemetry" in code]
     lines = run(code, ASK, TRACE).splitlines()
     assert lines.count("chain /good UNSET 1 True") == 2
     assert lines.count("chain /bad ERROR 0 True") == 1
 
 
 def test_the_log_has_one_line_a_run_and_no_prompt_in_it() -> None:
-    [code] = [code for code in blocks(PAGE, "python") if "basicConfig" in code]
+    [code] = [code for code in PYTHON if "basicConfig" in code]
     logged = run(code, ASK, LOG)
     lines = [line for line in logged.splitlines() if line.startswith("INFO:quart_lanarky.runs:")]
     assert [line.split()[2].rstrip(":") for line in lines] == ["finished", "finished", "failed"]

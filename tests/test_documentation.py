@@ -1,0 +1,175 @@
+"""The README and all pages tell the truth: each block of code in them is tried.
+
+Blocks for a browser run in `tests/browser/test_documentation_in_a_browser.py`, those for nginx and
+systemd in `tests/how_to/`. Text is not run.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.blocks import (
+    INCLUDE,
+    NAMED_FILE,
+    PAGES,
+    Block,
+    all_blocks,
+    blocks,
+    files,
+    module_name,
+    serving,
+    write_files,
+)
+from tests.servers import ROOT
+
+PARSERS: dict[str, Any] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
+ELSEWHERE = {"js", "html", "nginx", "ini"}
+LANGUAGES = {"python", "console", "sh", "text", *PARSERS, *ELSEWHERE}
+ADDRESS = "http://127.0.0.1:8000"
+RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
+OWN_COMMANDS = [[], ["run"], ["lanarky", "openapi"]]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+DEFINES_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
+
+PYTHON = all_blocks("python")
+WITH_TESTS = [block for block in PYTHON if DEFINES_TEST.search(block.code)]
+CONSOLE = groupby(all_blocks("console"), lambda block: (block.page, block.app, str(files(block))))
+SESSIONS = [list(session) for _, session in CONSOLE]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@every_page
+def test_a_page_has_only_blocks_that_are_tried(page: Path) -> None:
+    strange = {str(each): each.language for each in blocks(page) if each.language not in LANGUAGES}
+    assert strange == {}
+
+
+@every_page
+def test_the_files_that_a_page_includes_are_there(page: Path) -> None:
+    included = INCLUDE.findall(page.read_text(encoding="utf-8"))
+    assert [name for name in included if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+def test_a_block_of_python_runs(block: Block) -> None:
+    run(block)
+
+
+@pytest.mark.parametrize("block", WITH_TESTS, ids=str)
+def test_the_tests_in_a_block_pass(block: Block, tmp_path: Path) -> None:
+    write_files(block, tmp_path)
+    *_, file = files(block)
+    options = ["-q", "--rootdir=.", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+    done = call([sys.executable, "-m", "pytest", "-c", os.devnull, *options, file], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: no console sessions")
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda session: str(session[0]))
+def test_a_console_session_shows_what_comes(session: list[Block], tmp_path: Path) -> None:
+    """Give all sessions with one app, in order, to one server: it may remember."""
+    asks = any(ADDRESS in block.code for block in session)
+    write_files(session[0], tmp_path)
+    with serving(session[0], tmp_path) if asks else nullcontext() as server:
+        for block in session:
+            for command, shown in commands(block):
+                words = command.replace(ADDRESS, server.url) if server else command
+                given = call(["sh", "-c", words], tmp_path).stdout.rstrip("\n")
+                assert given == shown or alike(shown, given), f"{block}: {command}"
+
+
+@pytest.mark.parametrize("block", all_blocks("sh"), ids=str)
+def test_commands_are_well_formed_and_ask_for_what_there_is(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "block.sh").write_text(block.code, encoding="utf-8")
+    assert call(["sh", "-n", "block.sh"], tmp_path).stderr == ""
+    code = block.code.replace("\\\n", " ")
+    for command, words in re.findall(r"\b(hypercorn|quart)\b((?: [^\n|;&#]*)?)", code):
+        missing = [each for each in OPTION.findall(words) if each not in options_of(command)]
+        assert missing == [], f"{block}: {command}"
+    targets = set(re.findall(r"^make ([\w-]+)", code, re.MULTILINE))
+    assert targets <= set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("block", all_blocks(*PARSERS), ids=str)
+def test_data_is_well_formed(block: Block) -> None:
+    PARSERS[block.language](block.code)
+
+
+@cache
+def run(block: Block) -> ModuleType:
+    """Run a block, once, in the module of the file that it belongs to, after those above it."""
+    above = [each for each in PYTHON if each.page == block.page and each.line < block.line]
+    module = run(above[-1]) if above else ModuleType("app")
+    if named := NAMED_FILE.match(block.code):
+        module = ModuleType(module_name(named[1]))
+    module.__file__ = str(block.page)  # tracebacks show the lines of the page
+    of_the_page = MODULES[block.page]
+    of_the_page[module.__name__] = module
+    with pytest.MonkeyPatch.context() as patch:
+        for name, each in of_the_page.items():
+            patch.setitem(sys.modules, name, each)
+        code = compile("\n" * block.line + block.code, block.page, "exec")
+        exec(code, module.__dict__)  # noqa: S102  # our own pages
+    return module
+
+
+MODULES = defaultdict[Path, dict[str, ModuleType]](dict)
+
+
+def call(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a reader does, in the folder with the files of the page."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{folder}:{ROOT}",
+    }
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """Return each command of a session, and what is shown below it."""
+    for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
+        command = re.match(r"(.*\\\n)*.*", part)
+        assert command is not None
+        yield command[0], part[command.end() :].strip("\n")
+
+
+def alike(shown: str, given: str) -> bool:
+    """Tell whether that is the same, run ids apart; `…` stands for anything in a line."""
+    pattern = re.escape(RUN_ID.sub("…", shown)).replace("…", ".*")
+    return re.fullmatch(pattern, given) is not None
+
+
+@cache
+def options_of(command: str) -> set[str]:
+    """Return the options of a command, and those of its own commands."""
+    if command == "hypercorn":
+        return set(OPTION.findall(call([command, "--help"], ROOT).stdout))
+    quart = [command, "--app", "examples.chat"]
+    helps = [call([*quart, *own, "--help"], ROOT).stdout for own in OWN_COMMANDS]
+    return {option for text in helps for option in OPTION.findall(text)}
