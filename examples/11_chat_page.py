@@ -116,7 +116,7 @@ article[aria-busy="true"] p::after { content: "\\2588"; color: var(--accent); }
 .error { font-weight: bold; }
 .error::before { content: "Error: "; }
 details { margin-top: 0.5rem; font-size: 0.875rem; }
-blockquote { margin: 0.25rem 0 0.75rem; color: var(--quiet); white-space: pre-wrap; }
+blockquote { margin: 0.25rem 0 0.75rem; color: var(--quiet); }
 form { position: sticky; bottom: 0; padding: 0.5rem 0; background: Canvas; }
 label { display: block; }
 textarea { width: 100%; padding: 0.5rem; font: inherit; }
@@ -159,9 +159,11 @@ async function ask(question) {
     for await (const { name, data } of events("chat", inputs, asking.signal)) {
       if (name === "completion") tokens.push(data.token);
       if (name === "retract") tokens.splice(-data.tokens); // they were not the answer
-      if (name === "source_documents") answer.append(sources(data.source_documents));
       if (name === "error") throw new Error(data.detail);
+      const isFollowing = innerHeight + scrollY > document.body.scrollHeight - 50;
+      if (name === "source_documents") answer.append(sources(data.source_documents));
       text.textContent = tokens.join("");
+      if (isFollowing) scrollTo(0, document.body.scrollHeight); // else they read further up
     }
     history.push({ role: "user", content: question });
     history.push({ role: "assistant", content: text.textContent });
@@ -229,7 +231,7 @@ function busy(answer, isBusy) {
   stop.hidden = !isBusy;
   find("#ask").hidden = isBusy;
   if (isBusy) status.textContent = "Answering …";
-  if (isBusy) answer.scrollIntoView({ block: "nearest" });
+  if (isBusy) scrollTo(0, document.body.scrollHeight);
   else box.focus();
 }
 """

@@ -1,0 +1,120 @@
+"""Every numbered example starts as it says, and its routes answer as its documents say."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from quart_lanarky.events import Event, json_event
+from quart_lanarky.sse import Decoder
+from quart_lanarky.testing import answer_of
+from tests.contract.judge import chain_operations, channel_addresses, judge_turn
+from tests.contract.recording import Documents, fetch_documents, record, record_turns
+from tests.examples.numbered import ASKED, EXAMPLES, Asked, command, number, pasted, started
+from tests.servers import Server
+
+MOST_LINES = 135  # two screens; a page in HTML, CSS and JavaScript may have twice that
+
+
+@dataclass(frozen=True)
+class Running:
+    """An example that is served."""
+
+    example: Path
+    server: Server
+    documents: Documents
+
+    @property
+    def asked(self) -> list[Asked]:
+        """What its routes are asked."""
+        return ASKED[number(self.example)]
+
+
+@pytest.fixture(scope="module", params=EXAMPLES, ids=lambda example: example.stem)
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    with started(request.param, tmp_path_factory.mktemp(request.param.stem)) as server:
+        yield Running(request.param, server, fetch_documents(server))
+
+
+def test_each_number_is_there_once() -> None:
+    assert [number(example) for example in EXAMPLES] == [f"{n:02}" for n in range(1, 13)]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_an_example_is_named_in_its_own_command_and_can_be_read_at_once(example: Path) -> None:
+    program, app = command(example)
+    assert (program, app.partition(":")[0]) == ("hypercorn", f"examples.{example.stem}")
+    lines = len(example.read_text(encoding="utf-8").splitlines())
+    assert lines <= (2 * MOST_LINES if number(example) == "11" else MOST_LINES)
+
+
+def test_the_documents_are_valid_and_the_lists_of_these_tests_have_all_routes(
+    running: Running,
+) -> None:
+    documents = running.documents
+    validate(documents.openapi)
+    if number(running.example) == "09":
+        return
+    operations = {path for _, path in chain_operations(documents.openapi)}
+    assert operations == {each.path for each in running.asked if each.over_http}
+    channels = {each.socket_path for each in running.asked} - {None}
+    assert set(channel_addresses(documents.asyncapi)) == channels
+
+
+async def test_each_route_answers_over_http_as_documented(running: Running) -> None:
+    async def ask(asked: Asked) -> None:
+        recorded = await asyncio.to_thread(
+            record, running.server, "post", asked.path, asked.inputs, query=asked.query
+        )
+        assert (recorded.status, recorded.judged_by(running.documents.openapi)) == (200, [])
+        check_answer(asked, Decoder().feed(recorded.body))
+
+    await asyncio.gather(*(ask(asked) for asked in running.asked if asked.over_http))
+
+
+async def test_each_route_answers_over_a_websocket_as_documented(running: Running) -> None:
+    async def ask(asked: Asked, path: str) -> None:
+        inputs = json.dumps(asked.inputs)
+        (turn,) = await record_turns(running.server, path, inputs, query=asked.query)
+        assert judge_turn(running.documents.asyncapi, path, turn) == []
+        check_answer(asked, map(event_of, turn))
+
+    asked = [(each, each.socket_path) for each in running.asked]
+    await asyncio.gather(*(ask(each, path) for each, path in asked if path is not None))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: nothing is pasted")
+def test_what_an_example_says_to_paste_gives_an_answer(running: Running, tmp_path: Path) -> None:
+    for line in pasted(running.example):  # one after the other: they may remember
+        words = line.replace("http://127.0.0.1:8000", running.server.url)
+        shell = ["sh", "-c", f"{words} --fail-with-body --silent --show-error"]
+        done = subprocess.run(
+            shell, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+        assert "event: error" not in done.stdout
+        assert "event: completion" in done.stdout or " -N " not in words, done.stdout
+
+
+def test_all_but_the_websocket_chat_say_what_to_paste() -> None:
+    silent = [number(example) for example in EXAMPLES if not pasted(example)]
+    assert silent == ["03"]
+
+
+def check_answer(asked: Asked, events: Iterable[Event]) -> None:
+    answer = answer_of(events, "text" if asked.path == "/text" else "json")
+    assert answer.startswith(asked.answer), asked.path
+
+
+def event_of(frame: str) -> Event:
+    content = json.loads(frame)
+    name, data = content["event"], content["data"]
+    return Event(name, data) if isinstance(data, str) else json_event(name, data)
