@@ -1,0 +1,97 @@
+"""A thread is remembered, over requests and connections, and is its visitor's alone."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from quart import Quart
+
+from quart_lanarky.testing import RefusedError, answer_of, connect, stream
+from tests.examples.numbered import numbered, started
+
+TELL, ASK = {"messages": "My name is Ada."}, {"messages": "What is my name?"}
+ADA = "Your name is Ada."
+
+
+async def visitor(app: Quart) -> Any:
+    """Return a client that has opened a page, as a browser has, and got its cookie there."""
+    client = app.test_client()
+    await client.get("/openapi.json")
+    return client
+
+
+async def say(client: Any, inputs: dict[str, Any], thread: str = "tea") -> str:
+    asked = stream(client, "/chat", json=inputs, query_string={"thread": thread})
+    return answer_of([event async for event in asked])
+
+
+async def say_on_a_websocket(client: Any, inputs: dict[str, Any]) -> str:
+    async with connect(client, "/chat/ws", query_string={"thread": "tea"}) as conversation:
+        return answer_of([event async for event in conversation.ask(inputs)])
+
+
+async def test_a_thread_is_remembered_and_other_threads_are_others(app: Quart) -> None:
+    ada = await visitor(app)
+    await say(ada, TELL)
+    assert await say(ada, ASK) == ADA
+    assert ADA not in await say(ada, ASK, thread="coffee")
+
+
+async def test_a_thread_goes_on_over_a_websocket(app: Quart) -> None:
+    ada = await visitor(app)
+    await say(ada, TELL)
+    assert await say_on_a_websocket(ada, ASK) == ADA
+
+
+async def test_nobody_reads_the_thread_of_another_by_its_name(app: Quart) -> None:
+    ada, eve = await visitor(app), await visitor(app)
+    await say(ada, TELL)
+    assert ADA not in await say(eve, ASK)
+    assert ADA not in await say_on_a_websocket(eve, ASK)
+    assert await say(ada, ASK) == ADA
+
+
+async def test_not_even_who_knows_its_whole_name_or_makes_up_a_cookie(
+    app: Quart, example: ModuleType
+) -> None:
+    ada, eve = await visitor(app), await visitor(app)
+    await say(ada, TELL)
+    (newest, *_) = example.graph.checkpointer.list(None)
+    name = newest.config["configurable"]["thread_id"]
+    assert name.endswith("/tea")
+    for thread in (name, f"../{name}", f"/{name}"):
+        assert ADA not in await say(eve, ASK, thread=thread)
+    cookie, *_ = (cookie.value for cookie in ada.cookie_jar or ())
+    eve.set_cookie("localhost", "session", f"{cookie}0")
+    assert ADA not in await say(eve, ASK)
+    eve.set_cookie("localhost", "session", str(cookie))  # with it, she is Ada
+    assert await say(eve, ASK) == ADA
+
+
+@pytest.mark.parametrize("query", [{}, {"thread": "x" * 101}])
+async def test_a_thread_has_to_be_named_within_bounds(app: Quart, query: dict[str, str]) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await anext(stream(app.test_client(), "/chat", json=ASK, query_string=query))
+    assert (refused.value.status_code, list(refused.value.errors)) == (400, ["thread"])
+
+
+async def test_the_notes_of_the_graph_are_not_the_clients_to_set(app: Quart) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await say(app.test_client(), {**ASK, "notes": "My name is Eve."})
+    assert list(refused.value.errors) == ["notes"]
+
+
+def test_two_browsers_on_a_real_server_do_not_cross(tmp_path: Path) -> None:
+    with started(numbered("07"), tmp_path) as server:
+        options: dict[str, Any] = {
+            "base_url": server.url,
+            "headers": {"Accept": "application/json"},
+            "params": {"thread": "tea"},
+            "timeout": 30,
+        }
+        with httpx.Client(**options) as ada, httpx.Client(**options) as eve:
+            ada.post("/chat", json=TELL)
+            assert ada.post("/chat", json=ASK).json()["output"] == ADA
+            assert ADA not in eve.post("/chat", json=ASK).json()["output"]

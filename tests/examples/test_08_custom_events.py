@@ -1,0 +1,46 @@
+"""The client hears of the tool and its progress, in order and as the documents say."""
+
+from typing import Any
+
+from quart import Quart
+
+from quart_lanarky.testing import answer_of, connect, stream
+from tests.contract.judge import channel_addresses, messages_of
+
+ASKED = {"messages": "What is back-pressure?"}
+TITLES = [
+    "What back-pressure is",
+    "Back-pressure in the browser",
+    "Where back-pressure comes from",
+]
+
+
+async def test_over_http_tool_and_progress_come_before_the_answer(app: Quart) -> None:
+    check([event async for event in stream(app.test_client(), "/agent", json=ASKED)])
+
+
+async def test_over_a_websocket_they_do_as_well(app: Quart) -> None:
+    async with connect(app.test_client(), "/agent/ws") as conversation:
+        check([event async for event in conversation.ask(ASKED)])
+
+
+def check(events: list[Any]) -> None:
+    tool, *progress = [event for event in events if event.name in ("tool", "progress")]
+    assert events[:4] == [tool, *progress]
+    assert tool.json() == {"name": "search_library", "input": str({"query": ASKED["messages"]})}
+    assert [event.json() for event in progress] == [
+        {"reading": title, "done": done, "total": 3} for done, title in enumerate(TITLES, 1)
+    ]
+    assert answer_of(events).startswith("Back-pressure is the signal")
+
+
+async def test_both_documents_know_the_types_of_their_payloads(app: Quart) -> None:
+    client = app.test_client()
+    for name in ("openapi", "asyncapi"):
+        document = await (await client.get(f"/{name}.json")).get_json()
+        schemas = document["components"]["schemas"]
+        assert set(schemas["Progress"]["properties"]) == {"reading", "done", "total"}
+        assert set(schemas["ToolUse"]["properties"]) == {"name", "input"}
+    (address,) = channel_addresses(document)
+    sent = {message["name"] for message in messages_of(document, address, "send")}
+    assert {"Tool", "Progress"} <= sent

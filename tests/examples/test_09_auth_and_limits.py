@@ -1,0 +1,134 @@
+"""Nobody asks who has not signed in, and nobody too often, over either transport."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from quart import Quart
+from websockets.exceptions import InvalidStatus
+
+from quart_lanarky.testing import RefusedError, answer_of, connect, stream
+from tests.contract.judge import chain_operations, channel_addresses
+from tests.contract.recording import fetch_documents
+from tests.examples.numbered import numbered, started
+from tests.live.clients import post_sse, socket, text, turn
+from tests.servers import Server
+
+ASKED = {"question": "Who may ask here?"}
+ANSWER = "Whoever has signed in may ask here."
+MOST = 5  # questions a minute
+ADA, ALAN = {"name": "ada", "password": "lovelace"}, {"name": "alan", "password": "turing"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with started(numbered("09"), tmp_path_factory.mktemp("09")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Server]:
+    """Serve it anew, where it counts."""
+    with started(numbered("09"), tmp_path) as running:
+        yield running
+
+
+def signed_in(server: Server, user: dict[str, str]) -> dict[str, str]:
+    """Sign in and return the headers that show it."""
+    answer = httpx.post(f"{server.url}/login", data=user)
+    assert (answer.status_code, answer.headers["location"]) == (302, "/playground")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    return {"Cookie": cookie.partition(";")[0]}
+
+
+def test_without_a_login_the_http_route_answers_401_as_json(server: Server) -> None:
+    answer = httpx.post(f"{server.url}/chat", json=ASKED)
+    assert (answer.status_code, answer.json()["status_code"]) == (401, 401)
+
+
+async def test_without_a_login_the_websocket_is_not_accepted(server: Server) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with socket(server, "/chat/ws"):
+            pass
+    assert refused.value.response.status_code == 401
+    assert json.loads(refused.value.response.body or b"")["status_code"] == 401
+
+
+def test_a_wrong_name_or_password_is_refused_and_does_not_say_which(server: Server) -> None:
+    for user in ({}, {"name": "ada"}, {**ADA, "password": "Lovelace"}, {**ADA, "name": "eve"}):
+        answer = httpx.post(f"{server.url}/login", data=user)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+        assert answer.json()["detail"] == "the name or the password is wrong"
+
+
+async def test_who_has_signed_in_asks_over_both_transports(server: Server) -> None:
+    headers = signed_in(server, ADA)
+    events = await post_sse(server, "/chat", ASKED, headers=headers)
+    assert answer_of(events) == ANSWER
+    async with socket(server, "/chat/ws", additional_headers=headers) as connection:
+        assert text(await turn(connection, ASKED)) == ANSWER
+
+
+def test_a_cookie_that_is_made_up_is_no_login(server: Server) -> None:
+    cookie = signed_in(server, ADA)["Cookie"]
+    for made_up in (cookie[:-1], "QUART_AUTH=ada", cookie.replace("=", "=x", 1)):
+        answer = httpx.post(f"{server.url}/chat", json=ASKED, headers={"Cookie": made_up})
+        assert answer.status_code == 401
+
+
+async def test_who_asks_too_often_over_http_is_told_when_to_come_back(fresh: Server) -> None:
+    ada, alan = signed_in(fresh, ADA), signed_in(fresh, ALAN)
+    for _ in range(MOST):
+        assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=ada)) == ANSWER
+    refused = httpx.post(f"{fresh.url}/chat", json=ASKED, headers=ada)
+    assert (refused.status_code, refused.json()["status_code"]) == (429, 429)
+    assert 0 < int(refused.headers["retry-after"]) <= 60 / MOST
+    assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=alan)) == ANSWER
+
+
+async def test_turns_of_a_websocket_are_counted_and_new_connections_do_not_help(
+    fresh: Server,
+) -> None:
+    headers = signed_in(fresh, ADA)
+    for _ in range(MOST):
+        async with socket(fresh, "/chat/ws", additional_headers=headers) as connection:
+            assert text(await turn(connection, ASKED)) == ANSWER
+    async with socket(fresh, "/chat/ws", additional_headers=headers) as connection:
+        for _ in range(2):
+            error, end = await turn(connection, ASKED)
+            assert error["data"]["detail"] == f"no more than {MOST} questions a minute"
+            assert (error["event"], end["event"]) == ("error", "end")
+
+
+def test_passwords_cannot_be_tried_for_ever_whatever_address_is_made_up(fresh: Server) -> None:
+    statuses = [
+        httpx.post(
+            f"{fresh.url}/login",
+            data={"name": "ada", "password": str(number)},
+            headers={"X-Forwarded-For": f"10.0.0.{number}"},
+        ).status_code
+        for number in range(12)
+    ]
+    assert statuses == [401] * 10 + [429] * 2
+
+
+def test_the_documents_have_both_routes(server: Server) -> None:
+    documents = fetch_documents(server)
+    assert chain_operations(documents.openapi) == [("post", "/chat")]
+    assert channel_addresses(documents.asyncapi) == ["/chat/ws"]
+
+
+async def test_in_an_apps_own_tests_a_client_signs_in_as_well(app: Quart) -> None:
+    client: Any = app.test_client()
+    with pytest.raises(RefusedError) as refused:
+        await anext(stream(client, "/chat", json=ASKED))
+    assert refused.value.status_code == 401
+    await client.post("/login", form=ADA)
+    assert answer_of([event async for event in stream(client, "/chat", json=ASKED)]) == ANSWER
+    async with connect(client, "/chat/ws") as conversation:
+        assert answer_of([event async for event in conversation.ask(ASKED)]) == ANSWER
