@@ -97,7 +97,5 @@ def _answer(question: str, plans: Sequence[_Plan], results: Sequence[str]) -> st
 def _line(question: str, plan: _Plan, result: str) -> str:
     """Set a number in bold behind what it is of; a complaint of the tool speaks for itself."""
     if plan.tool == SEARCH:
-        return (
-            answer(question, result) or f"The library does not say anything of {quoted(question)}."
-        )
+        return answer(question, result) or f"Nothing that I found answers {quoted(question)}."
     return f"{plan.subject} = **{result}**" if re.match(r"-?\d", result) else result

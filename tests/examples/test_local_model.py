@@ -2,8 +2,10 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
+from langchain.agents import create_agent
 from langchain_classic.agents import AgentExecutor, create_react_agent
 from langchain_classic.agents.output_parsers import ReActSingleInputOutputParser
 from langchain_classic.chains import RetrievalQA
@@ -13,11 +15,12 @@ from langchain_core.agents import AgentAction, AgentFinish
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.prompts import PromptTemplate
+from langchain_core.tools import tool
 from pydantic import ValidationError
 
-from examples.local_model import LocalChatModel
+from examples.local_model import LocalChatModel, chat_model
 from examples.retrieval import MarkdownRetriever
-from examples.tools import calculator
+from examples.tools import calculator, convert_units
 
 CONTEXT = """Context:
 # Ports
@@ -124,6 +127,28 @@ class TestAnswers:
             HumanMessage("What is my cat called?"),
         ]
         assert model.invoke(history).text == "Your cat is called Tom."
+
+    def test_what_the_user_told_comes_first(self, model: LocalChatModel) -> None:
+        """A question of "my" is answered by the user's own words, not by the library's."""
+        context = SystemMessage("Context: A name is a word. My name is a title of a song.")
+        told = [context, HumanMessage("My name is Ada, and I like my cat. What is a name?")]
+        answer = model.invoke([*told, AIMessage("A word."), HumanMessage("What is my name?")]).text
+        assert "Your name is Ada, and you like your cat." in answer
+        assert "A name is a word." not in answer
+
+    @pytest.mark.parametrize(
+        "said", ["My name is Ada.", "I am a doctor.", "I'm Ada", "I live here"]
+    )
+    def test_statement(self, model: LocalChatModel, said: str) -> None:
+        """Who tells something is told that it was heard, and for how long that helps."""
+        answer = model.invoke(said).text
+        assert answer.startswith(f"Noted: “{said}”")
+        assert "while I am shown this conversation" in answer
+
+    @pytest.mark.parametrize("said", ["Hello", "I want to know", "Tell me", "My cat, is it old?"])
+    def test_no_statement(self, model: LocalChatModel, said: str) -> None:
+        """Whatever asks or greets is not noted."""
+        assert "small local model" in model.invoke(said).text
 
     def test_transcript(self, model: LocalChatModel) -> None:
         """A conversation in one prompt is read like a list of messages."""
@@ -330,3 +355,94 @@ class TestReAct:
         result = executor.invoke({"input": question})
         assert result["output"] == output
         assert len(result["intermediate_steps"]) == steps
+
+
+class TestToolCalls:
+    """What the model does with the tools that it is given."""
+
+    @pytest.mark.parametrize(
+        ("question", "calls"),
+        [
+            ("What is 17 * 23?", [("calculator", {"expression": "17 * 23"})]),
+            (
+                "What are 2 + 2 and 3 * 3?",
+                [
+                    ("calculator", {"expression": "2 + 2"}),
+                    ("calculator", {"expression": "3 * 3"}),
+                ],
+            ),
+            (
+                "How many km are 26.2 miles?",
+                [("convert_units", {"amount": 26.2, "unit": "miles", "into": "km"})],
+            ),
+            (
+                "-5 feet into metres",
+                [("convert_units", {"amount": -5.0, "unit": "feet", "into": "metres"})],
+            ),
+            ("Hello!", []),
+        ],
+    )
+    def test_calls_what_fits(
+        self, model: LocalChatModel, question: str, calls: list[tuple[str, dict[str, Any]]]
+    ) -> None:
+        """It calls each tool that the question is for, all at once, and says so before."""
+        message = model.bind_tools([calculator, convert_units]).invoke(question)
+        assert [(call["name"], call["args"]) for call in message.tool_calls] == calls
+        assert len({call["id"] for call in message.tool_calls}) == len(calls)
+        assert message.text.startswith("I will not guess" if calls else "I am a small local")
+
+    def test_calls_no_tool_that_it_was_not_given(self, model: LocalChatModel) -> None:
+        """A question for another tool is answered in words."""
+        message = model.bind_tools([convert_units]).invoke("What is 17 * 23?")
+        assert message.tool_calls == []
+
+    async def test_streams_its_calls(self, model: LocalChatModel) -> None:
+        """The words come first, the calls with the last chunk, as JSON, like the usage."""
+        bound = model.bind_tools([calculator])
+        chunks = [chunk async for chunk in bound.astream("What are 2 + 2 and 3 * 3?")]
+        assert all(not chunk.tool_call_chunks for chunk in chunks[:-1])
+        assert [call["args"] for call in chunks[-1].tool_call_chunks] == [
+            '{"expression": "2 + 2"}',
+            '{"expression": "3 * 3"}',
+        ]
+
+    @pytest.mark.parametrize(
+        ("question", "answer"),
+        [
+            ("What is 17 * 23?", "17 * 23 = **391**"),
+            ("What are 2 + 2 and 10 m in km?", "- 10 m = **0.01 km**\n- 2 + 2 = **4**"),
+            ("What is 5 / 0?", "cannot divide by zero in '5 / 0'"),
+            ("And 3 miles in pounds?", "cannot convert length into mass"),
+        ],
+    )
+    def test_whole_run(self, model: LocalChatModel, question: str, answer: str) -> None:
+        """An agent's answer is what the tools have said, and the next turn begins anew."""
+        agent = create_agent(model, [calculator, convert_units])
+        before = agent.invoke({"messages": "What is 1 + 1?"})["messages"]
+        messages = agent.invoke({"messages": [*before, HumanMessage(question)]})["messages"]
+        assert messages[-1].text == answer
+
+    def test_answers_from_what_a_search_finds(self, model: LocalChatModel) -> None:
+        """A question that no other tool can answer is looked up; what is found is read."""
+
+        @tool
+        def search_library(query: str) -> str:
+            """Search."""
+            return "# Tea\n\nTea is hot. Snow is cold." if "tea" in query else "Snow is cold."
+
+        agent = create_agent(model, [search_library])
+        assert agent.invoke({"messages": "Is tea hot?"})["messages"][-1].text == "Tea is hot."
+        unknown = agent.invoke({"messages": "Is coffee hot?"})["messages"][-1].text
+        assert unknown == "Nothing that I found answers “Is coffee hot?”."
+
+
+class TestChatModel:
+    """Which model the examples use."""
+
+    def test_the_local_one_unless_another_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`LANARKY_MODEL` is a name for `init_chat_model`."""
+        monkeypatch.delenv("LANARKY_MODEL", raising=False)
+        assert isinstance(chat_model.__wrapped__(), LocalChatModel)
+        monkeypatch.setenv("LANARKY_MODEL", "nobody:nothing")
+        with pytest.raises(ValueError, match="nobody"):
+            chat_model.__wrapped__()

@@ -1,10 +1,10 @@
-"""The calculator: what it works out, and how it declines the rest."""
+"""The calculator and the converter: what they work out, and how they decline the rest."""
 
 import time
 
 import pytest
 
-from examples.tools import calculator
+from examples.tools import calculator, convert_units
 
 
 def calculate(expression: str) -> str:
@@ -98,3 +98,27 @@ def test_description_for_the_prompt() -> None:
     """The agent learns from the name and the description what the tool is for."""
     assert calculator.name == "calculator"
     assert "arithmetic" in calculator.description
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "into", "result"),
+    [
+        (26.2, "miles", "km", "42.1648 km"),
+        (3, "metres", "feet", "9.84252 feet"),
+        (1, "Kilometer", "m", "1000 m"),
+        (2, "lbs", "kg", "0.907185 kg"),
+        (90, "minutes", "hours", "1.5 hours"),
+        (-1, "day", "hours", "-24 hours"),
+    ],
+)
+def test_units_are_converted(amount: float, unit: str, into: str, result: str) -> None:
+    """Units are known in the singular, in the plural and by their signs."""
+    assert convert_units.invoke({"amount": amount, "unit": unit, "into": into}) == result
+
+
+def test_units_that_do_not_fit_are_declined() -> None:
+    """The model is told what is wrong, and which units there are."""
+    declined = convert_units.invoke({"amount": 1, "unit": "kg", "into": "hours"})
+    assert declined == "cannot convert mass into time"
+    declined = convert_units.invoke({"amount": 1, "unit": "ells", "into": "metres"})
+    assert declined.startswith("no such unit: 'ell'; there are metre, kilometre,")
