@@ -1,0 +1,62 @@
+"""How many streams a browser reads at a time: why nginx should speak HTTP/2 to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.how_to.nginx import Front, nginx
+from tests.servers import Server, served
+
+ASK_EIGHT_TIMES = """async () => {
+    window.started = 0;
+    for (let i = 0; i < 8; i++) {
+        const source = new EventSource("/chat?question=x");
+        source.addEventListener("completion", () => window.started++, { once: true });
+    }
+}"""
+TALK = """() => new Promise(resolve => {
+    const socket = new WebSocket("/chat/ws");
+    socket.onopen = () => socket.send("x");
+    socket.onmessage = ({ data }) => { socket.close(); resolve(JSON.parse(data).data.token) };
+    socket.onclose = ({ code }) => resolve(code);
+})"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Server]:
+    with served("tests.how_to.gated:app", tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def front(app: Server, tmp_path: Path) -> Iterator[Front]:
+    with nginx(app.port, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(ignore_https_errors=True)
+    yield page
+    page.close()
+
+
+def test_over_http2_eight_streams_flow_at_once(page: Any, front: Front) -> None:
+    page.goto(front.url)
+    page.evaluate(ASK_EIGHT_TIMES)
+    page.wait_for_function("window.started === 8")
+
+
+def test_over_http1_the_seventh_stream_waits(page: Any, app: Server) -> None:
+    page.goto(app.url)
+    page.evaluate(ASK_EIGHT_TIMES)
+    page.wait_for_function("window.started === 6")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.started") == 6
+
+
+def test_a_websocket_finds_its_way_beside_http2(page: Any, front: Front) -> None:
+    page.goto(front.url)
+    assert page.evaluate(TALK) == "first "

@@ -1,0 +1,194 @@
+"""The site of the page about nginx, in a real nginx and in front of a real Hypercorn."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import create_server
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from quart_lanarky.events import Event
+from quart_lanarky.sse import Decoder
+from tests.how_to.nginx import Front, nginx, wait_until
+from tests.servers import Server, hypercorn, served
+
+QUESTION = {"question": "?"}
+FIRST = {"token": "first "}
+ZIPPED = (
+    "client_max_body_size",
+    "gzip on; gzip_types text/event-stream; gzip_min_length 1; client_max_body_size",
+)
+DEAF = "proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout"
+TIMEOUT = "proxy_read_timeout 60s"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Server]:
+    with served("tests.how_to.gated:app", tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def front(app: Server, tmp_path: Path) -> Iterator[Front]:
+    with nginx(app.port, tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def asked(front: Front, *, http2: bool = True) -> AsyncIterator[AsyncIterator[Event]]:
+    """Ask over HTTP and give the events; the client leaves with the block."""
+    async with (
+        httpx.AsyncClient(verify=False, http2=http2, timeout=20) as client,
+        client.stream("POST", front.url + "/chat", json=QUESTION) as response,
+    ):
+        assert response.status_code == 200
+        assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+        yield _events(response)
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[Event]:
+    decoder = Decoder()
+    async for data in response.aiter_bytes():  # unzipped
+        for event in decoder.feed(data):
+            yield event
+
+
+@asynccontextmanager
+async def socket(front: Front, origin: str) -> AsyncIterator[ClientConnection]:
+    """Open a WebSocket, as a page of `origin` does."""
+    context = ssl.create_default_context(cafile=front.log_path.parent / "cert.pem")
+    headers = {"Origin": origin}
+    async with connect(
+        front.ws_url + "/chat/ws", ssl=context, additional_headers=headers
+    ) as connection:
+        yield connection
+
+
+def count(app: Server, name: str) -> int:
+    counts: dict[str, int] = httpx.get(app.url + "/counts").json()
+    return counts[name]
+
+
+async def rest(app: Server, events: AsyncIterator[Event]) -> list[tuple[str, Any]]:
+    """Let the model go on and return what comes then."""
+    httpx.post(app.url + "/go-on")
+    found = [(event.name, event.json()) async for event in events]
+    return [(name, data if name == "completion" else None) for name, data in found]
+
+
+THE_REST = [("completion", {"token": "second"}), ("end", None)]
+
+
+@pytest.mark.parametrize("http2", [True, False])
+@pytest.mark.parametrize(
+    "changes",
+    [[], [ZIPPED], [(TIMEOUT, f"proxy_buffering off; {DEAF} 60s")]],
+    ids=["as on the page", "compressed", "header ignored, buffering off"],
+)
+async def test_a_token_comes_while_the_model_is_still_busy(
+    app: Server, tmp_path: Path, changes: list[tuple[str, str]], http2: bool
+) -> None:
+    with nginx(app.port, tmp_path, *changes) as front:
+        async with asked(front, http2=http2) as events:
+            assert (await anext(events)).json() == FIRST
+            assert await rest(app, events) == THE_REST
+
+
+async def test_without_the_header_and_the_directive_nginx_keeps_a_compressed_token(
+    app: Server, tmp_path: Path
+) -> None:
+    """Or the test above could not fail."""
+    changes = [ZIPPED, (TIMEOUT, f"{DEAF} 60s")]
+    with nginx(app.port, tmp_path, *changes) as front, pytest.raises(TimeoutError):
+        async with asyncio.timeout(1), asked(front) as events:
+            await anext(events)
+
+
+async def test_a_websocket_of_the_sites_own_page_streams(app: Server, front: Front) -> None:
+    async with socket(front, origin=front.url) as connection:
+        await connection.send(json.dumps(QUESTION))
+        assert json.loads(await connection.recv())["data"] == FIRST
+        httpx.post(app.url + "/go-on")
+        assert json.loads(await connection.recv())["data"] == {"token": "second"}
+        assert json.loads(await connection.recv())["event"] == "end"
+
+
+async def test_a_websocket_of_another_sites_page_is_refused(front: Front) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with socket(front, origin="https://elsewhere.example"):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_client_that_leaves_takes_its_chain_with_it(app: Server, front: Front) -> None:
+    for left, http2 in enumerate([True, False], 1):
+        async with asked(front, http2=http2) as events:
+            await anext(events)
+        wait_until(lambda left=left: count(app, "cancelled") == left)
+    async with socket(front, origin=front.url) as connection:
+        await connection.send(json.dumps(QUESTION))
+        await connection.recv()
+    wait_until(lambda: count(app, "cancelled") == 3)
+    assert count(app, "started") == 3
+
+
+@pytest.mark.parametrize("heartbeat", [0.2, 15])
+async def test_heartbeats_keep_nginx_from_giving_a_silent_stream_up(
+    tmp_path: Path, heartbeat: float
+) -> None:
+    with (
+        hypercorn("tests.how_to.gated:app", tmp_path, HEARTBEAT=str(heartbeat)) as app,
+        nginx(app.port, tmp_path, (TIMEOUT, "proxy_read_timeout 3s")) as front,
+    ):
+        async with asked(front) as events, socket(front, origin=front.url) as connection:
+            await anext(events)
+            silence = asyncio.create_task(anext(events))
+            if heartbeat < 1:
+                for _ in range(20):  # four seconds, more than nginx waits
+                    assert json.loads(await connection.recv())["event"] == "ping"
+                httpx.post(app.url + "/go-on")
+                assert (await silence).json() == {"token": "second"}
+            else:
+                with pytest.raises(ConnectionClosed):
+                    await connection.recv()
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await silence
+
+
+async def test_the_app_learns_the_address_and_the_scheme_of_the_client(tmp_path: Path) -> None:
+    with (
+        hypercorn("tests.how_to.gated:proxied", tmp_path) as app,
+        nginx(app.port, tmp_path) as front,
+    ):
+        claimed = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "ftp"}
+        answer = httpx.get(front.url + "/client", headers=claimed, verify=False)
+        assert answer.json() == ["https", "127.0.0.1"]
+
+
+async def test_a_reload_of_nginx_cuts_no_stream(app: Server, front: Front) -> None:
+    async with asked(front, http2=False) as events:  # httpx takes GOAWAY for the end
+        await anext(events)
+        front.reload()
+        assert await rest(app, events) == THE_REST
+
+
+async def test_when_the_app_is_stopped_its_streams_end_properly(tmp_path: Path) -> None:
+    with served("tests.how_to.gated:app", tmp_path) as app, nginx(app.port, tmp_path) as front:
+        async with asked(front) as events:
+            await anext(events)
+            app.process.terminate()
+            assert [event.name async for event in events] == ["error", "end"]
+
+
+def test_while_no_app_listens_nginx_answers_with_502(tmp_path: Path) -> None:
+    with create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with nginx(port, tmp_path) as front:
+        assert httpx.post(front.url + "/chat", json=QUESTION, verify=False).status_code == 502
