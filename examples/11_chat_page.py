@@ -125,7 +125,8 @@ button { min-height: 2.75rem; padding: 0 1.25rem; font: inherit; }
 
 SCRIPT = """
 const find = (selector) => document.querySelector(selector);
-const [log, form, box, stop, status] = ["#log", "form", "textarea", "#stop", "#status"].map(find);
+const [log, form, box] = ["#log", "form", "textarea"].map(find);
+const [send, stop, status] = ["#ask", "#stop", "#status"].map(find);
 const history = []; // whole turns: what was stopped or failed is not told to the model
 let asking = null; // the AbortController of the question in progress
 
@@ -153,6 +154,8 @@ async function ask(question) {
   asked.className = "user";
   log.append(asked, answer);
   busy(answer, true);
+  status.textContent = "Answering …";
+  scrollTo(0, document.body.scrollHeight);
   const tokens = [];
   try {
     const inputs = { question, history: history.slice(-20) };
@@ -227,12 +230,11 @@ function failure(message) {
 
 // A screen reader waits with what is busy: it reads answers, not tokens.
 function busy(answer, isBusy) {
+  const [shown, gone] = isBusy ? [stop, send] : [send, stop];
   answer.setAttribute("aria-busy", isBusy);
-  stop.hidden = !isBusy;
-  find("#ask").hidden = isBusy;
-  if (isBusy) status.textContent = "Answering …";
-  if (isBusy) scrollTo(0, document.body.scrollHeight);
-  else box.focus();
+  shown.hidden = false;
+  if (document.activeElement === gone) (isBusy ? stop : box).focus(); // what is hidden loses it
+  gone.hidden = true;
 }
 """
 
