@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 URL := http://127.0.0.1:$(PORT)
 
-.PHONY: help demo test soak bench clean
+.PHONY: help demo test soak bench docs clean
 
 help:
 	@echo "make demo   start the example app on $(URL)  (another port: make demo PORT=8001)"
 	@echo "make test   run the tests"
 	@echo "make soak   five minutes of mixed traffic and faults  (longer: make soak MINUTES=60)"
 	@echo "make bench  measure what a token costs, here and elsewhere  (ARGS=--help tells more)"
+	@echo "make docs   build the documentation into site/"
 	@echo "make clean  remove the virtual environment"
 
 demo: $(VENV)/.examples
@@ -34,12 +35,16 @@ soak: $(VENV)/.test
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(VENV)/.site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Built into site/. To read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 $(PORT)"
+
 clean:
-	rm -rf $(VENV) .bench
+	rm -rf $(VENV) .bench site
 
 # A dependency group is installed anew when pyproject.toml changes, and not before. An older pip
 # knows no groups, and does not find wheels that a newer one does.
-$(VENV)/.examples $(VENV)/.test $(VENV)/.bench $(VENV)/.gates: $(VENV)/.%: pyproject.toml
+$(VENV)/.examples $(VENV)/.test $(VENV)/.bench $(VENV)/.site $(VENV)/.gates: $(VENV)/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."

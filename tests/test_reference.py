@@ -1,0 +1,81 @@
+"""The pages of the reference have all that the code has, and nothing else."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+
+import quart_lanarky
+from examples.chat import app
+from quart_lanarky import events, testing
+from quart_lanarky.adapters.langchain import callbacks
+from quart_lanarky.settings import SETTING_KEYS, Settings
+from tests.servers import ROOT
+from tests.test_documentation import options_of
+
+REFERENCE = ROOT / "docs" / "reference"
+SETTING = re.compile(r"^\| `(QUART_LANARKY_\w+)` \| `([^`]+)`", re.MULTILINE)
+PUBLIC_MODULES = [quart_lanarky, callbacks, testing]
+BESIDES = {"quart_lanarky.websockets.answer"}
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/settings.md"])
+def test_a_table_of_settings_has_them_all_with_their_defaults(page: str) -> None:
+    defaults = {SETTING_KEYS[field.name]: _literal(field.default) for field in fields(Settings)}
+    assert dict(SETTING.findall(read(ROOT / page))) == defaults
+
+
+def test_each_setting_is_told_of_at_length() -> None:
+    told = re.findall(r"^\*\*`(\w+)`\*\*", read(REFERENCE / "settings.md"), re.MULTILINE)
+    assert sorted(told) == sorted(SETTING_KEYS.values())
+
+
+def test_the_page_of_the_api_has_each_public_name_once() -> None:
+    shown = re.findall(r"^::: (\S+)", read(REFERENCE / "api.md"), re.MULTILINE)
+    names = {f"{each.__name__}.{name}" for each in PUBLIC_MODULES for name in each.__all__}
+    assert sorted(shown) == sorted(names | _payloads() | BESIDES)
+
+
+def test_the_commands_and_their_options_are_all_there_are() -> None:
+    page = read(REFERENCE / "command-line.md").partition("## `hypercorn`")[0]
+    lanarky = app.cli.commands["lanarky"]
+    assert isinstance(lanarky, click.Group)
+    shown = re.findall(r"^\| `quart lanarky (\w+)`", page, re.MULTILINE)
+    assert sorted(shown) == sorted(lanarky.commands)
+    options = {option for each in lanarky.commands.values() for option in _options(each)}
+    own = re.findall(r"^\| (`-.*?) \| (?!`quart`)`", page, re.MULTILINE)
+    assert set(re.findall(r"`(-[\w-]+)`", " ".join(own))) == options
+
+
+def test_the_options_of_hypercorn_are_some_that_it_has() -> None:
+    section = read(REFERENCE / "command-line.md").partition("## `hypercorn`")[2]
+    assert set(re.findall(r"`(--?[\w-]+)`", section)) <= options_of("hypercorn")
+
+
+def test_the_targets_of_make_are_all_there_are() -> None:
+    shown = re.findall(r"^\| `make (\w+)`", read(REFERENCE / "command-line.md"), re.MULTILINE)
+    phony = re.findall(r"^\.PHONY: (.*)", read(ROOT / "Makefile"), re.MULTILINE)[0].split()
+    assert sorted(["help", *shown]) == sorted(phony)
+
+
+def _literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _payloads() -> set[str]:
+    public = {name: getattr(events, name) for name in events.__all__}
+    models = {name for name, each in public.items() if isinstance(each, type)}
+    return {f"{events.__name__}.{name}" for name in models if issubclass(public[name], BaseModel)}
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    for each in command.params:
+        yield from each.opts
