@@ -115,7 +115,7 @@ def make_certificate(folder: Path) -> None:
 
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Wait for something that happens in another process."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)
