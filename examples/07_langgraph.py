@@ -37,6 +37,9 @@ app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 lanarky = LanarkyExtension(app)
 
+MAIN = "main"
+"""The thread of those who name none."""
+
 RECENT = 20
 """How many messages of a thread the model is shown."""
 
@@ -84,15 +87,16 @@ async def know_visitor() -> None:
 
 def own_thread(request: Any) -> RunnableConfig:
     """Name the thread: the visitor, whom the client cannot choose, and the name that it can."""
-    return {"configurable": {"thread_id": f"{session['visitor']}/{request.args['thread']}"}}
+    thread = request.args.get("thread", MAIN)
+    return {"configurable": {"thread_id": f"{session['visitor']}/{thread}"}}
 
 
 Thread = Annotated[str, Field(max_length=100, description="Which of your conversations.")]
 
 
-def talk(thread: Thread) -> Runnable[Any, Any]:
-    """Go on with a conversation. `thread` is here to be checked and documented."""
-    return graph
+def talk(thread: Thread = MAIN) -> Runnable[Any, Any]:
+    """Go on with a conversation."""
+    return graph  # the thread is for `own_thread`; it is a parameter to be checked and documented
 
 
 lanarky.add_chain("/chat", talk, config=own_thread)

@@ -19,7 +19,7 @@ from typing import Any
 
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnablePassthrough
-from quart import Quart, redirect, request
+from quart import Quart, has_websocket_context, redirect, request
 from quart.typing import ResponseReturnValue
 from quart_auth import AuthUser, QuartAuth, current_user, login_required, login_user
 from quart_rate_limiter import RateLimiter, rate_limit
@@ -90,24 +90,19 @@ async def login() -> ResponseReturnValue:
 
 
 @app.post("/chat")
+@app.websocket("/chat/ws")
 @login_required
 @rate_limit(QUESTIONS, PERIOD)
 @stream_chain
 def chat() -> Runnable[Any, Any]:
     """Answer a question of somebody who is signed in."""
-    return PROMPT | chat_model()
+    answer = PROMPT | chat_model()
+    # The limiter sees requests alone. On a WebSocket it is the turns that have to be counted.
+    return turn_counter(current_user.auth_id) | answer if has_websocket_context() else answer
 
 
-@app.websocket("/chat/ws")
-@login_required
-@stream_chain
-def talk() -> Runnable[Any, Any]:
-    """Do the same over a WebSocket, where the limiter sees no requests: each turn is counted."""
-    return RunnablePassthrough(turn_counter(current_user.auth_id)) | PROMPT | chat_model()
-
-
-def turn_counter(user: str | None) -> Any:
-    """Return what counts the turns of a user, in the limiter's store and by its rule."""
+def turn_counter(user: str | None) -> Runnable[Any, Any]:
+    """Return a first step that counts the turns of a user, in the limiter's store, by its rule."""
     key, interval = f"turns of {user}", PERIOD / QUESTIONS
 
     async def count(_inputs: Any) -> None:
@@ -117,7 +112,7 @@ def turn_counter(user: str | None) -> Any:
             raise ServerBusyError(f"no more than {QUESTIONS} questions a minute")
         await limiter.store.set(key, due + interval)
 
-    return count
+    return RunnablePassthrough(count)
 
 
 @app.errorhandler(Unauthorized)

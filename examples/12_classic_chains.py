@@ -1,7 +1,7 @@
 """The classic chains, one route each: hypercorn examples.12_classic_chains:app
 
-What LangChain had before version 1, from the package `langchain-classic`. Each is served as it is,
-by one `add_chain`. Open `/playground`, or paste:
+What LangChain had before version 1, from the package `langchain-classic`; it warns that they are
+deprecated. Each is served as it is, by one `add_chain`. Open `/playground`, or paste:
 
     curl -N http://127.0.0.1:8000/llm -H 'Content-Type: application/json' \
         -d '{"topic": "a token"}'
@@ -31,6 +31,7 @@ from langchain_classic.chains import (
 )
 from langchain_classic.memory import ConversationBufferWindowMemory
 from langchain_core.prompts import PromptTemplate
+from pydantic import BaseModel
 from quart import Quart
 
 from examples.local_model import chat_model
@@ -44,6 +45,12 @@ EXPLAIN = PromptTemplate.from_template("Context: {notes}\n\nQuestion: What is {t
     notes=(LIBRARY / "tokens.md").read_text(encoding="utf-8")
 )
 SHORTEN = PromptTemplate.from_template("Context: {long}\n\nQuestion: Is {topic} a unit?")
+
+
+class Topic(BaseModel):
+    """What `/sequence` takes: its chain knows the names of its inputs, and not their types."""
+
+    topic: str
 
 
 @cache
@@ -88,7 +95,7 @@ def follow_up() -> Any:
 
 
 lanarky.add_chain("/llm", llm_chain)
-lanarky.add_chain("/sequence", sequence)
+lanarky.add_chain("/sequence", sequence, input_model=Topic)
 lanarky.add_chain("/conversation", conversation)
 lanarky.add_chain("/qa", retrieval_qa)
 lanarky.add_chain("/follow-up", follow_up)

@@ -70,10 +70,16 @@ async def test_not_even_who_knows_its_whole_name_or_makes_up_a_cookie(
     assert await say(eve, ASK) == ADA
 
 
-@pytest.mark.parametrize("query", [{}, {"thread": "x" * 101}])
-async def test_a_thread_has_to_be_named_within_bounds(app: Quart, query: dict[str, str]) -> None:
+async def test_a_thread_that_is_not_named_is_the_main_one(app: Quart) -> None:
+    ada = await visitor(app)
+    await say(ada, TELL, thread="main")
+    asked = stream(ada, "/chat", json=ASK)
+    assert answer_of([event async for event in asked]) == ADA
+
+
+async def test_the_name_of_a_thread_has_bounds(app: Quart) -> None:
     with pytest.raises(RefusedError) as refused:
-        await anext(stream(app.test_client(), "/chat", json=ASK, query_string=query))
+        await say(app.test_client(), ASK, thread="x" * 101)
     assert (refused.value.status_code, list(refused.value.errors)) == (400, ["thread"])
 
 
