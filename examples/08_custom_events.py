@@ -55,8 +55,12 @@ class Notices(EventCallbackHandler):
 
     events: ClassVar[Mapping[str, Any]] = {"tool": ToolUse, "progress": Progress}
 
-    async def on_tool_start(self, serialized: dict[str, Any], input_str: str, **_: Any) -> None:
+    async def on_tool_start(
+        self, serialized: dict[str, Any], input_str: str, **kwargs: Any
+    ) -> None:
         """Tell of a call, before it is made."""
+        # The token handlers listen, too: what a tool has a model say is no answer.
+        await super().on_tool_start(serialized, input_str, **kwargs)
         await self.send("tool", {"name": serialized["name"], "input": input_str})
 
     async def on_custom_event(self, name: str, data: Any, **_: Any) -> None:

@@ -1,9 +1,14 @@
 """The client hears of the tool and its progress, in order and as the documents say."""
 
+from types import ModuleType
 from typing import Any
 
+from langchain.agents import create_agent
+from langchain_core.tools import tool
 from quart import Quart
 
+from examples.local_model import chat_model
+from quart_lanarky import Run
 from quart_lanarky.testing import answer_of, connect, stream
 from tests.contract.judge import channel_addresses, messages_of
 
@@ -44,3 +49,22 @@ async def test_both_documents_know_the_types_of_their_payloads(app: Quart) -> No
     (address,) = channel_addresses(document)
     sent = {message["name"] for message in messages_of(document, address, "send")}
     assert {"Tool", "Progress"} <= sent
+
+
+async def test_by_hand_as_well_what_a_tool_has_a_model_say_is_not_sent(
+    example: ModuleType,
+) -> None:
+    @tool
+    async def search_library(query: str) -> str:
+        """Ask a model."""
+        asked = [("system", "Context: Tea is hot. Nobody may know."), ("human", query)]
+        return (await chat_model().ainvoke(asked)).text
+
+    handler = example.NoticesStreaming()
+    agent = create_agent(chat_model(), [search_library])
+    asked = {"messages": "Is tea hot?"}
+    run = Run(handler.stream, lambda: agent.ainvoke(asked, {"callbacks": [handler]}))
+    async with run:
+        events = [event async for batch in run.batches() for event in batch]
+    assert answer_of(events) == "Tea is hot."
+    assert "retract" not in {event.name for event in events}
