@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from quart_lanarky.testing import answer_of
 from tests.contract.judge import chain_operations, channel_addresses, judge_turn
 from tests.contract.recording import Documents, fetch_documents, record, record_turns
 from tests.examples.numbered import ASKED, EXAMPLES, Asked, command, number, pasted, started
-from tests.servers import Server
+from tests.servers import ROOT, Server
 
 MOST_LINES = 135  # two screens; a page in HTML, CSS and JavaScript may have twice that
 
@@ -54,6 +55,14 @@ def test_an_example_is_named_in_its_own_command_and_can_be_read_at_once(example:
     assert (program, app.partition(":")[0]) == ("hypercorn", f"examples.{example.stem}")
     lines = len(example.read_text(encoding="utf-8").splitlines())
     assert lines <= (2 * MOST_LINES if number(example) == "11" else MOST_LINES)
+
+
+def test_the_page_and_the_readme_have_all_of_them() -> None:
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [example.name for example in EXAMPLES]
+    assert re.findall(r'--8<-- "examples/(\w+\.py)"', page) == names
+    assert re.findall(r"^\| \[\w+\]\(examples/(\w+\.py)\)", readme, re.MULTILINE) == names
 
 
 def test_the_documents_are_valid_and_the_lists_of_these_tests_have_all_routes(
