@@ -16,7 +16,7 @@ from quart import Quart, request
 from quart_lanarky import LanarkyExtension, run_cancelled, run_started
 
 app = Quart(__name__)
-app.config["QUART_LANARKY_HEARTBEAT"] = float(os.environ.get("HEARTBEAT", "15"))
+app.config["QUART_LANARKY_HEARTBEAT"] = float(os.environ.get("HEARTBEAT", "600"))
 app.config["QUART_LANARKY_DRAIN_TIMEOUT"] = 0.5
 lanarky = LanarkyExtension(app)
 proxied = ProxyFixMiddleware(app)  # type: ignore[arg-type]
