@@ -12,6 +12,7 @@ from quart import Blueprint, Quart
 
 from .connections import LINE_KEY, Line, Server, put_off_sigterm, server_behind
 from .live import LiveRuns
+from .playground.views import add_playground, check_path
 from .schema.commands import commands_for
 from .schema.documents import Documents
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
@@ -30,6 +31,11 @@ class LanarkyExtension:
 
     Args:
         app: The app; without one, call `init_app` later. One extension may serve several apps.
+        playground: The path of a page on which people try the chain routes, such as
+            `"/playground"`; None for no page. It asks as its visitor could, with their cookies.
+
+    Raises:
+        ConfigurationError: `playground` is no path, or a setting makes no sense.
     """
 
     adapter = "quart_lanarky.adapters.langchain.routing"
@@ -38,8 +44,9 @@ class LanarkyExtension:
     It is imported when it is first needed: the core knows no LLM framework.
     """
 
-    def __init__(self, app: Quart | None = None) -> None:
+    def __init__(self, app: Quart | None = None, *, playground: str | None = None) -> None:
         self.live_runs = LiveRuns()
+        self._playground = None if playground is None else check_path(playground)
         self._stopping: Any = None  # the sign of the server that is watched
         self._apps: WeakSet[Quart] = WeakSet()
         self._blueprints: list[Blueprint] = []
@@ -61,6 +68,8 @@ class LanarkyExtension:
             self._attend(app)
         if app not in self._apps:
             self._apps.add(app)
+            if self._playground is not None:
+                add_playground(app, self._playground)
             for blueprint in self._blueprints:
                 app.register_blueprint(blueprint)
 
