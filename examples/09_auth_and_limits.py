@@ -7,8 +7,9 @@ Sign in at `/login` as `ada` with `lovelace`, which leads to `/playground`, or p
     curl -N -b cookies http://127.0.0.1:8000/chat -H 'Content-Type: application/json' \
         -d '{"question": "Who may ask here?"}'
 
-The order of the decorators is the order of the checks: the route, who asks, how often, and last the
-chain, which is not made for those who are refused. Replace `PASSWORDS` by your database.
+The route is the uppermost decorator and `stream_chain` the last: no chain is made for those who are
+refused in between. `rate_limit` only marks the view. The limiter counts before any view is called,
+by user, or by address where nobody is signed in. Replace `PASSWORDS` by your database.
 """
 
 import asyncio

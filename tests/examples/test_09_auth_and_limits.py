@@ -91,6 +91,13 @@ async def test_who_asks_too_often_over_http_is_told_when_to_come_back(fresh: Ser
     assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=alan)) == ANSWER
 
 
+async def test_those_who_are_not_signed_in_use_up_nobodys_questions(fresh: Server) -> None:
+    statuses = [httpx.post(f"{fresh.url}/chat", json=ASKED).status_code for _ in range(MOST + 1)]
+    assert statuses == [401] * MOST + [429]
+    ada = signed_in(fresh, ADA)
+    assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=ada)) == ANSWER
+
+
 async def test_turns_of_a_websocket_are_counted_and_new_connections_do_not_help(
     fresh: Server,
 ) -> None:
