@@ -17,7 +17,7 @@ assert importlib.util.find_spec("flask_swagger_ui") is None, "nor this one"
 assert importlib.metadata.version("quart-lanarky") == quart_lanarky.__version__
 
 app = Quart(__name__)
-LanarkyExtension(app)
+LanarkyExtension(app, playground="/playground")
 
 
 @app.post("/chat")
@@ -38,6 +38,8 @@ async def main() -> None:
     for page in ("/docs", "/docs/websockets"):  # without the extra, from a delivery network
         text = await (await app.test_client().get(page)).get_data(as_text=True)
         assert 'src="https://' in text, text
+    for path in ("", "/assets/page.js", "/assets/style.css", "/assets/icon.svg"):
+        assert (await app.test_client().get(f"/playground{path}")).status == "200 OK", path
     print(f"quart-lanarky {quart_lanarky.__version__}: the wheel works")
 
 
