@@ -20,7 +20,7 @@ help:
 	@echo "make clean  remove the virtual environment"
 
 demo: $(VENV)/.examples
-	@echo "Read $(URL)/docs, open $(URL), or paste:"
+	@echo "Open $(URL)/playground, read $(URL)/docs, or paste:"
 	@echo
 	@echo "  curl -N $(URL)/qa -H 'Content-Type: application/json' -d '{\"query\": \"Why does nginx hold back my events?\"}'"
 	@echo

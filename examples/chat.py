@@ -5,21 +5,18 @@ install the provider's package and name the model as LangChain's ``init_chat_mod
 ``LANARKY_MODEL=openai:gpt-4.1-mini``.
 """
 
-import os
 from functools import cache
 from typing import Annotated, Any
 
-from langchain.chat_models import init_chat_model
 from langchain_classic.agents import AgentExecutor, create_react_agent
 from langchain_classic.chains import RetrievalQA
-from langchain_core.language_models import BaseChatModel
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import Runnable
 from pydantic import Field
 from quart import Quart, Response, request
 from quart_schema import Info, QuartSchema
 
-from examples.local_model import LocalChatModel
+from examples.local_model import chat_model
 from examples.retrieval import LIBRARY, MarkdownRetriever
 from examples.tools import calculator
 from quart_lanarky import LanarkyExtension, stream_chain
@@ -35,7 +32,7 @@ QuartSchema(
     redoc_ui_path=None,
     scalar_ui_path=None,
 )
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 NOTES = (LIBRARY / "server-sent-events.md").read_text(encoding="utf-8")
 
@@ -68,13 +65,6 @@ Thought:{agent_scratchpad}"""
 
 
 @cache
-def model() -> BaseChatModel:
-    """Return the chat model: the one that `LANARKY_MODEL` names, or the local one."""
-    name = os.environ.get("LANARKY_MODEL")
-    return init_chat_model(name) if name else LocalChatModel()
-
-
-@cache
 def retriever() -> MarkdownRetriever:
     """Return the search over the Markdown files; they are read once."""
     return MarkdownRetriever.from_folder()
@@ -85,7 +75,7 @@ def retriever() -> MarkdownRetriever:
 @stream_chain
 def chat() -> Runnable[Any, Any]:
     """Chat: a prompt and a model."""
-    return CHAT_PROMPT | model()
+    return CHAT_PROMPT | chat_model()
 
 
 Sections = Annotated[int, Field(ge=1, le=10, description="How many sections to read.")]
@@ -95,7 +85,7 @@ def answer_from_library(k: Sections = 3) -> Runnable[Any, Any]:
     """Answer from the sections of the library that fit the question best."""
     search = retriever().model_copy(update={"k": k})
     chain: Runnable[Any, Any] = RetrievalQA.from_chain_type(
-        model(), retriever=search, return_source_documents=True
+        chat_model(), retriever=search, return_source_documents=True
     )
     return chain
 
@@ -103,7 +93,7 @@ def answer_from_library(k: Sections = 3) -> Runnable[Any, Any]:
 def calculate() -> Runnable[Any, Any]:
     """Answer by reasoning aloud and using a calculator; only the final answer is streamed."""
     tools = [calculator]
-    return AgentExecutor(agent=create_react_agent(model(), tools, AGENT_PROMPT), tools=tools)
+    return AgentExecutor(agent=create_react_agent(chat_model(), tools, AGENT_PROMPT), tools=tools)
 
 
 lanarky.add_chain("/qa", answer_from_library)
@@ -114,7 +104,7 @@ lanarky.add_chain("/agent", calculate)
 async def index() -> Response:
     """Say what can be asked here."""
     lines = [
-        f"Read {request.host_url}docs, or paste:",
+        f"Open {request.host_url}playground, read {request.host_url}docs, or paste:",
         _curl("chat", '{"question": "How does a browser resume a stream?"}'),
         _curl("qa", '{"query": "Why does nginx hold back my events?"}'),
         _curl("agent", '{"input": "What is 17 * 23?"}'),

@@ -3,5 +3,5 @@
 from examples import chat
 from examples.local_model import LocalChatModel
 
-chat.model = lambda: LocalChatModel(delay=0)  # type: ignore[assignment]  # it needs no cache
+chat.chat_model = lambda: LocalChatModel(delay=0)  # type: ignore[assignment]  # it needs no cache
 app = chat.app
