@@ -23,6 +23,11 @@ MOST = 5  # questions a minute
 ADA, ALAN = {"name": "ada", "password": "lovelace"}, {"name": "alan", "password": "turing"}
 
 
+def post(url: str, **options: Any) -> httpx.Response:
+    """Wait for a server that has just been started; it may take its time."""
+    return httpx.post(url, timeout=30, verify=False, **options)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with started(numbered("09"), tmp_path_factory.mktemp("09")) as running:
@@ -38,7 +43,7 @@ def fresh(tmp_path: Path) -> Iterator[Server]:
 
 def signed_in(server: Server, user: dict[str, str]) -> dict[str, str]:
     """Sign in and return the headers that show it."""
-    answer = httpx.post(f"{server.url}/login", data=user)
+    answer = post(f"{server.url}/login", data=user)
     assert (answer.status_code, answer.headers["location"]) == (302, "/playground")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
@@ -47,7 +52,7 @@ def signed_in(server: Server, user: dict[str, str]) -> dict[str, str]:
 
 
 def test_without_a_login_the_http_route_answers_401_as_json(server: Server) -> None:
-    answer = httpx.post(f"{server.url}/chat", json=ASKED)
+    answer = post(f"{server.url}/chat", json=ASKED)
     assert (answer.status_code, answer.json()["status_code"]) == (401, 401)
 
 
@@ -61,7 +66,7 @@ async def test_without_a_login_the_websocket_is_not_accepted(server: Server) -> 
 
 def test_a_wrong_name_or_password_is_refused_and_does_not_say_which(server: Server) -> None:
     for user in ({}, {"name": "ada"}, {**ADA, "password": "Lovelace"}, {**ADA, "name": "eve"}):
-        answer = httpx.post(f"{server.url}/login", data=user)
+        answer = post(f"{server.url}/login", data=user)
         assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
         assert answer.json()["detail"] == "the name or the password is wrong"
 
@@ -77,7 +82,7 @@ async def test_who_has_signed_in_asks_over_both_transports(server: Server) -> No
 def test_a_cookie_that_is_made_up_is_no_login(server: Server) -> None:
     cookie = signed_in(server, ADA)["Cookie"]
     for made_up in (cookie[:-1], "QUART_AUTH=ada", cookie.replace("=", "=x", 1)):
-        answer = httpx.post(f"{server.url}/chat", json=ASKED, headers={"Cookie": made_up})
+        answer = post(f"{server.url}/chat", json=ASKED, headers={"Cookie": made_up})
         assert answer.status_code == 401
 
 
@@ -85,14 +90,14 @@ async def test_who_asks_too_often_over_http_is_told_when_to_come_back(fresh: Ser
     ada, alan = signed_in(fresh, ADA), signed_in(fresh, ALAN)
     for _ in range(MOST):
         assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=ada)) == ANSWER
-    refused = httpx.post(f"{fresh.url}/chat", json=ASKED, headers=ada)
+    refused = post(f"{fresh.url}/chat", json=ASKED, headers=ada)
     assert (refused.status_code, refused.json()["status_code"]) == (429, 429)
     assert 0 < int(refused.headers["retry-after"]) <= 60 / MOST
     assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=alan)) == ANSWER
 
 
 async def test_those_who_are_not_signed_in_use_up_nobodys_questions(fresh: Server) -> None:
-    statuses = [httpx.post(f"{fresh.url}/chat", json=ASKED).status_code for _ in range(MOST + 1)]
+    statuses = [post(f"{fresh.url}/chat", json=ASKED).status_code for _ in range(MOST + 1)]
     assert statuses == [401] * MOST + [429]
     ada = signed_in(fresh, ADA)
     assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=ada)) == ANSWER
@@ -114,7 +119,7 @@ async def test_turns_of_a_websocket_are_counted_and_new_connections_do_not_help(
 
 def test_passwords_cannot_be_tried_for_ever_whatever_address_is_made_up(fresh: Server) -> None:
     statuses = [
-        httpx.post(
+        post(
             f"{fresh.url}/login",
             data={"name": "ada", "password": str(number)},
             headers={"X-Forwarded-For": f"10.0.0.{number}"},
