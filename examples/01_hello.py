@@ -19,7 +19,7 @@ from examples.local_model import chat_model
 from quart_lanarky import LanarkyExtension, stream_chain
 
 app = Quart(__name__)
-LanarkyExtension(app)
+LanarkyExtension(app, playground="/playground")
 
 PROMPT = ChatPromptTemplate.from_messages(
     [

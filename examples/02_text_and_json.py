@@ -27,7 +27,7 @@ from quart_lanarky import LanarkyExtension
 app = Quart(__name__)
 # What routes do that name no mode. It is the default, and here to show where it can be set.
 app.config["QUART_LANARKY_DEFAULT_MODE"] = "json"
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 PROMPT = ChatPromptTemplate.from_template(
     "Context: A token is the piece of text that a model writes at a time.\n\nQuestion: {question}"

@@ -20,7 +20,7 @@ from examples.local_model import chat_model
 from quart_lanarky import LanarkyExtension, stream_chain
 
 app = Quart(__name__)
-LanarkyExtension(app)
+LanarkyExtension(app, playground="/playground")
 
 REMEMBERED = 20
 """Messages, questions and answers: what a prompt has room for, and a process memory."""

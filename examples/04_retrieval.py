@@ -24,7 +24,7 @@ from examples.retrieval import MarkdownRetriever
 from quart_lanarky import LanarkyExtension
 
 app = Quart(__name__)
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 PROMPT = ChatPromptTemplate.from_messages(
     [

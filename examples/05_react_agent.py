@@ -21,7 +21,7 @@ from examples.tools import calculator
 from quart_lanarky import LanarkyExtension
 
 app = Quart(__name__)
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 PROMPT = PromptTemplate.from_template(
     """Answer the question. You have these tools:

@@ -24,7 +24,7 @@ from examples.tools import calculator, convert_units
 from quart_lanarky import LanarkyExtension
 
 app = Quart(__name__)
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 
 def agent() -> Runnable[Any, Any]:

@@ -35,7 +35,7 @@ app = Quart(__name__)
 # It signs the cookie. All workers need the same one, and it has to outlive them.
 app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
 app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 MAIN = "main"
 """The thread of those who name none."""

@@ -32,7 +32,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
 )
 
 app = Quart(__name__)
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 
 class ToolUse(BaseModel):

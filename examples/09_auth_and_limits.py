@@ -68,7 +68,7 @@ app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
 app.config["QUART_AUTH_COOKIE_SECURE"] = False  # True where there is HTTPS
 QuartAuth(app)
 limiter = RateLimiter(app, key_function=asker)
-LanarkyExtension(app)
+LanarkyExtension(app, playground="/playground")
 
 
 @app.get("/login")

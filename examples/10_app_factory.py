@@ -24,7 +24,7 @@ from examples.local_model import chat_model
 from examples.retrieval import MarkdownRetriever
 from quart_lanarky import LanarkyExtension, stream_chain
 
-lanarky = LanarkyExtension()
+lanarky = LanarkyExtension(playground="/playground")
 api = Blueprint("api", __name__, url_prefix="/api")
 
 PROMPT = ChatPromptTemplate.from_template(

@@ -25,7 +25,7 @@ from examples.retrieval import MarkdownRetriever
 from quart_lanarky import LanarkyExtension, stream_chain
 
 app = Quart(__name__)
-LanarkyExtension(app)
+LanarkyExtension(app, playground="/playground")
 
 # -- the chain -----------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ from examples.retrieval import LIBRARY, MarkdownRetriever
 from quart_lanarky import LanarkyExtension
 
 app = Quart(__name__)
-lanarky = LanarkyExtension(app)
+lanarky = LanarkyExtension(app, playground="/playground")
 
 EXPLAIN = PromptTemplate.from_template("Context: {notes}\n\nQuestion: What is {topic}?").partial(
     notes=(LIBRARY / "tokens.md").read_text(encoding="utf-8")
