@@ -84,6 +84,10 @@ class Line:
         self._body_ended = asyncio.Event()
         self._has_ended = False
 
+    def __deepcopy__(self, memo: object) -> Line:
+        """Return the line itself: middleware that copies a scope still means this connection."""
+        return self
+
     @property
     def body_is_too_large(self) -> bool:
         """Whether the client has sent more than `max_body` allows; the rest is not kept."""

@@ -15,6 +15,7 @@ from hypercorn.asyncio import serve
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.middleware import ProxyFixMiddleware
 from hypercorn.protocol.events import Event
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
@@ -517,3 +518,22 @@ async def test_who_stands_between_server_and_app_sees_each_frame(app: Quart) -> 
     async with asked(middleware) as received:
         assert received == TEXTS
     assert seen == TEXTS
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_middleware_that_copies_the_scope_may_stand_on_either_side(is_first: bool) -> None:
+    app = Quart(__name__)
+
+    @app.get("/")
+    async def hello() -> str:
+        return "hello"
+
+    def put_in_front() -> None:
+        app.asgi_app = ProxyFixMiddleware(app.asgi_app)  # type: ignore[method-assign]
+
+    if is_first:
+        put_in_front()
+    LanarkyExtension(app)
+    if not is_first:
+        put_in_front()
+    assert (await app.test_client().get("/")).status_code == 200
