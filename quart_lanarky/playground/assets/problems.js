@@ -72,10 +72,10 @@ function parsed(text) {
 function summaryOf(response, text) {
   if (response.redirected)
     return `The server led to another page (${new URL(response.url).pathname}), perhaps to log in.`;
-  const type = response.headers.get("Content-Type") ?? "";
-  const isPage = type.includes("html");
-  const bare = isPage ? (new RegExp("<p>([^<]*)</p>").exec(text)?.[1] ?? "") : text.slice(0, 500);
-  return bare.trim() || response.statusText || `It came as ${type || "nothing"}.`;
+  const type = response.headers.get("Content-Type") ?? "nothing";
+  const isPage = text.includes("<");
+  const said = isPage ? (/<p>([^<]*)<\/p>/.exec(text)?.[1] ?? "") : text.slice(0, 500);
+  return said.trim() || response.statusText || `It came as ${type}.`;
 }
 
 function inWords(wait) {

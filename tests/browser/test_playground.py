@@ -1,0 +1,390 @@
+"""The playground in a real browser: every kind of route is asked, over both transports."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browser.playing import TRANSPORTS, Player
+from tests.servers import Server, hypercorn
+
+over_both = pytest.mark.parametrize("transport", TRANSPORTS, ids=["sse", "websocket"])
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("playground")
+    with hypercorn("tests.browser.playground_app:app", folder) as server:
+        yield server
+
+
+@pytest.fixture
+def player(browser: Any, app: Server) -> Iterator[Player]:
+    player = Player(browser, app.url)
+    yield player
+    player.close()
+
+
+# -- the demo --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
+        yield server
+
+
+@over_both
+@pytest.mark.parametrize(
+    ("route", "question", "answer"),
+    [
+        ("/chat", "How does a browser resume a stream?", "Last-Event-ID"),
+        ("/qa", "How does BM25 rank documents?", "BM25 is a formula"),
+        ("/agent", "What is 17 * 23?", "17 * 23 = 391"),
+    ],
+    ids=["chat", "qa", "agent"],
+)
+def test_each_route_of_the_demo_answers(
+    browser: Any, demo: Server, transport: str, route: str, question: str, answer: str
+) -> None:
+    player = Player(browser, demo.url).go(route, transport)
+    assert answer in player.ask(question)
+    numbers = player.turn.locator(".numbers").inner_text()
+    for shown in ("first token", "tokens/s", "total", "usage", "run "):
+        assert shown in numbers
+    player.close()
+
+
+def test_sources_are_cards_that_open(browser: Any, demo: Server) -> None:
+    player = Player(browser, demo.url).go("/qa")
+    player.ask("How does BM25 rank documents?")
+    card = player.turn.locator(".source").first
+    assert "Keyword search with BM25" in card.locator("summary").inner_text()
+    assert not card.locator(".content").is_visible()
+    card.locator("summary").click()
+    assert "it is hard to beat for names" in card.locator(".content").inner_text().replace(
+        "\n", " "
+    )
+    assert "retrieval.md" in card.locator("dl").inner_text()
+    player.close()
+
+
+# -- every shape of input --------------------------------------------------------------------
+
+
+def test_it_lists_the_chain_routes_and_no_other(player: Player) -> None:
+    listed = player.go().page.locator("#routes code").all_inner_texts()
+    assert "/recite" in listed
+    assert "/socket" in listed
+    assert not {"/recite/ws", "/login", "/seen/{key}", "/playground"} & set(listed)
+    assert len(listed) == len(set(listed))
+
+
+@over_both
+@pytest.mark.parametrize("route", ["/recite", "/recite/text"])
+def test_tokens_arrive_as_they_are(player: Player, transport: str, route: str) -> None:
+    tokens = ["Hel", "lo,", " wor", "ld\n", "second line", " “ünï” ", "🎈"]
+    player.go(route, transport).ask(json.dumps(tokens))
+    player.turn.get_by_role("button", name="Plain text").click()
+    assert player.answer.text_content() == "".join(tokens)
+
+
+@over_both
+def test_a_form_sends_what_is_in_it_and_nothing_that_is_not(player: Player, transport: str) -> None:
+    player.go("/form", transport)
+    player.field("text").fill("two\nlines")
+    assert json.loads(player.send()) == {
+        **{"text": "two\nlines", "count": 3, "ratio": None, "flag": False, "colour": "red"},
+        **{"tags": [], "extra": {}},
+    }
+    player.field("count").fill("7")
+    player.field("ratio").fill("0.25")
+    player.field("flag").check()
+    player.field("colour").select_option("blue")
+    player.field("tags").fill("a b\nc")
+    player.field("extra").fill('{"deep": [1, null]}')
+    player.send()
+    player.turn.get_by_role("button", name="Plain text").click()
+    assert json.loads(player.answer.inner_text()) == {
+        **{"text": "two\nlines", "count": 7, "ratio": 0.25, "flag": True, "colour": "blue"},
+        **{"tags": ["a b", "c"], "extra": {"deep": [1, None]}},
+    }
+    player.keep(f"form-{transport[:3].lower()}")
+
+
+@over_both
+def test_messages_are_a_conversation_with_the_earlier_turns(player: Player, transport: str) -> None:
+    player.go("/messages", transport)
+    assert player.ask("one") == "human: one"
+    assert player.ask("two") == "human: one | ai: human: one | human: two"
+    player.page.get_by_label("Send earlier messages too").uncheck()
+    assert player.ask("three") == "human: three"
+
+
+def test_a_history_beside_the_question_is_the_conversation(player: Player) -> None:
+    player.go("/history")
+    assert player.ask("one") == "human: one"
+    assert player.ask("two") == "human: one | ai: human: one | human: two"
+
+
+def test_earlier_messages_stay_here_where_the_server_keeps_them(player: Player) -> None:
+    player.go("/threads/{thread_id}")
+    assert not player.page.get_by_label("Send earlier messages too").is_checked()
+    player.field("thread_id").fill("a/b?c#d")
+    player.ask("one")
+    player.see("Status 404")  # a part of the path has no slash, and the page says what came
+    player.field("thread_id").fill("ä?c#d")
+    assert player.ask("one") == "human: one"
+    assert player.ask("two") == "human: two"
+
+
+@over_both
+def test_parameters_go_into_the_path_and_the_query(player: Player, transport: str) -> None:
+    player.go("/parameters/{number}", transport)
+    player.field("number").fill("7")
+    player.field("needed").fill("a & b")
+    player.field("k").fill("5")
+    player.field("colour").select_option("blue")
+    player.field("names").fill("x\ny z")
+    player.field("flag").check()
+    assert json.loads(player.ask("?")) == {
+        **{"number": 7, "needed": "a & b", "k": 5, "colour": "blue"},
+        **{"names": ["x", "y z"], "flag": True},
+    }
+
+
+def test_what_was_given_is_remembered_while_other_routes_are_tried(player: Player) -> None:
+    player.go("/parameters/{number}").field("needed").fill("still here")
+    player.box.fill("a draft")
+    player.page.locator("#routes").get_by_text("/recite", exact=True).click()
+    assert player.box.input_value() == ""
+    player.ask('["said"]')
+    player.page.go_back()
+    assert player.field("needed").input_value() == "still here"
+    assert player.box.input_value() == "a draft"
+    player.page.go_forward()
+    assert player.answer.inner_text() == "said"
+
+
+def test_a_route_can_be_linked_to(player: Player) -> None:
+    player.go("/parameters/{number}")
+    assert player.page.locator("h2 code").inner_text() == "/parameters/{number}"
+    current = player.page.locator("#routes [aria-current=page] code")
+    assert current.all_inner_texts() == ["/parameters/{number}"]
+
+
+def test_a_route_of_get_alone_is_asked_in_its_query(player: Player) -> None:
+    player.go("/asking")
+    player.field("k").fill("3")
+    assert player.ask("what & why?") == "3: Human: what & why?"
+
+
+def test_a_websocket_alone_is_asked_on_it(player: Player) -> None:
+    assert player.go("/socket").ask("you") == "all of you"
+
+
+def test_inputs_that_nobody_knows_are_an_object(player: Player) -> None:
+    player.go("/anything").field("inputs").fill('{"a": {"b": 1}}')
+    assert json.loads(player.send()) == {"a": {"b": 1}}
+    player.field("inputs").fill('{"a": ')
+    player.page.get_by_role("button", name="Send").click()
+    player.see("This is no JSON")
+    assert player.page.locator("article.turn").count() == 1
+
+
+# -- what comes beside tokens ----------------------------------------------------------------
+
+
+@over_both
+def test_events_of_the_apps_own_are_notes(player: Player, transport: str) -> None:
+    assert player.go("/notices", transport).ask("you") == "all of you"
+    notes = player.turn.locator(".note")
+    assert notes.locator("code").all_inner_texts() == ["asking", "note"]
+    assert '{"messages":1,"colour":"red"}' in notes.first.inner_text()
+    notes.nth(1).locator("summary").click()
+    assert notes.nth(1).locator("pre").inner_text() == "two\nlines"
+
+
+@over_both
+def test_what_is_taken_back_goes_away(player: Player, transport: str) -> None:
+    assert player.go("/fallback", transport).ask("you") == "all of you"
+    player.turn.get_by_role("button", name="Events").click()
+    names = player.page.locator("#drawer .name").all_inner_texts()
+    assert names[:3] == ["completion", "completion", "retract"]
+    assert names[-1] == "end"
+
+
+@over_both
+def test_an_error_says_what_happened_and_in_which_run(player: Player, transport: str) -> None:
+    player.go("/failing", transport).ask("x")
+    problem = player.turn.locator(".problem")
+    assert "The run failed with status 500" in problem.inner_text()
+    assert "Internal Server Error" in problem.inner_text()
+    assert len(problem.locator("code").inner_text()) == 36
+    player.keep(f"error-{transport[:3].lower()}")
+
+
+def test_no_sources_are_no_cards(player: Player) -> None:
+    player.go("/documents").ask("[]")
+    assert player.turn.locator(".sources").inner_text() == "No sources were found."
+
+
+@pytest.mark.parametrize(
+    ("route", "texts"),
+    [
+        ("/busy", ["Status 503", "takes no more questions", "Try again in 7 seconds."]),
+        ("/members", ["Status 401", "Unauthorized", "cookies of your browser"]),
+        ("/forbidden", ["Status 403", "not you", "as your own session does"]),
+        ("/led-away", ["This is not an answer", "/login", "perhaps to log in"]),
+    ],
+)
+def test_who_is_turned_away_is_told_why(player: Player, route: str, texts: list[str]) -> None:
+    player.go(route).ask("x")
+    for text in texts:
+        assert text in player.turn.locator(".problem").inner_text()
+    assert player.page.get_by_role("button", name="Send").is_visible()
+
+
+def test_what_the_server_finds_wrong_is_at_its_field(player: Player) -> None:
+    player.go("/form").field("text").fill("taken")
+    player.send()
+    field = player.page.locator(".field", has=player.page.locator("[name=text]"))
+    assert "somebody has that already" in field.locator(".wrong").inner_text()
+    assert field.locator("textarea").get_attribute("aria-invalid") == "true"
+    assert field.locator("textarea").evaluate("e => e === document.activeElement")
+    player.keep("wrong-field")
+    field.locator("textarea").fill("fine")
+    assert not field.locator(".wrong").is_visible()
+
+
+def test_the_browser_helps_before_anything_is_sent(player: Player) -> None:
+    player.go("/form").field("text").fill("fine")
+    player.field("count").fill("99")
+    player.page.get_by_role("button", name="Send").click()
+    assert player.page.locator(".wrong:visible").count() == 1
+    assert player.page.locator("article.turn").count() == 0
+
+
+@over_both
+def test_a_bad_turn_leaves_the_next_one_alone(player: Player, transport: str) -> None:
+    player.go("/name", transport).ask("taken")
+    assert "somebody has that already" in player.turn.locator(".problem").inner_text()
+    assert json.loads(player.ask("free")) == {"name": "free"}
+
+
+# -- stopping, and tabs ----------------------------------------------------------------------
+
+
+def asked(app: Server, key: str) -> int:
+    count: int = httpx.get(f"{app.url}/seen/{key}").json()["asked"]
+    return count
+
+
+@over_both
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_stop_stops_the_model(player: Player, app: Server, transport: str, how: str) -> None:
+    question = f"stop {transport} {how}"
+    player.go("/paced", transport).start(question)
+    player.page.wait_for_function(
+        "() => document.querySelector('.turn .text').innerText.includes('5 ')"
+    )
+    if how == "button":
+        player.page.get_by_role("button", name="Stop").click()
+    else:
+        player.page.keyboard.press("Escape")
+    text = player.wait()
+    player.see("You stopped the answer.")
+    player.page.wait_for_timeout(300)  # whatever was on its way has been asked for by now
+    count = asked(app, question)
+    player.page.wait_for_timeout(600)
+    assert asked(app, question) == count
+    assert count >= len(text.split())
+    assert player.page.get_by_role("button", name="Send").is_visible()
+    player.field("count").fill("2")
+    assert player.ask("after").split() == ["0", "1"]
+
+
+@over_both
+def test_two_tabs_never_cross(browser: Any, app: Server, transport: str) -> None:
+    players = [Player(browser, app.url).go("/recite", transport) for _ in range(2)]
+    words = [[f"{name}{n} " for n in range(300)] for name in "ab"]
+    for player, tokens in zip(players, words, strict=True):
+        player.start(json.dumps(tokens))
+    for player, tokens in zip(players, words, strict=True):
+        assert player.wait() == "".join(tokens).strip()
+        player.close()
+
+
+def test_an_answer_goes_on_while_another_route_is_looked_at(player: Player) -> None:
+    player.go("/paced").field("count").fill("30")
+    player.start("leave")
+    player.page.locator("#routes").get_by_text("/recite", exact=True).click()
+    assert player.ask('["here"]') == "here"
+    player.page.go_back()
+    assert player.wait().split()[-1] == "29"
+
+
+# -- details ---------------------------------------------------------------------------------
+
+
+def test_the_events_are_shown_while_they_come_and_can_be_copied(browser: Any, app: Server) -> None:
+    may = ["clipboard-read", "clipboard-write"]
+    player = Player(browser, app.url, permissions=may).go("/paced")
+    player.start("events")
+    player.turn.get_by_role("button", name="Events").click()
+    player.page.locator("#drawer .events li").nth(4).wait_for()
+    assert "paced" not in player.page.locator("#drawer").inner_text()
+    player.page.keyboard.press("Escape")
+    player.wait()
+    player.page.get_by_role("button", name="Copy events").click()
+    player.see("Copied")
+    lines = player.page.evaluate("navigator.clipboard.readText()").splitlines()
+    events = [json.loads(line) for line in lines]
+    assert events[0]["event"] == "completion"
+    assert json.loads(events[0]["data"]) == {"token": "0 "}
+    assert [e["milliseconds"] for e in events] == sorted(e["milliseconds"] for e in events)
+    player.close()
+
+
+def test_a_reader_who_scrolled_up_is_left_there(player: Player) -> None:
+    player.page.set_viewport_size({"width": 900, "height": 500})
+    player.go("/paced").start("scroll")
+    scroller = player.page.locator("#conversation")
+    overflow = "() => { const e = document.querySelector('#conversation');"
+    overflow += " return e.scrollHeight > e.clientHeight + 300 }"
+    player.page.wait_for_function(overflow, timeout=30_000)
+    distance = "e => e.scrollHeight - e.scrollTop - e.clientHeight"
+    assert scroller.evaluate(distance) < 60
+    scroller.evaluate("e => { e.scrollTop = 0 }")
+    length = len(player.answer.inner_text())
+    player.page.wait_for_function(
+        f"() => document.querySelector('.turn .text').innerText.length > {length + 200}"
+    )
+    assert scroller.evaluate("e => e.scrollTop") == 0
+    player.page.keyboard.press("Escape")
+    player.wait()
+
+
+# -- apps that have little to show -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("app_name", "texts"),
+    [
+        ("empty", ["Nothing to try", "@stream_chain"]),
+        ("silent", ["The documents cannot be read", "its path was turned off"]),
+        ("guarded", ["The documents cannot be read", "Status 401", "log in"]),
+    ],
+)
+def test_an_app_with_nothing_to_show_says_what_to_do(
+    browser: Any, tmp_path: Any, app_name: str, texts: list[str]
+) -> None:
+    with hypercorn(f"tests.browser.bare_apps:{app_name}", tmp_path) as server:
+        player = Player(browser, server.url)
+        player.page.goto(f"{server.url}/playground")
+        for text in texts:
+            player.see(text)
+        player.keep(app_name)
+        player.close()
