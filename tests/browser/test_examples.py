@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from tests.browser.playing import TRANSPORTS, Player
 from tests.examples.numbered import ASKED, EXAMPLES, Asked, number, numbered, started
 from tests.servers import Server
 
@@ -253,45 +254,31 @@ BEHIND_LOGIN = [Asked("/chat", {"question": "Who may ask here?"}, "Whoever has s
 def test_the_routes_of_an_example_answer_in_the_playground_over_both_transports(
     browser: Any, tmp_path: Path, example: Path
 ) -> None:
-    page = browser.new_page()
-    problems: list[Any] = []
-    page.on("pageerror", lambda error: problems.append(error))  # noqa: PLW0108  # it is marked
     with started(example, tmp_path) as server:
+        player = Player(browser, server.url)
         if number(example) == "09":
-            sign_in(page, server)
+            sign_in(player)
         for asked in ASKED[number(example)] or BEHIND_LOGIN:
             for transport in transports_of(asked):
-                page.goto(f"{server.url}/playground#{asked.path}")
-                answer = ask_in_playground(page, asked, transport)
-                assert words(answer).startswith(words(asked.answer)), (asked.path, transport)
-        page.close()
-    assert problems == []
+                fill_in(player.go(asked.path, transport), asked)
+                assert words(player.send()).startswith(words(asked.answer)), (asked.path, transport)
+        player.close()
 
 
 def test_the_chat_with_memory_remembers_in_its_own_tab_alone(browser: Any, tmp_path: Path) -> None:
-    tabs = [browser.new_page(), browser.new_page()]
+    names = ("Ada", "Alan")
     with started(numbered("03"), tmp_path) as server:
-        for tab, name in zip(tabs, ("Ada", "Alan"), strict=True):
-            tab.goto(f"{server.url}/playground")
-            say_in_playground(tab, f"My name is {name}.")
-        for tab, name in zip(tabs, ("Ada", "Alan"), strict=True):
-            assert say_in_playground(tab, "What is my name?") == f"Your name is {name}."
+        tabs = [Player(browser, server.url).go() for _ in names]
+        for tab, name in zip(tabs, names, strict=True):
+            tab.ask(f"My name is {name}.")
+        for tab, name in zip(tabs, names, strict=True):
+            assert tab.ask("What is my name?") == f"Your name is {name}."
             tab.close()
 
 
-def say_in_playground(page: Any, text: str) -> str:
-    turns = page.locator("article.turn")
-    before = turns.count()
-    page.get_by_role("textbox", name="question").fill(text)
-    page.keyboard.press("Enter")
-    turn = turns.nth(before)
-    turn.locator(".text", has_text=re.compile(r"\w")).wait_for()
-    page.locator("article.turn[aria-busy=true]").wait_for(state="detached")
-    return str(turn.locator(".text").inner_text())
-
-
-def sign_in(page: Any, server: Server) -> None:
-    page.goto(f"{server.url}/login")
+def sign_in(player: Player) -> None:
+    page = player.page
+    page.goto(f"{player.url}/login")
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill("lovelace")
     page.get_by_role("button", name="Sign in").click()
@@ -299,24 +286,18 @@ def sign_in(page: Any, server: Server) -> None:
 
 
 def transports_of(asked: Asked) -> list[str]:
-    offered = {"Server-sent events": asked.over_http, "WebSocket": asked.socket_path}
-    return [name for name, is_there in offered.items() if is_there]
+    is_offered = [asked.over_http, asked.socket_path]
+    return [name for name, is_there in zip(TRANSPORTS, is_offered, strict=True) if is_there]
 
 
-def ask_in_playground(page: Any, asked: Asked, transport: str) -> str:
-    page.reload()  # the address alone may be the same
-    page.get_by_role("radio", name=transport).check(force=True)
-    form = page.get_by_role("form", name="Ask")
-    parameters = dict(parse_qsl(asked.query.removeprefix("?")))
-    for name, value in {**parameters, **asked.inputs}.items():
-        control = form.locator("label", has=page.locator("code", has_text=name)).first
-        folded = form.locator("details:not([open]) summary")
-        if not control.is_visible() and folded.count():
-            folded.click()
+def fill_in(player: Player, asked: Asked) -> None:
+    """Fill in the form of a route, whether it is a question alone or has further fields."""
+    form = player.page.get_by_role("form", name="Ask")
+    folded = form.locator("details:not([open]) summary")
+    if folded.count():
+        folded.click()
+    for name, value in {**dict(parse_qsl(asked.query[1:])), **asked.inputs}.items():
         form.get_by_label(name).first.fill(str(value))
-    form.get_by_role("button", name="Send").click()
-    page.locator("article.turn[aria-busy=false]").wait_for()
-    return str(page.locator("article.turn .text").inner_text())
 
 
 def words(text: str) -> str:
