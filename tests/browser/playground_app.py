@@ -1,6 +1,7 @@
 """An app with a route for each kind of input and answer that the playground has to deal with."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from enum import Enum
 from functools import wraps
@@ -24,12 +25,14 @@ PROMPT = ChatPromptTemplate.from_template("{question}")
 
 
 class LongModel(models.TestModel):
-    """Says the lines of a question so many times as its first line says."""
+    """Says the words of a question as often as its first line says."""
 
     async def tokens(self, question: str) -> AsyncIterator[str]:
         count, _, text = question.partition("\n")
+        words = re.findall(r"\S+\s*", text)
         for _ in range(int(count)):
-            yield text
+            for word in words:
+                yield word
 
 
 class Colour(Enum):

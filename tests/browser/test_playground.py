@@ -96,8 +96,13 @@ def test_a_form_sends_what_is_in_it_and_nothing_that_is_not(player: Player, tran
     player.go("/form", transport)
     player.field("text").fill("two\nlines")
     assert json.loads(player.send()) == {
-        **{"text": "two\nlines", "count": 3, "ratio": None, "flag": False, "colour": "red"},
-        **{"tags": [], "extra": {}},
+        "text": "two\nlines",
+        "count": 3,
+        "ratio": None,
+        "flag": False,
+        "colour": "red",
+        "tags": [],
+        "extra": {},
     }
     player.field("count").fill("7")
     player.field("ratio").fill("0.25")
@@ -108,8 +113,13 @@ def test_a_form_sends_what_is_in_it_and_nothing_that_is_not(player: Player, tran
     player.send()
     player.turn.get_by_role("button", name="Plain text").click()
     assert json.loads(player.answer.inner_text()) == {
-        **{"text": "two\nlines", "count": 7, "ratio": 0.25, "flag": True, "colour": "blue"},
-        **{"tags": ["a b", "c"], "extra": {"deep": [1, None]}},
+        "text": "two\nlines",
+        "count": 7,
+        "ratio": 0.25,
+        "flag": True,
+        "colour": "blue",
+        "tags": ["a b", "c"],
+        "extra": {"deep": [1, None]},
     }
     player.keep(f"form-{transport[:3].lower()}")
 
@@ -150,8 +160,12 @@ def test_parameters_go_into_the_path_and_the_query(player: Player, transport: st
     player.field("names").fill("x\ny z")
     player.field("flag").check()
     assert json.loads(player.ask("?")) == {
-        **{"number": 7, "needed": "a & b", "k": 5, "colour": "blue"},
-        **{"names": ["x", "y z"], "flag": True},
+        "number": 7,
+        "needed": "a & b",
+        "k": 5,
+        "colour": "blue",
+        "names": ["x", "y z"],
+        "flag": True,
     }
 
 

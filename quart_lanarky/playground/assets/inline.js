@@ -245,8 +245,12 @@ function withoutTail(address) {
   let end = address.length;
   for (; end > 0; end--) {
     const last = address[end - 1];
-    const isUnopened = last === ")" && !address.slice(0, end).includes("(");
+    const isUnopened = last === ")" && !isBalanced(address.slice(0, end));
     if (!/[.,:;!?*_~\]]/.test(last) && !isUnopened) break;
   }
   return address.slice(0, end);
+}
+
+function isBalanced(address) {
+  return address.split("(").length >= address.split(")").length;
 }

@@ -18,7 +18,7 @@ const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:([ \t]+)(.*)|)$/s;
 const TABLE_RULE = /^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?$/; // once it is trimmed
 const PART_OF_A_TABLE = /^ {0,3}\|[-:| \t]*$/;
-const ONLY_A_MARK = /^[ \t]*(?:#{1,6}|[-*+>]|`{1,2}|~{1,2})$/;
+const ONLY_A_MARK = /^[ \t]*(?:#{1,6}|[-*+>|]|`{1,2}|~{1,2})$/;
 const DEEPEST = 10;
 const TAB = "    ";
 
@@ -168,7 +168,7 @@ class Reader {
   /** Tell whether these last lines look like the beginning of a table, so as to show it as one. */
   #isTableToCome(head, rule) {
     const isLast = this.#isOpen && this.#at + 2 >= this.#lines.length;
-    return isLast && /^ {0,3}\|.*\|/.test(head) && (!rule || PART_OF_A_TABLE.test(rule));
+    return isLast && /^ {0,3}\|/.test(head) && (!rule || PART_OF_A_TABLE.test(rule));
   }
 
   #paragraph(interrupted) {

@@ -16,6 +16,7 @@ const HEADINGS_ABOVE = 3; // of the page, of the route and of the turn
 export class MarkdownView {
   #root;
   #finished = 0;
+  #unfinished = 0;
   #text = "";
 
   /** @param {HTMLElement} root what the blocks are put into */
@@ -34,24 +35,34 @@ export class MarkdownView {
     this.#text = text;
     const blocks = parseBlocks(text.slice(this.#finished), isOpen);
     if (this.#grows(blocks)) return;
-    this.#root.lastElementChild?.remove();
+    for (; this.#unfinished > 0; this.#unfinished--) this.#root.lastElementChild.remove();
     blocks.forEach((block, n) => this.#root.append(drawn(block, isOpen && n === blocks.length - 1)));
-    // With no block there is no last one, and what is removed next would be a finished one.
-    if (blocks.length === 0) this.#root.append(element("p"));
-    else this.#finished += blocks.at(-1).start;
+    this.#finish(blocks);
   }
 
   clear() {
     this.#root.replaceChildren();
     this.#finished = 0;
+    this.#unfinished = 0;
     this.#text = "";
+  }
+
+  /**
+   * Note which blocks cannot change any more: all but the last one, and but for the one before it
+   * while the first line of the last one still grows, for it may turn out to go on with that.
+   */
+  #finish(blocks) {
+    const last = blocks.at(-1)?.start ?? 0;
+    const isWhole = this.#text.indexOf("\n", this.#finished + last) >= 0;
+    this.#unfinished = Math.min(isWhole ? 1 : 2, blocks.length);
+    this.#finished += blocks.at(-this.#unfinished)?.start ?? 0;
   }
 
   /** Let the last block grow if it is code, and only has more of it. */
   #grows(blocks) {
     const shown = this.#root.lastElementChild?.querySelector(":scope > pre > code");
     const [block] = blocks;
-    if (blocks.length !== 1 || block.tag !== "pre" || !shown) return false;
+    if (this.#unfinished !== 1 || blocks.length !== 1 || block.tag !== "pre" || !shown) return false;
     const old = shown.firstChild?.data ?? "";
     if (!old || !block.text.startsWith(old)) return false;
     shown.firstChild.appendData(block.text.slice(old.length));

@@ -1,0 +1,353 @@
+"""The scripts of the playground that know no page: decoding, Markdown, forms, snippets."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from quart_lanarky import events, sse
+from tests.browser.playing import Player
+from tests.servers import Server, hypercorn
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("playground")
+    with hypercorn("tests.browser.playground_app:app", folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def player(browser: Any, app: Server) -> Iterator[Player]:
+    player = Player(browser, app.url).go()
+    yield player
+    player.close()
+
+
+# -- the decoder -----------------------------------------------------------------------------
+
+DECODE = """
+const decode = (pieces) => {
+    const decoder = new m.EventDecoder();
+    return pieces.flatMap((piece) => decoder.push(piece));
+};
+"""
+STREAMS = {
+    "event: a\ndata: 1\n\n": [["a", "1", None]],
+    "event: a\r\ndata: 1\r\n\r\nevent: b\r\ndata: 2\r\n\r\n": [["a", "1", None], ["b", "2", None]],
+    "event: a\rdata: 1\r\rdata:2\r\r": [["a", "1", None]],  # the last CR may be half of a CRLF
+    "\ufeffdata: x\n\n": [["message", "x", None]],
+    ": a comment\n\n:\n\ndata: x\n\n": [["message", "x", None]],
+    "data: one\ndata: two\ndata:\n\n": [["message", "one\ntwo\n", None]],
+    "data:  two spaces\n\n": [["message", " two spaces", None]],
+    "data\n\n": [["message", "", None]],
+    "event: nothing\n\ndata: x\n\n": [["message", "x", None]],
+    "id: 7/end\nevent: end\ndata: \n\n": [["end", "", "7/end"]],
+    "data: a: b: c\nunknown: x\nretry: 10\n\n": [["message", "a: b: c", None]],
+    "data: “ünï” 🎈\u2028\u0085\n\n": [["message", "“ünï” 🎈\u2028\u0085", None]],
+    "data: not finished": [],
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=range(len(STREAMS)))
+def test_a_stream_means_the_same_however_it_is_split(player: Player, stream: str) -> None:
+    halves = """
+    const whole = decode([text]);
+    const same = (found) => JSON.stringify(found) === JSON.stringify(whole);
+    for (let at = 0; at <= text.length; at++)
+        if (!same(decode([text.slice(0, at), text.slice(at)]))) throw new Error(`split at ${at}`);
+    if (!same(decode([...text]))) throw new Error("split everywhere");
+    return whole.map(({ name, data, id }) => [name, data, id]);"""
+    found = player.script("decoder.js", f"const [text] = given; {DECODE} {halves}", stream)
+    assert found == STREAMS[stream]
+
+
+def test_it_reads_what_the_server_writes(player: Player) -> None:
+    sent = [
+        events.completion("a\nb", "json"),
+        events.completion("  two\n\nlines\n", "text"),
+        events.retract(2),
+        events.json_event("own", {"x": "\u2028"}),
+    ]
+    code = f"{DECODE} return decode(given).map(({{ name, data }}) => [name, data]);"
+    found = player.script("decoder.js", code, sse.encode(*sent).decode())
+    assert found == [[event.name, event.data] for event in sent]
+
+
+# -- Markdown --------------------------------------------------------------------------------
+
+RENDER = """
+const root = document.createElement("div");
+const view = new m.MarkdownView(root);
+"""
+MARKDOWN = {
+    "plain": "<p>plain</p>",
+    "one\ntwo\n\nthree": "<p>one two</p><p>three</p>",
+    "two spaces  \nbreak": "<p>two spaces<br>break</p>",
+    "# One\n## Two ##": '<h4 class="level-1">One</h4><h5 class="level-2">Two</h5>',
+    "#no heading": "<p>#no heading</p>",
+    "**b** *e* __b__ _e_ ~~d~~ ***be***": "<p><strong>b</strong> <em>e</em> <strong>b</strong> "
+    "<em>e</em> <del>d</del> <strong><em>be</em></strong></p>",
+    "snake_case_name 2 * 3 * 4 ** x": "<p>snake_case_name 2 * 3 * 4 ** x</p>",
+    r"\*not\* \`this\`": "<p>*not* `this`</p>",
+    "`a` ``b ` c`` `": "<p><code>a</code> <code>b ` c</code> `</p>",
+    "- a\n- b\n  - c\n\n1. x\n2. y": "<ul><li>a</li><li>b<ul><li>c</li></ul></li></ul>"
+    "<ol><li>x</li><li>y</li></ol>",
+    "3. x\n4. y": '<ol start="3"><li>x</li><li>y</li></ol>',
+    "- a\n\n  more\n- b": "<ul><li>a<p>more</p></li><li>b</li></ul>",
+    "* a\n+ b": "<ul><li>a</li></ul><ul><li>b</li></ul>",
+    "> a\n> > b": "<blockquote><p>a</p><blockquote><p>b</p></blockquote></blockquote>",
+    "---\n***": "<hr><hr>",
+    "text\n- item\n# head": "<p>text</p><ul><li>item</li></ul>" + '<h4 class="level-1">head</h4>',
+    "In 1986\n2. is no item": "<p>In 1986 2. is no item</p>",
+    "| a | b |\n|:-:|--:|\n| **1** | x \\| y |\n| 2 |": '<div class="table" tabindex="0"><table>'
+    '<thead><tr><th class="center">a</th><th class="right">b</th></tr></thead><tbody>'
+    '<tr><td class="center"><strong>1</strong></td><td class="right">x | y</td></tr>'
+    '<tr><td class="center">2</td><td class="right"></td></tr></tbody></table></div>',
+    "a | b\n--- | ---\nc | d": '<div class="table" tabindex="0"><table><thead><tr><th>a</th>'
+    "<th>b</th></tr></thead><tbody><tr><td>c</td><td>d</td></tr></tbody></table></div>",
+    "no | table\n---": "<p>no | table</p><hr>",
+    "crlf\r\n\r\n- a\r\n- b": "<p>crlf</p><ul><li>a</li><li>b</li></ul>",
+    "1 < 2 &amp; 3": "<p>1 &lt; 2 &amp;amp; 3</p>",
+}
+LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
+MARKDOWN |= {
+    "<https://a.example> https://b.example/c_d_(e)).": f'<p><span><a href="https://a.example/" '
+    f'{LINK}>https://a.example</a></span> <span><a href="https://b.example/c_d_(e)" {LINK}>'
+    "https://b.example/c_d_(e)</a></span>).</p>",
+    "[me](mailto:me@a.example)": f'<p><span><a href="mailto:me@a.example" {LINK}>me</a>'
+    '<span class="target" title="mailto:me@a.example"> (mailto:me@a.example)</span></span></p>',
+}
+
+
+@pytest.mark.parametrize("text", MARKDOWN, ids=range(len(MARKDOWN)))
+def test_markdown_becomes_elements_and_the_same_ones_when_it_comes_in_pieces(
+    player: Player, text: str
+) -> None:
+    code = f"""const [text] = given; {RENDER}
+    view.update(text, false);
+    const whole = root.innerHTML;
+    const other = document.createElement("div"), growing = new m.MarkdownView(other);
+    for (let at = 0; at <= text.length; at++) growing.update(text.slice(0, at), true);
+    growing.update(text, false);
+    return [whole, other.innerHTML];"""
+    whole, grown = player.script("rendering.js", code, text)
+    assert whole == MARKDOWN[text]
+    assert grown == whole
+
+
+def test_code_is_kept_as_it_is_with_a_button_that_copies_it(player: Player) -> None:
+    text = "```python\ndef f():\n\treturn '`<b>'\n\n    # end\n```\nafter"
+    code = f"""{RENDER} for (let at = 0; at <= given[0].length; at++)
+        view.update(given[0].slice(0, at), true);
+    return [root.querySelector("code").textContent, root.querySelector("button").ariaLabel,
+            root.querySelector(".bar span").textContent, root.lastElementChild.textContent];"""
+    found = player.script("rendering.js", code, text)
+    assert found == ["def f():\n\treturn '`<b>'\n\n    # end", "Copy code", "python", "after"]
+
+
+@pytest.mark.parametrize(
+    ("text", "never"),
+    [
+        ("A **bold** word", "*"),
+        ("Some `code` here", "`"),
+        ("See [this page](https://a.example/long) now", "]("),
+        ("# Heading", "#"),
+        ("- item", "-"),
+        ("| a | b |\n|---|---|\n| c | d |", "|"),
+        ("```py\nx = 1\n```\n", "`"),
+        ("> quoted", ">"),
+    ],
+)
+def test_half_of_a_mark_is_never_seen_while_it_comes(player: Player, text: str, never: str) -> None:
+    code = f"""{RENDER} const seen = [];
+    for (let at = 0; at <= given[0].length; at++) {{
+        view.update(given[0].slice(0, at), true);
+        seen.push(root.textContent);
+    }}
+    return seen;"""
+    seen = player.script("rendering.js", code, text)
+    assert [each for each in seen if never in each] == []
+
+
+def test_finished_blocks_are_not_touched_again(player: Player) -> None:
+    code = f"""{RENDER} view.update("one\\n\\ntwo\\n", true);
+    const first = root.firstElementChild;
+    view.update("one\\n\\ntwo\\nand more\\n\\nthree", true);
+    const isSame = root.firstElementChild === first;
+    view.update("one\\n\\ntw", true);
+    return [isSame, root.textContent];"""
+    assert player.script("rendering.js", code) == [True, "onetw"]
+
+
+HOSTILE = {
+    "stars": "*" * 50_000,
+    "brackets": "[" * 50_000,
+    "links": "[a](" * 12_000,
+    "backticks": "` `` " * 10_000,
+    "quotes": "> " * 25_000,
+    "heading": "# " + " " * 50_000 + "x",
+    "rule": "a|b\n-" + " " * 50_000 + "x",
+    "nested": "\n".join(" " * n + "- x" for n in range(500)),
+    "code": "` " + "x" * 50_000,
+    "emphasis": "_a " * 16_000 + "**b" * 16_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_text_makes_the_page_hang(player: Player, text: str) -> None:
+    code = f"""{RENDER} const start = performance.now(); view.update(given[0], true);
+    view.update(given[0], false); return performance.now() - start;"""
+    assert player.script("rendering.js", code, text) < 5_000  # milliseconds; some take 10
+
+
+# -- snippets --------------------------------------------------------------------------------
+
+NASTY = [
+    "plain",
+    'it\'s "quoted"',
+    "a\nb\r\nc\ttab",
+    "$HOME `id` $(id) ${x} !! \\ \\n %s %(x)s {x}",
+    "“ünï” 🎈 \u2028 \u2029 \x85 \x7f \x00",
+    "'; echo broken; '",
+    "\"\"\"''' # no comment",
+    "</script><!--",
+]
+
+
+def snippets(player: Player, question: dict[str, Any]) -> dict[str, str]:
+    code = "return m.snippetsOf(given[0]).map(({ name, code }) => [name, code]);"
+    return dict(player.script("snippets.js", code, question))
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def question(app: Server, text: str, transport: str = "sse") -> dict[str, Any]:
+    base = app.url if transport == "sse" else app.ws_url
+    path = "/recite" if transport == "sse" else "/recite/ws"
+    inputs = {"question": json.dumps([text, ""])}
+    return {
+        "transport": transport,
+        "method": "POST",
+        "url": base + path,
+        "mode": "json",
+        "inputs": inputs,
+    }
+
+
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_the_curl_of_a_question_asks_just_that(player: Player, app: Server, text: str) -> None:
+    stream = run("bash", "-c", snippets(player, question(app, text))["curl"])
+    assert token_of(stream) == text
+
+
+def token_of(stream: str) -> str:
+    """Return the first token of a stream, whose JSON has no line break in it."""
+    token: str = json.loads(stream.partition("data: ")[2].partition("\n")[0])["token"]
+    return token
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("text", [*NASTY[:-2], "\"\"\"''' # no comment"])
+def test_the_python_of_a_question_asks_just_that(
+    player: Player, app: Server, transport: str, text: str
+) -> None:
+    code = snippets(player, question(app, text, transport))["Python"]
+    assert run(sys.executable, "-X", "utf8", "-c", code) == text.replace("\r\n", "\n") + "\n"
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
+def test_the_javascript_of_a_question_asks_just_that(
+    player: Player, app: Server, transport: str, text: str
+) -> None:
+    code = snippets(player, question(app, text, transport))["JavaScript"]
+    said: list[str] = []
+    page = player.page
+    page.on("console", lambda message: said.append(message.args[0].json_value()))
+    page.evaluate(f"async () => {{ {code} }}")
+    page.wait_for_timeout(0)
+    for _ in range(100):
+        if said:
+            break
+        page.wait_for_timeout(50)
+    assert said[0] == text
+
+
+def test_a_question_in_the_query_string_is_asked_there(player: Player, app: Server) -> None:
+    url = f"{app.url}/asking?k=3&question=it%27s%20%5Bone%5D%20%7Ba%7D"
+    asked = {"transport": "sse", "method": "GET", "url": url, "mode": "json", "inputs": None}
+    found = snippets(player, asked)
+    assert token_of(run("bash", "-c", found["curl"])) == "3: Human: it's [one] {a}"
+    assert run(sys.executable, "-c", found["Python"]) == "3: Human: it's [one] {a}\n"
+
+
+@pytest.mark.parametrize("lines", [["a\n", "\n b", "c"], ["x"]])
+def test_snippets_read_bare_text_as_well(player: Player, app: Server, lines: list[str]) -> None:
+    asked = question(app, "") | {"url": f"{app.url}/recite/text", "mode": "text"}
+    asked["inputs"] = {"question": json.dumps(lines)}
+    assert run(sys.executable, "-c", snippets(player, asked)["Python"]) == "".join(lines) + "\n"
+
+
+def test_every_kind_of_value_is_written_as_python_and_javascript_have_it(player: Player) -> None:
+    value = {"a": [None, True, False, 1, -2.5, 1e21, "x", [], {}], "": {"__proto__": "x"}}
+    text = json.dumps(value)
+    code = """const value = JSON.parse(given[0]);
+    const text = m.javascript(value);
+    return [m.python(value), text];"""
+    in_python, in_javascript = player.script("snippets.js", code, text)
+    assert eval(in_python) == value  # noqa: S307  # our own text
+    read = player.page.evaluate(f"() => JSON.stringify(({in_javascript}))")
+    assert json.loads(read) == value
+
+
+# -- forms -----------------------------------------------------------------------------------
+
+SCHEMAS = [
+    ({"type": "string"}, "text"),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text"),
+    ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "text"),
+    ({"type": "integer", "minimum": 1}, "integer"),
+    ({"type": "number"}, "number"),
+    ({"type": "boolean"}, "boolean"),
+    ({"enum": ["a", 3]}, "choice"),
+    ({"const": "a"}, "choice"),
+    ({"$ref": "#/components/schemas/Colour", "default": "red"}, "choice"),
+    ({"type": "array", "items": {"type": "string"}}, "list"),
+    ({"type": "array", "items": {"$ref": "#/components/schemas/Colour"}}, "list"),
+    ({"type": "array", "items": {"type": "object"}}, "json"),
+    ({"type": "object"}, "json"),
+    ({}, "json"),
+    ({"$ref": "#/components/schemas/Loop"}, "json"),
+    ({"$ref": "#/components/schemas/Missing"}, "json"),
+    ({"$ref": "#/components/schemas/Messages"}, "messages"),
+]
+DOCUMENT = {
+    "components": {
+        "schemas": {
+            "Colour": {"type": "string", "enum": ["red", "blue"]},
+            "Loop": {"$ref": "#/components/schemas/Loop"},
+            "Messages": {
+                "anyOf": [
+                    {"type": "string"},
+                    {
+                        "type": "array",
+                        "items": {"anyOf": [{"properties": {"role": {}, "content": {}}}]},
+                    },
+                ]
+            },
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(("schema", "kind"), SCHEMAS)
+def test_a_schema_gets_the_control_that_fits(player: Player, schema: Any, kind: str) -> None:
+    code = """const [schema, document] = given;
+    return m.fieldOf({ name: "x", place: "body", schema }, m.resolverOf(document)).kind;"""
+    assert player.script("schemas.js", code, schema, DOCUMENT) == kind
