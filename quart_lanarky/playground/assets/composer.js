@@ -5,6 +5,8 @@ import { controlOf } from "./fields.js";
 
 const KEPT_BY_SERVER = /thread|session|conversation|chat_?id/i;
 
+const KEYS = "Enter sends, Shift+Enter breaks the line, Esc stops.";
+
 /**
  * @typedef {object} Given what a person gives
  * @property {Map<import("./schemas.js").Field, any>} parameters
@@ -49,12 +51,11 @@ export class Composer {
 
   #parts() {
     const buttons = element("div", { class: "buttons" }, this.#send, this.#stop);
-    const ask = this.#main
-      ? element("div", { class: "ask" }, this.#main.element, buttons)
-      : element("div", { class: "ask" }, element("p", { class: "hint" }, "Ctrl+Enter sends."), buttons);
+    const first = this.#main?.element ?? element("p", { class: "hint" }, "Ctrl+Enter sends.");
+    const ask = element("div", { class: "ask" }, first, buttons);
     const inputs = group("Inputs", this.#inputs);
-    const keys = this.#main && element("p", { class: "hint keys" }, "Enter sends, Shift+Enter breaks the line, Esc stops.");
-    return [this.#parameterBox(), inputs, ask, this.#earlier?.element ?? null, keys].filter(Boolean);
+    const keys = this.#main && element("p", { class: "hint keys" }, KEYS);
+    return [this.#parameterBox(), inputs, ask, this.#earlier?.element, keys].filter(Boolean);
   }
 
   /** Parameters are folded away, unless one of them has to be given. */
@@ -71,7 +72,10 @@ export class Composer {
   }
 
   #mainBox(field) {
-    const control = controlOf({ ...field, kind: "text", place: "body", description: "" }, this.#memory);
+    const control = controlOf(
+      { ...field, kind: "text", place: "body", description: "" },
+      this.#memory,
+    );
     control.input.rows = 1;
     control.input.placeholder = "Ask something";
     control.element.classList.add("main");
@@ -90,7 +94,8 @@ export class Composer {
   #key(event) {
     if (event.key !== "Enter" || event.isComposing || event.shiftKey) return;
     const isMain = event.target === this.#main?.input;
-    if (!isMain && !((event.ctrlKey || event.metaKey) && event.target.tagName === "TEXTAREA")) return;
+    if (!isMain && !((event.ctrlKey || event.metaKey) && event.target.tagName === "TEXTAREA"))
+      return;
     event.preventDefault();
     if (!this.#send.hidden) this.element.requestSubmit();
   }
@@ -103,9 +108,8 @@ export class Composer {
   read(earlier) {
     const read = (control) => [control.field, valueOf(control)];
     const known = ([, value]) => value !== undefined;
-    const controls = [...this.#parameters, ...this.#inputs, ...(this.#main ? [this.#main] : [])];
-    const all = new Map(controls.map(read));
-    const wrong = controls.find(({ input }) => input.hasAttribute("aria-invalid"));
+    const all = new Map(this.#controls.map(read));
+    const wrong = this.#controls.find(({ input }) => input.hasAttribute("aria-invalid"));
     if (wrong) {
       reveal(wrong);
       return null;
@@ -113,7 +117,9 @@ export class Composer {
     const values = new Map([...all].filter(known));
     const isParameter = (field) => this.#way.parameters.includes(field);
     const parameters = new Map([...values].filter(([field]) => isParameter(field)));
-    const given = [...values].filter(([field]) => !isParameter(field) && field !== this.#main?.field);
+    const given = [...values].filter(
+      ([field]) => !isParameter(field) && field !== this.#main?.field,
+    );
     const inputs = Object.fromEntries(given.filter(([{ isSpread }]) => !isSpread).map(named));
     given.filter(([{ isSpread }]) => isSpread).forEach(([, value]) => Object.assign(inputs, value));
     return { parameters, ...this.#withQuestion(inputs, earlier) };
@@ -126,17 +132,16 @@ export class Composer {
     const before = this.#earlier?.input.checked ? earlier : [];
     const { name } = this.#main.field;
     const isOne = this.#history?.name === name; // the question is the last one of the messages
-    if (isOne) return { text, inputs: { ...inputs, [name]: [...before, { role: "user", content: text }] } };
-    const history = this.#history ? { [this.#history.name]: before } : {};
-    return { text, inputs: { ...inputs, ...history, [name]: text } };
+    const question = isOne ? [...before, { role: "user", content: text }] : text;
+    const history = this.#history && !isOne ? { [this.#history.name]: before } : {};
+    return { text, inputs: { ...inputs, ...history, [name]: question } };
   }
 
   /** Show what the server found wrong; return what belongs to no field here. */
   complain(problems) {
-    const controls = [...this.#parameters, ...this.#inputs, ...(this.#main ? [this.#main] : [])];
     const wrong = problems.map((problem) => {
       const [name] = problem.field.split(".");
-      const control = controls.find(({ field }) => field.name === name);
+      const control = this.#controls.find(({ field }) => field.name === name);
       const path = problem.field === name ? "" : `${problem.field}: `;
       control?.complain(path + problem.message);
       return control;
@@ -163,6 +168,10 @@ export class Composer {
 
   focus() {
     this.#first.focus();
+  }
+
+  get #controls() {
+    return [...this.#parameters, ...this.#inputs, this.#main].filter(Boolean);
   }
 
   get #first() {

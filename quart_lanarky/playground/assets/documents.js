@@ -81,10 +81,15 @@ function operationWay(path, method, operation, resolve) {
     method: method.toUpperCase(),
     path,
     mode: operation[MARK].mode,
-    summary: operation.summary ?? "",
+    summary: summaryOf(operation),
     parameters: listed.filter((each) => !isInput(each)).map(field),
     ...(body ? inputsOf(body, resolve) : queryInputs(listed.filter(isInput), field)),
   };
+}
+
+/** Leave out the summary of what has none of its own: it only repeats the path. */
+function summaryOf({ summary = "" }) {
+  return summary.startsWith("Ask /") ? "" : summary;
 }
 
 function schemaOf({ schema, content }) {
@@ -114,7 +119,7 @@ function channelsOf(document) {
       method: "WebSocket",
       path: channel.address,
       mode: channel[MARK].mode,
-      summary: channel.summary ?? "",
+      summary: summaryOf(channel),
       parameters: channelParameters(channel, resolve),
       ...inputsOf(inputMessage(document, name, resolve).payload, resolve),
     }));
@@ -122,7 +127,10 @@ function channelsOf(document) {
 
 function channelParameters(channel, resolve) {
   const path = Object.entries(channel.parameters ?? {}).map(([name, { description }]) =>
-    fieldOf({ name, description, place: "path", required: true, schema: { type: "string" } }, resolve),
+    fieldOf(
+      { name, description, place: "path", required: true, schema: { type: "string" } },
+      resolve,
+    ),
   );
   return [...path, ...fieldsOf(channel.bindings?.ws?.query ?? {}, "query", resolve)];
 }

@@ -106,8 +106,18 @@ function eventView({ name, data, at }) {
 
 function codeView({ question }) {
   const views = snippetsOf(question).map(({ name, code }) => {
-    const bar = element("div", { class: "bar" }, element("h3", {}, name), copyButton(() => code, name));
-    return element("div", { class: "code" }, bar, element("pre", { tabindex: "0" }, element("code", {}, code)));
+    const bar = element(
+      "div",
+      { class: "bar" },
+      element("h3", {}, name),
+      copyButton(() => code, name),
+    );
+    return element(
+      "div",
+      { class: "code" },
+      bar,
+      element("pre", { tabindex: "0" }, element("code", {}, code)),
+    );
   });
   const hint = "It asks without the cookies of your browser.";
   return [...views, element("p", { class: "hint" }, hint)];

@@ -30,7 +30,14 @@ export function controlOf(field, memory) {
   const control = {
     field,
     input,
-    element: element("div", { class: `field ${field.kind}` }, labelOf(field, id), input, hint, problem),
+    element: element(
+      "div",
+      { class: `field of-${field.kind}` },
+      labelOf(field, id),
+      input,
+      hint,
+      problem,
+    ),
     read: () => readChecked(input, kind.read, field),
     complain: (message) => complain(input, problem, message),
   };
@@ -97,8 +104,14 @@ const KINDS = {
   },
   json: {
     make: ({ schema }, { id, name }) =>
-      element("textarea", { rows: 4, id, name, class: "code", spellcheck: "false",
-        placeholder: schema.type === "array" ? "[]" : "{}" }),
+      element("textarea", {
+        rows: 4,
+        id,
+        name,
+        class: "code",
+        spellcheck: "false",
+        placeholder: schema.type === "array" ? "[]" : "{}",
+      }),
     read: readJson,
   },
 };
@@ -172,7 +185,7 @@ function hintOf({ kind, description, schema }) {
     json: "As JSON.",
     messages: "As JSON: a list of messages.",
   };
-  const isUsual = usual !== undefined && usual !== null && kind !== "choice";
+  const isUsual = usual !== undefined && kind !== "choice" && !isNothing(usual);
   return [
     description,
     words[kind],
@@ -182,6 +195,11 @@ function hintOf({ kind, description, schema }) {
   ]
     .filter(Boolean)
     .join(" ");
+}
+
+/** Tell whether a default goes without saying. */
+function isNothing(value) {
+  return !value || Object.keys(value).length === 0;
 }
 
 function shown(value) {

@@ -5,8 +5,7 @@
  * leads to a web page or to a mail program. Each construct is looked for in bounded time.
  */
 
-/** @typedef {string | {tag: string, children: Inline[]} | {tag: "a", href: string, children: Inline[]}
- *    | {tag: "br"}} Inline */
+/** @typedef {string | {tag: string, href?: string, children?: Inline[]}} Inline */
 
 const MARKS = [
   ["**", "strong"],
@@ -84,7 +83,9 @@ class Parser {
       case "[":
       case "<":
       case "h":
-        return !this.#inLink && (this.#link() || this.#halfLink() || this.#angled() || this.#bare());
+        return (
+          !this.#inLink && (this.#link() || this.#halfLink() || this.#angled() || this.#bare())
+        );
       case "*":
       case "_":
       case "~":
@@ -147,7 +148,7 @@ class Parser {
   /** Find a run of as many backticks, and no more. */
   #endOfCode(fence, from) {
     if (this.#missing.has(fence)) return -1;
-    for (let at = this.#text.indexOf(fence, from); at >= 0; ) {
+    for (let at = this.#text.indexOf(fence, from); at >= 0;) {
       BACKTICKS.lastIndex = at;
       const run = BACKTICKS.exec(this.#text)[0];
       if (run.length === fence.length) return at;
@@ -202,8 +203,7 @@ class Parser {
     if (start === this.#text.length && this.#isOpen) return this.#add(null, start);
     if (!this.#opens(mark, start)) return this.#asText(mark);
     const end = this.#endOf(mark, start);
-    if (end > 0)
-      return this.#add({ tag, children: this.#inside(start, end) }, end + mark.length);
+    if (end > 0) return this.#add({ tag, children: this.#inside(start, end) }, end + mark.length);
     if (!this.#isOpen || mark.length < 2) return this.#asText(mark);
     // Without this, "**bold" would show its asterisks until its end has come.
     const stop = this.#text.endsWith(mark[0]) ? this.#text.length - 1 : this.#text.length;

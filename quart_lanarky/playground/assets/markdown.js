@@ -118,7 +118,10 @@ class Reader {
   #quote() {
     if (!QUOTE.test(this.#line)) return null;
     const lines = this.#takeWhile((line) => QUOTE.test(line));
-    return { tag: "blockquote", blocks: this.#nested(lines.map((line) => line.replace(QUOTE, ""))) };
+    return {
+      tag: "blockquote",
+      blocks: this.#nested(lines.map((line) => line.replace(QUOTE, ""))),
+    };
   }
 
   #list() {
@@ -175,7 +178,13 @@ class Reader {
     const first = this.#at++;
     this.#takeWhile((line, at) => !isBlank(line) && !interrupted(line, at));
     const lines = this.#lines.slice(first, this.#at);
-    return { tag: "p", text: lines.map((line) => line.trimStart()).join("\n").trimEnd() };
+    return {
+      tag: "p",
+      text: lines
+        .map((line) => line.trimStart())
+        .join("\n")
+        .trimEnd(),
+    };
   }
 }
 
@@ -220,7 +229,10 @@ function itemOf(line) {
 }
 
 function cells(line) {
-  const inner = line.trim().replace(/^\|/, "").replace(/(^|[^\\])\|$/, "$1");
+  const inner = line
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(^|[^\\])\|$/, "$1");
   return inner.split(/(?<!\\)\|/).map((cell) => cell.trim().replace(/\\\|/g, "|"));
 }
 

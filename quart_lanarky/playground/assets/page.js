@@ -29,7 +29,12 @@ async function read() {
 }
 
 function listed({ key, summary }) {
-  const link = element("a", { href: `#${key}` }, element("code", {}, key), element("span", {}, summary));
+  const link = element(
+    "a",
+    { href: `#${key}` },
+    element("code", {}, key),
+    element("span", {}, summary),
+  );
   return element("li", {}, link);
 }
 
@@ -37,11 +42,19 @@ function listed({ key, summary }) {
 function show() {
   const named = decodeURIComponent(location.hash.slice(1));
   const route = routes.find(({ key }) => key === named) ?? routes[0];
-  for (const link of find("routes").querySelectorAll("a"))
-    if (link.hash === `#${route.key}` || decodeURIComponent(link.hash) === `#${route.key}`)
-      link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+  mark(routes.indexOf(route));
   visit(route);
+}
+
+/** Mark the route that is tried in the list of all. */
+function mark(chosen) {
+  find("routes")
+    .querySelectorAll("a")
+    .forEach((link, n) => {
+      if (n === chosen) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+      if (n === chosen) link.scrollIntoView({ block: "nearest" });
+    });
 }
 
 /** Show a route as it was left. */
@@ -53,7 +66,7 @@ function visit(route) {
   composer.isAnswering = thread.isAnswering;
   current = { ...known, route, way, thread, composer, state: known.state ?? "" };
   visits.set(route.key, current);
-  find("route").replaceChildren(...headOf(current));
+  find("route").replaceChildren(...headOf(current).filter(Boolean));
   find("conversation").replaceChildren(thread.element);
   find("ask").replaceChildren(composer.element);
   thread.toBottom();
@@ -74,9 +87,14 @@ function newThread(key) {
 function headOf({ route, way }) {
   return [
     element("h2", {}, element("code", {}, route.key)),
-    element("p", { class: "summary" }, route.summary),
+    route.summary ? element("p", { class: "summary" }, route.summary) : null,
     transports(route, way),
-    element("p", { class: "place" }, element("code", {}, `${way.method} ${way.path}`), element("span", { id: "state" })),
+    element(
+      "p",
+      { class: "place" },
+      element("code", {}, `${way.method} ${way.path}`),
+      element("span", { id: "state" }),
+    ),
   ];
 }
 
@@ -155,7 +173,13 @@ function showProblem({ problem }) {
   const { title, detail, advice = "" } = problem;
   showInstead(
     "The documents cannot be read",
-    element("div", { class: "problem" }, element("strong", {}, title), element("p", {}, detail), element("p", {}, advice)),
+    element(
+      "div",
+      { class: "problem" },
+      element("strong", {}, title),
+      element("p", {}, detail),
+      element("p", {}, advice),
+    ),
     element("p", {}, button("Try again", start, { class: "primary" })),
   );
   if (problem.isAway) recover();
@@ -163,7 +187,7 @@ function showProblem({ problem }) {
 
 const NO_DOCUMENTS = {
   title: "This app serves no documents",
-  detail: "The playground learns from the OpenAPI document which routes there are, and its path was turned off.",
+  detail: "The playground learns from the OpenAPI document what there is. Its path was turned off.",
   advice: "Give QuartSchema an openapi_path, or leave it out.",
 };
 

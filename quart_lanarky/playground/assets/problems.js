@@ -21,8 +21,8 @@ export class ProblemError extends Error {
 
 const ADVICE = {
   400: "Nothing was run. The fields that are wrong say so.",
-  401: "This page asks with the cookies of your browser: log in to the app in another tab, and ask again.",
-  403: "This page asks as your own session does, and that may not. Log in as somebody who may, and ask again.",
+  401: "This page asks with the cookies of your browser: log in to the app in another tab.",
+  403: "This page asks as your own session does, and that may not. Log in as somebody who may.",
   404: "The path does not fit: look at its parameters.",
   413: "Send less.",
   429: "You asked too often.",
@@ -107,7 +107,10 @@ const MAY_BE_GONE = [1001, 1006, 1012];
  * @param {string} reason what the server said
  */
 export function closing(code, reason) {
-  const [title, detail] = CLOSED[code] ?? ["The connection was closed", "The code is unknown here."];
+  const [title, detail] = CLOSED[code] ?? [
+    "The connection was closed",
+    "The code is unknown here.",
+  ];
   const said = reason ? `${detail} It said: ${reason}.` : detail;
   return { title: `${title} (code ${code})`, detail: said, isAway: MAY_BE_GONE.includes(code) };
 }

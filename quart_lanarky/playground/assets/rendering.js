@@ -36,7 +36,9 @@ export class MarkdownView {
     const blocks = parseBlocks(text.slice(this.#finished), isOpen);
     if (this.#grows(blocks)) return;
     for (; this.#unfinished > 0; this.#unfinished--) this.#root.lastElementChild.remove();
-    blocks.forEach((block, n) => this.#root.append(drawn(block, isOpen && n === blocks.length - 1)));
+    blocks.forEach((block, n) =>
+      this.#root.append(drawn(block, isOpen && n === blocks.length - 1)),
+    );
     this.#finish(blocks);
   }
 
@@ -62,7 +64,8 @@ export class MarkdownView {
   #grows(blocks) {
     const shown = this.#root.lastElementChild?.querySelector(":scope > pre > code");
     const [block] = blocks;
-    if (this.#unfinished !== 1 || blocks.length !== 1 || block.tag !== "pre" || !shown) return false;
+    if (this.#unfinished !== 1 || blocks.length !== 1 || block.tag !== "pre" || !shown)
+      return false;
     const old = shown.firstChild?.data ?? "";
     if (!old || !block.text.startsWith(old)) return false;
     shown.firstChild.appendData(block.text.slice(old.length));
@@ -85,7 +88,12 @@ const DRAW = {
   pre: ({ text, language }) => {
     const code = element("code", {}, text);
     const name = element("span", {}, language || "code");
-    const bar = element("div", { class: "bar" }, name, copyButton(() => code.textContent, "code"));
+    const bar = element(
+      "div",
+      { class: "bar" },
+      name,
+      copyButton(() => code.textContent, "code"),
+    );
     return element("div", { class: "code" }, bar, element("pre", { tabindex: "0" }, code));
   },
   blockquote: ({ blocks }, isOpen) => element("blockquote", {}, ...inner(blocks, isOpen)),
@@ -93,7 +101,8 @@ const DRAW = {
   ol: ({ items, first }, isOpen) =>
     element("ol", { start: first === 1 ? null : first }, ...items.map(item(items, isOpen))),
   table: ({ head, rows, aligns }, isOpen) => {
-    const row = (tag) => (cells) => element("tr", {}, ...head.map((_, n) => cell(tag, cells[n], n)));
+    const row = (tag) => (cells) =>
+      element("tr", {}, ...head.map((_, n) => cell(tag, cells[n], n)));
     const cell = (tag, text = "", n) =>
       element(tag, { class: aligns[n] ?? null }, ...inline(text, isOpen));
     const body = element("tbody", {}, ...rows.map(row("td")));
@@ -133,6 +142,8 @@ function link({ href }, children) {
   const made = element("a", attributes, ...children);
   const isShown = made.textContent === href || `${made.textContent}/` === href;
   const address = href.length > LONGEST_ADDRESS ? `${href.slice(0, LONGEST_ADDRESS)}…` : href;
-  const target = isShown ? null : element("span", { class: "target", title: href }, ` (${address})`);
+  const target = isShown
+    ? null
+    : element("span", { class: "target", title: href }, ` (${address})`);
   return element("span", {}, made, target);
 }

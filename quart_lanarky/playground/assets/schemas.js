@@ -3,7 +3,8 @@
 /**
  * @typedef {object} Field
  * @property {string} name
- * @property {"text" | "number" | "integer" | "boolean" | "choice" | "list" | "json" | "messages"} kind
+ * @property {"text" | "number" | "integer" | "boolean" | "choice" | "list" | "json"
+ *   | "messages"} kind
  * @property {"path" | "query" | "body"} place where its value goes
  * @property {boolean} required
  * @property {string} description
@@ -30,7 +31,8 @@ export function resolverOf(document) {
 
 /**
  * Describe a value that a person is to give.
- * @param {{name: string, schema: any, place: string, required?: boolean, description?: string}} value
+ * @param {{name: string, schema: any, place: string, required?: boolean, description?: string}}
+ *   value
  * @param {(schema: any) => any} resolve
  * @returns {Field}
  */
@@ -71,8 +73,10 @@ function kindOf(schema, resolve) {
   if (options.some(({ type }) => type === "object")) return "json";
   if (schema.anyOf) return options.some(isText) ? "text" : "json";
   if (schema.type === "array") return isScalar(flat(schema.items, resolve)) ? "list" : "json";
-  return { string: "text", number: "number", integer: "integer", boolean: "boolean" }[schema.type] ??
-    "json";
+  return (
+    { string: "text", number: "number", integer: "integer", boolean: "boolean" }[schema.type] ??
+    "json"
+  );
 }
 
 function choicesOf(schema) {

@@ -105,7 +105,8 @@ for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
   for (const block of blocks) {
     const lines = block.split("\\n");
     const name = lines.find((line) => line.startsWith("event: "))?.slice(7);
-    const data = lines.filter((line) => line.startsWith("data:")).map((line) => line.slice(6)).join("\\n");
+    const said = lines.filter((line) => line.startsWith("data:"));
+    const data = said.map((line) => line.slice(6)).join("\\n");
     if (name === "completion") answer += ${TOKEN[mode].javascript};
     if (name === "error") console.error(JSON.parse(data).detail);
   }

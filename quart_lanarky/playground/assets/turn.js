@@ -33,7 +33,8 @@ export class Turn {
    * @param {number} number
    * @param {import("./transports.js").Question} question
    * @param {string | Object<string, any>} asked the text, or the inputs
-   * @param {{onDraw: (draw: () => void) => void, onDetails: (turn: Turn, tab: string) => void}} listeners
+   * @param {{onDraw: (draw: () => void) => void,
+   *   onDetails: (turn: Turn, tab: string) => void}} listeners
    */
   constructor(number, question, asked, { onDraw, onDetails }) {
     this.number = number;
@@ -55,7 +56,10 @@ export class Turn {
   }
 
   #buttons(onDetails) {
-    const plain = button("Plain text", () => this.#togglePlain(plain), { class: "quiet", "aria-pressed": "false" });
+    const plain = button("Plain text", () => this.#togglePlain(plain), {
+      class: "quiet",
+      "aria-pressed": "false",
+    });
     return element(
       "div",
       { class: "tools" },
@@ -136,8 +140,7 @@ export class Turn {
 
   #drawNotes() {
     const fresh = this.answer.notes.slice(this.#shownNotes);
-    for (const note of fresh)
-      this.#parts[note.isEarly ? "early" : "late"].append(noteView(note));
+    for (const note of fresh) this.#parts[note.isEarly ? "early" : "late"].append(noteView(note));
     this.#shownNotes += fresh.length;
   }
 }
@@ -172,7 +175,11 @@ function noteView({ name, payload }) {
 
 function sourcesView(documents) {
   if (documents.length === 0) return [element("p", { class: "hint" }, "No sources were found.")];
-  const heading = element("h4", {}, documents.length === 1 ? "1 source" : `${documents.length} sources`);
+  const heading = element(
+    "h4",
+    {},
+    documents.length === 1 ? "1 source" : `${documents.length} sources`,
+  );
   return [heading, ...documents.map(sourceView)];
 }
 
@@ -182,17 +189,22 @@ function sourceView({ page_content: text, metadata, id }, n) {
   const place = title && source ? element("span", { class: "place" }, String(source)) : null;
   const start = element("span", { class: "start" }, beginningOf(text));
   const summary = element("summary", {}, element("strong", {}, name), place, start);
-  const facts = Object.entries(id === null ? metadata : { id, ...metadata }).flatMap(([key, value]) => [
-    element("dt", {}, key),
-    element("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
-  ]);
+  const facts = Object.entries(id === null ? metadata : { id, ...metadata }).flatMap(
+    ([key, value]) => [
+      element("dt", {}, key),
+      element("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
+    ],
+  );
   const content = element("p", { class: "content" }, text);
   return element("details", { class: "source" }, summary, content, element("dl", {}, ...facts));
 }
 
 /** Return how a text begins, after its heading, which is often the name of the document. */
 function beginningOf(text) {
-  const bare = text.trimStart().slice(0, 400).replace(/^#{1,6} .*\n/, "");
+  const bare = text
+    .trimStart()
+    .slice(0, 400)
+    .replace(/^#{1,6} .*\n/, "");
   return bare.replace(/\s+/g, " ").trim().slice(0, 160);
 }
 
