@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,8 +47,15 @@ OWN_COMMANDS = [[], ["run"], ["lanarky", "openapi"]]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DEFINES_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 
+
+def ends_file(block: Block, after: Block | None) -> bool:
+    """Tell whether a block is the last one of its file."""
+    return after is None or after.page != block.page or bool(NAMED_FILE.match(after.code))
+
+
 PYTHON = all_blocks("python")
-WITH_TESTS = [block for block in PYTHON if DEFINES_TEST.search(block.code)]
+WHOLE = [block for block, after in pairwise([*PYTHON, None]) if ends_file(block, after)]
+WITH_TESTS = [block for block in WHOLE if DEFINES_TEST.search([*files(block).values()][-1])]
 CONSOLE = groupby(all_blocks("console"), lambda block: (block.page, block.app, str(files(block))))
 SESSIONS = [list(session) for _, session in CONSOLE]
 
@@ -73,7 +80,8 @@ def test_a_block_of_python_runs(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", WITH_TESTS, ids=str)
-def test_the_tests_in_a_block_pass(block: Block, tmp_path: Path) -> None:
+def test_the_tests_of_a_file_pass(block: Block, tmp_path: Path) -> None:
+    """Run a file once, when the page says no more of it."""
     write_files(block, tmp_path)
     *_, file = files(block)
     options = ["-q", "--rootdir=.", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
