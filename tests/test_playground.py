@@ -7,10 +7,11 @@ from urllib.parse import urljoin
 
 import pytest
 from langchain_core.runnables import RunnableLambda
-from quart import Quart
+from quart import Quart, abort, request
 from quart_schema import QuartSchema
 
 from quart_lanarky import ConfigurationError, LanarkyExtension
+from tests.schema.drawing import fetch_mounted
 from tests.servers import ROOT
 
 ASSETS = ROOT / "quart_lanarky" / "playground" / "assets"
@@ -161,3 +162,27 @@ async def page_of_name(name: str) -> str:
     app = Quart(name)
     LanarkyExtension(app, playground="/playground")
     return await page_of(app)
+
+
+async def test_a_page_of_a_mounted_app_finds_what_it_needs() -> None:
+    app = app_with("/try/it")
+    page = (await fetch_mounted(app, "/mount", "/try/it")).text
+    root = seen_from("/mount/try/it", data_of(page)["root"])
+    assert root == "/mount/"
+    links = [seen_from("/mount/try/it", each) for each in re.findall(r'src="([^"]*)"', page)]
+    for link in [*links, root + data_of(page)["openapi"], root + data_of(page)["asyncapi"]]:
+        found = await fetch_mounted(app, "/mount", link.removeprefix("/mount"))
+        assert found.status_code == 200, link
+
+
+@pytest.mark.parametrize("path", ["/playground", "/playground/assets/page.js"])
+async def test_a_check_can_be_put_before_it_by_its_endpoints(path: str) -> None:
+    app = app_with()
+
+    @app.before_request
+    async def turn_away() -> None:
+        if (request.endpoint or "").startswith("quart_lanarky_playground"):
+            abort(404)
+
+    assert (await app.test_client().get(path)).status_code == 404
+    assert (await app.test_client().get("/openapi.json")).status_code == 200

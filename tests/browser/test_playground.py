@@ -316,6 +316,10 @@ def test_stop_stops_the_model(player: Player, app: Server, transport: str, how: 
     assert asked(app, question) == count
     assert count >= len(text.split())
     assert player.page.get_by_role("button", name="Send").is_visible()
+    if transport == "WebSocket":  # the turn was ended by the server, and the connection lives on
+        player.turn.get_by_role("button", name="Events").click()
+        assert player.page.locator("#drawer .name").last.inner_text() == "end"
+        assert player.page.locator("#state").inner_text() == "Connected"
     player.field("count").fill("2")
     assert player.ask("after").split() == ["0", "1"]
 
