@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.servers import Server, hypercorn
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -22,3 +24,18 @@ def browser() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve the app of `make demo`."""
+    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve an app with a route for each kind of input and answer."""
+    folder = tmp_path_factory.mktemp("shapes")
+    with hypercorn("tests.browser.playground_app:app", folder) as server:
+        yield server

@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Server, hypercorn
+from tests.servers import Server
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
-        yield server
 
 
 class Visit:

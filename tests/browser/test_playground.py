@@ -13,27 +13,14 @@ from tests.servers import Server, hypercorn
 over_both = pytest.mark.parametrize("transport", TRANSPORTS, ids=["sse", "websocket"])
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("playground")
-    with hypercorn("tests.browser.playground_app:app", folder) as server:
-        yield server
-
-
 @pytest.fixture
-def player(browser: Any, app: Server) -> Iterator[Player]:
-    player = Player(browser, app.url)
+def player(browser: Any, shapes: Server) -> Iterator[Player]:
+    player = Player(browser, shapes.url)
     yield player
     player.close()
 
 
 # -- the demo --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
-        yield server
 
 
 @over_both
@@ -291,14 +278,14 @@ def test_a_bad_turn_leaves_the_next_one_alone(player: Player, transport: str) ->
 # -- stopping, and tabs ----------------------------------------------------------------------
 
 
-def asked(app: Server, key: str) -> int:
-    count: int = httpx.get(f"{app.url}/seen/{key}").json()["asked"]
+def asked(shapes: Server, key: str) -> int:
+    count: int = httpx.get(f"{shapes.url}/seen/{key}").json()["asked"]
     return count
 
 
 @over_both
 @pytest.mark.parametrize("how", ["button", "key"])
-def test_stop_stops_the_model(player: Player, app: Server, transport: str, how: str) -> None:
+def test_stop_stops_the_model(player: Player, shapes: Server, transport: str, how: str) -> None:
     question = f"stop {transport} {how}"
     player.go("/paced", transport).start(question)
     player.page.wait_for_function(
@@ -311,9 +298,9 @@ def test_stop_stops_the_model(player: Player, app: Server, transport: str, how: 
     text = player.wait()
     player.see("You stopped the answer.")
     player.page.wait_for_timeout(300)  # whatever was on its way has been asked for by now
-    count = asked(app, question)
+    count = asked(shapes, question)
     player.page.wait_for_timeout(600)
-    assert asked(app, question) == count
+    assert asked(shapes, question) == count
     assert count >= len(text.split())
     assert player.page.get_by_role("button", name="Send").is_visible()
     if transport == "WebSocket":  # the turn was ended by the server, and the connection lives on
@@ -325,8 +312,8 @@ def test_stop_stops_the_model(player: Player, app: Server, transport: str, how: 
 
 
 @over_both
-def test_two_tabs_never_cross(browser: Any, app: Server, transport: str) -> None:
-    players = [Player(browser, app.url).go("/recite", transport) for _ in range(2)]
+def test_two_tabs_never_cross(browser: Any, shapes: Server, transport: str) -> None:
+    players = [Player(browser, shapes.url).go("/recite", transport) for _ in range(2)]
     words = [[f"{name}{n} " for n in range(300)] for name in "ab"]
     for player, tokens in zip(players, words, strict=True):
         player.start(json.dumps(tokens))
@@ -347,9 +334,9 @@ def test_an_answer_goes_on_while_another_route_is_looked_at(player: Player) -> N
 # -- details ---------------------------------------------------------------------------------
 
 
-def test_the_events_are_shown_while_they_come_and_can_be_copied(browser: Any, app: Server) -> None:
+def test_events_are_shown_while_they_come_and_can_be_copied(browser: Any, shapes: Server) -> None:
     may = ["clipboard-read", "clipboard-write"]
-    player = Player(browser, app.url, permissions=may).go("/paced")
+    player = Player(browser, shapes.url, permissions=may).go("/paced")
     player.start("events")
     player.turn.get_by_role("button", name="Events").click()
     player.page.locator("#drawer .events li").nth(4).wait_for()

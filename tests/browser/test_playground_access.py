@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.playing import Player
-from tests.servers import Server, hypercorn
+from tests.servers import Server
 
 SHOWN = json.dumps(
     [
@@ -20,22 +20,9 @@ SHOWN = json.dumps(
 )
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("playground")
-    with hypercorn("tests.browser.playground_app:app", folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
-        yield server
-
-
 @pytest.fixture
-def player(browser: Any, app: Server) -> Iterator[Player]:
-    player = Player(browser, app.url)
+def player(browser: Any, shapes: Server) -> Iterator[Player]:
+    player = Player(browser, shapes.url)
     yield player
     player.close()
 
@@ -203,8 +190,8 @@ def test_an_answer_is_read_out_once_when_it_is_complete(player: Player) -> None:
     assert live.count() == 0
 
 
-def test_nothing_blinks_for_those_who_do_not_want_it(browser: Any, app: Server) -> None:
-    player = Player(browser, app.url, reduced_motion="reduce").go("/paced").start("x")
+def test_nothing_blinks_for_those_who_do_not_want_it(browser: Any, shapes: Server) -> None:
+    player = Player(browser, shapes.url, reduced_motion="reduce").go("/paced").start("x")
     cursor = player.page.locator(".cursor")
     cursor.wait_for()
     assert cursor.evaluate("e => getComputedStyle(e).animationName") == "none"
@@ -243,14 +230,14 @@ ENOUGH = 4.5
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 768, 360])
 def test_it_is_legible_and_fits_in_light_and_dark(
-    browser: Any, app: Server, demo: Server, scheme: str, width: int
+    browser: Any, shapes: Server, demo: Server, scheme: str, width: int
 ) -> None:
     size = {"width": width, "height": 820 if width > 400 else 740}
     for server, route, question in [
-        (app, "/recite", SHOWN),
+        (shapes, "/recite", SHOWN),
         (demo, "/qa", "How does BM25 rank documents?"),
-        (app, "/failing", "x"),
-        (app, "/notices", "x"),
+        (shapes, "/failing", "x"),
+        (shapes, "/notices", "x"),
     ]:
         player = Player(browser, server.url, color_scheme=scheme, viewport=size).go(route)
         player.ask(question)
@@ -267,10 +254,10 @@ def test_it_is_legible_and_fits_in_light_and_dark(
 @pytest.mark.parametrize("width", [1400, 360])
 @pytest.mark.parametrize("route", ["/form", "/parameters/{number}", "/messages"])
 def test_every_form_is_legible_and_fits(
-    browser: Any, app: Server, scheme: str, width: int, route: str
+    browser: Any, shapes: Server, scheme: str, width: int, route: str
 ) -> None:
     size = {"width": width, "height": 820}
-    player = Player(browser, app.url, color_scheme=scheme, viewport=size).go(route)
+    player = Player(browser, shapes.url, color_scheme=scheme, viewport=size).go(route)
     check_legible(player, f"form{route.replace('/', '-')}-{scheme}-{width}")
     if width == 360:
         player.page.get_by_role("button", name="Routes").click()
@@ -293,8 +280,8 @@ def check_legible(player: Player, name: str = "") -> None:
         player.keep(name)
 
 
-def test_the_theme_can_be_switched_and_stays(browser: Any, app: Server) -> None:
-    player = Player(browser, app.url, color_scheme="light").go()
+def test_the_theme_can_be_switched_and_stays(browser: Any, shapes: Server) -> None:
+    player = Player(browser, shapes.url, color_scheme="light").go()
     colour = "getComputedStyle(document.body).backgroundColor"
     before = player.page.evaluate(colour)
     player.page.get_by_role("button", name="dark theme").click()
@@ -307,8 +294,8 @@ def test_the_theme_can_be_switched_and_stays(browser: Any, app: Server) -> None:
     player.close()
 
 
-def test_with_forced_colours_what_is_chosen_can_be_told(browser: Any, app: Server) -> None:
-    player = Player(browser, app.url, forced_colors="active").go("/recite")
+def test_with_forced_colours_what_is_chosen_can_be_told(browser: Any, shapes: Server) -> None:
+    player = Player(browser, shapes.url, forced_colors="active").go("/recite")
     chosen = player.page.locator(".transport label").first
     other = player.page.locator(".transport label").last
     ground = "e => getComputedStyle(e).backgroundColor"
@@ -318,8 +305,8 @@ def test_with_forced_colours_what_is_chosen_can_be_told(browser: Any, app: Serve
     player.close()
 
 
-def test_a_long_word_makes_nothing_wider(browser: Any, app: Server) -> None:
-    player = Player(browser, app.url, viewport={"width": 360, "height": 740}).go("/recite")
+def test_a_long_word_makes_nothing_wider(browser: Any, shapes: Server) -> None:
+    player = Player(browser, shapes.url, viewport={"width": 360, "height": 740}).go("/recite")
     player.ask(
         json.dumps(["x" * 400, "\n\n```\n" + "y" * 400 + "\n```\n", "| " + "z" * 300 + " |"])
     )

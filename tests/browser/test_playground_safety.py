@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.playing import TRANSPORTS, Player
-from tests.servers import Server, hypercorn
+from tests.servers import Server
 
 TRICKS = [
     "<img src=x onerror=alert(1)>",
@@ -44,15 +44,8 @@ HARMLESS = {
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("playground")
-    with hypercorn("tests.browser.playground_app:app", folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def player(browser: Any, app: Server) -> Iterator[Player]:
-    player = Player(browser, app.url)
+def player(browser: Any, shapes: Server) -> Iterator[Player]:
+    player = Player(browser, shapes.url)
     player.page.on("dialog", lambda dialog: player.problems.append(f"dialog: {dialog.message}"))
     player.go("/recite")
     yield player
@@ -112,9 +105,9 @@ def test_an_image_is_a_link_and_is_not_fetched(player: Player) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=["sse", "websocket"])
 def test_sources_notes_and_errors_are_text_as_well(
-    browser: Any, app: Server, transport: str
+    browser: Any, shapes: Server, transport: str
 ) -> None:
-    player = Player(browser, app.url)
+    player = Player(browser, shapes.url)
     player.page.on("dialog", lambda dialog: player.problems.append(f"dialog: {dialog.message}"))
     trick = "<img src=x onerror=alert(1)>"
     player.go("/documents", transport).ask(json.dumps([trick, f"[x](javascript:{trick})"]))

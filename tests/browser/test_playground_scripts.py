@@ -10,19 +10,12 @@ import pytest
 
 from quart_lanarky import events, sse
 from tests.browser.playing import Player
-from tests.servers import Server, hypercorn
+from tests.servers import Server
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("playground")
-    with hypercorn("tests.browser.playground_app:app", folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def player(browser: Any, app: Server) -> Iterator[Player]:
-    player = Player(browser, app.url).go()
+def player(browser: Any, shapes: Server) -> Iterator[Player]:
+    player = Player(browser, shapes.url).go()
     yield player
     player.close()
 
@@ -227,8 +220,8 @@ def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
 
-def question(app: Server, text: str, transport: str = "sse") -> dict[str, Any]:
-    base = app.url if transport == "sse" else app.ws_url
+def question(shapes: Server, text: str, transport: str = "sse") -> dict[str, Any]:
+    base = shapes.url if transport == "sse" else shapes.ws_url
     path = "/recite" if transport == "sse" else "/recite/ws"
     inputs = {"question": json.dumps([text, ""])}
     return {
@@ -241,8 +234,8 @@ def question(app: Server, text: str, transport: str = "sse") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
-def test_the_curl_of_a_question_asks_just_that(player: Player, app: Server, text: str) -> None:
-    stream = run("bash", "-c", snippets(player, question(app, text))["curl"])
+def test_the_curl_of_a_question_asks_just_that(player: Player, shapes: Server, text: str) -> None:
+    stream = run("bash", "-c", snippets(player, question(shapes, text))["curl"])
     assert token_of(stream) == text
 
 
@@ -255,18 +248,18 @@ def token_of(stream: str) -> str:
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("text", [*NASTY[:-2], "\"\"\"''' # no comment"])
 def test_the_python_of_a_question_asks_just_that(
-    player: Player, app: Server, transport: str, text: str
+    player: Player, shapes: Server, transport: str, text: str
 ) -> None:
-    code = snippets(player, question(app, text, transport))["Python"]
+    code = snippets(player, question(shapes, text, transport))["Python"]
     assert run(sys.executable, "-X", "utf8", "-c", code) == text.replace("\r\n", "\n") + "\n"
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
 def test_the_javascript_of_a_question_asks_just_that(
-    player: Player, app: Server, transport: str, text: str
+    player: Player, shapes: Server, transport: str, text: str
 ) -> None:
-    code = snippets(player, question(app, text, transport))["JavaScript"]
+    code = snippets(player, question(shapes, text, transport))["JavaScript"]
     said: list[str] = []
     page = player.page
     page.on("console", lambda message: said.append(message.args[0].json_value()))
@@ -279,8 +272,8 @@ def test_the_javascript_of_a_question_asks_just_that(
     assert said[0] == text
 
 
-def test_a_question_in_the_query_string_is_asked_there(player: Player, app: Server) -> None:
-    url = f"{app.url}/asking?k=3&question=it%27s%20%5Bone%5D%20%7Ba%7D"
+def test_a_question_in_the_query_string_is_asked_there(player: Player, shapes: Server) -> None:
+    url = f"{shapes.url}/asking?k=3&question=it%27s%20%5Bone%5D%20%7Ba%7D"
     asked = {"transport": "sse", "method": "GET", "url": url, "mode": "json", "inputs": None}
     found = snippets(player, asked)
     assert token_of(run("bash", "-c", found["curl"])) == "3: Human: it's [one] {a}"
@@ -288,8 +281,8 @@ def test_a_question_in_the_query_string_is_asked_there(player: Player, app: Serv
 
 
 @pytest.mark.parametrize("lines", [["a\n", "\n b", "c"], ["x"]])
-def test_snippets_read_bare_text_as_well(player: Player, app: Server, lines: list[str]) -> None:
-    asked = question(app, "") | {"url": f"{app.url}/recite/text", "mode": "text"}
+def test_snippets_read_bare_text_as_well(player: Player, shapes: Server, lines: list[str]) -> None:
+    asked = question(shapes, "") | {"url": f"{shapes.url}/recite/text", "mode": "text"}
     asked["inputs"] = {"question": json.dumps(lines)}
     assert run(sys.executable, "-c", snippets(player, asked)["Python"]) == "".join(lines) + "\n"
 

@@ -1,13 +1,12 @@
 """A long answer leaves the page of the playground responsive."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.playing import Player
-from tests.servers import Server, hypercorn
+from tests.servers import Server
 
 TOKENS = 20_000
 
@@ -30,18 +29,11 @@ SHAPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("playground")
-    with hypercorn("tests.browser.playground_app:app", folder) as server:
-        yield server
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_answer_of_20_000_tokens_leaves_the_page_responsive(
-    browser: Any, app: Server, shape: str
+    browser: Any, shapes: Server, shape: str
 ) -> None:
-    player = Player(browser, app.url).go("/long")
+    player = Player(browser, shapes.url).go("/long")
     player.page.evaluate(WATCH)
     times = math.ceil(TOKENS / len(SHAPES[shape].split()))
     player.start(f"{times}\n{SHAPES[shape]}")
