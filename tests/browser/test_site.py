@@ -1,0 +1,178 @@
+"""The site of the documentation: every page on a phone and on a desk, every link, the search."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache, partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+import httpx
+import pytest
+
+from tests.servers import ROOT
+
+DOCS = ROOT / "docs"
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+WIDTH = "document.documentElement.scrollWidth"
+BAD_IMAGES = """[...document.images]
+    .filter(image => !image.complete || !image.naturalWidth || !image.alt)
+    .map(image => image.src)"""
+
+
+def address(source: Path) -> str:
+    """Return where the site has a page of `docs/`."""
+    path = source.relative_to(DOCS).with_suffix("").as_posix()
+    return "" if path == "index" else f"{path}/"
+
+
+def name(page: str) -> str:
+    """Return what a page is called in the ids of tests and the names of screenshots."""
+    return page.strip("/").replace("/", "-") or "home"
+
+
+PAGES = ["404.html", *(address(source) for source in sorted(DOCS.rglob("*.md")))]
+
+
+class Site(SimpleHTTPRequestHandler):
+    """Serves what was built, and nothing that was not."""
+
+    def list_directory(self, path: Any) -> None:
+        """Have no page where none was built."""
+        self.send_error(404)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Build the site, which fails of any warning, and serve it."""
+    pytest.importorskip("mkdocs", reason="no mkdocs: no tests of the site")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    handler = partial(Site, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class Reader:
+    """One page of the browser, which goes through the site, and what went wrong in it."""
+
+    def __init__(self, browser: Any, site: str) -> None:
+        self.page: Any = browser.new_page()
+        self.problems: list[str] = []
+        self._site = site
+        self.page.on("request", self._watch)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._hear)
+
+    def _watch(self, request: Any) -> None:
+        if not request.url.startswith((self._site, "data:", "blob:")):
+            self.problems.append(f"asked another host: {request.url}")
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def open(self, page: str) -> None:
+        """Open a page of the site with all that belongs to it."""
+        self.page.goto(self._site + page, wait_until="load")
+
+    def look(self, size: dict[str, int], colours: str, scheme: str) -> None:
+        """See the page in a size and in light or dark colours, and hold that it fits."""
+        self.page.set_viewport_size(size)
+        self.page.emulate_media(color_scheme=colours)
+        self.page.locator(f"body[data-md-color-scheme={scheme}]").wait_for()
+        assert self.page.evaluate(WIDTH) <= size["width"]
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any, site: str) -> Iterator[Reader]:
+    reader = Reader(browser, site)
+    yield reader
+    reader.page.close()
+
+
+@pytest.fixture
+def reader(tab: Reader) -> Iterator[Reader]:
+    tab.problems.clear()
+    yield tab
+    assert tab.problems == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_fits_a_phone_and_a_desk_and_lacks_nothing(reader: Reader, page: str) -> None:
+    reader.open(page)
+    reader.look(PHONE, "light", "default")
+    assert reader.page.evaluate(BAD_IMAGES) == []
+    if SCREENSHOTS:
+        path = Path(SCREENSHOTS) / f"site-{name(page)}-phone.png"
+        reader.page.screenshot(path=path, full_page=True)
+    reader.look(DESK, "dark", "slate")
+
+
+def test_the_search_finds_a_word(reader: Reader) -> None:
+    reader.open("")
+    reader.look(DESK, "light", "default")
+    reader.page.get_by_role("textbox", name="Search").fill("hypercorn")
+    found = reader.page.locator(".md-search-result__link")
+    found.first.wait_for()
+    assert "hypercorn" in found.first.inner_text().lower()
+    found.first.click()
+    reader.page.locator("article mark").first.wait_for()
+
+
+class Marks(HTMLParser):
+    """What a page leads to, and the ids in it to which others can lead."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids = {""}  # a link without a fragment leads to the top
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attrs}
+        self.ids.add(given.get("id", ""))
+        if "href" in given:
+            self.links.append(given["href"])
+        if "src" in given:
+            self.links.append(urldefrag(given["src"]).url)  # a fragment there is for the styles
+
+
+def test_every_link_leads_somewhere(site: str) -> None:
+    @cache
+    def marks(url: str) -> Marks | None:
+        response = client.get(url, follow_redirects=True)
+        is_page = response.headers["Content-Type"].startswith("text/html")
+        return Marks(response.text if is_page else "") if response.is_success else None
+
+    def leads(url: str) -> bool:
+        target, fragment = urldefrag(url)
+        there = marks(target)
+        return there is not None and unquote(fragment) in there.ids
+
+    with httpx.Client() as client:
+        for page in PAGES:
+            here = marks(site + page)
+            assert here is not None, page
+            links = [urljoin(site + page, link) for link in here.links]
+            inside = [link for link in links if link.startswith(site)]
+            assert inside, page
+            assert [link for link in inside if not leads(link)] == [], page
