@@ -36,7 +36,7 @@ bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.site
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "Built into site/. To read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 $(PORT)"
 
 clean:

@@ -62,7 +62,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Build the site, which fails of any warning, and serve it."""
     pytest.importorskip("mkdocs", reason="no mkdocs: no tests of the site")
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -125,7 +125,7 @@ def tab(browser: Any, site: str, request: pytest.FixtureRequest) -> Iterator[Rea
 def reader(tab: Reader) -> Iterator[Reader]:
     tab.problems.clear()
     yield tab
-    assert tab.problems == []
+    assert not tab.problems, "\n".join(tab.problems)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -134,7 +134,8 @@ def test_a_page_fits_and_lacks_nothing(reader: Reader, page: str) -> None:
     view = VIEWS[reader.view]
     reader.page.locator(f"body[data-md-color-scheme={SCHEMES[view['color_scheme']]}]").wait_for()
     assert reader.page.evaluate(WIDTH) <= view["viewport"]["width"]
-    assert reader.page.evaluate(BAD_IMAGES) == []
+    bad_images = reader.page.evaluate(BAD_IMAGES)
+    assert not bad_images, "\n".join(bad_images)
     reader.keep(page)
 
 
@@ -180,6 +181,7 @@ def test_every_link_leads_somewhere(site: str) -> None:
         there = marks(target)
         return there is not None and unquote(fragment) in there.ids
 
+    broken = []
     with httpx.Client() as client:
         for page in PAGES:
             here = marks(site + page)
@@ -187,4 +189,5 @@ def test_every_link_leads_somewhere(site: str) -> None:
             links = [urljoin(site + page, link) for link in here.links]
             inside = [link for link in links if link.startswith(site)]
             assert inside, page
-            assert [link for link in inside if not leads(link)] == [], page
+            broken += [f"{page}: {link}" for link in inside if not leads(link)]
+    assert not broken, "\n".join(broken)
