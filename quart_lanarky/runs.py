@@ -81,7 +81,7 @@ class Run:
 
     Whatever `produce` does, the stream ends properly: with `end` when it returns, with `error`
     and `end` when it raises. The text of an exception goes to the log, under the run's id, and
-    never to the client (rule 6); an `InputError` is about the client's own words and does.
+    never to the client; an `InputError` is about the client's own words and does.
 
     Args:
         stream: Where the events go.

@@ -85,7 +85,7 @@ def serve(
     cannot be stopped are left behind when the process exits.
 
     Hypercorn gets the limits of the app (`QUART_LANARKY_MAX_MESSAGE_BYTES`), and what it lacks
-    is mended, HTTP/2's back-pressure before all: see `docs/explanation/reliability.md`. The garbage
+    is mended, HTTP/2's back-pressure before all: see “What holds” in the documentation. The garbage
     collector leaves alone what is there before the first request, and looks at the rest less often.
 
     Call it in the main thread, with no event loop running.

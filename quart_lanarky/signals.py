@@ -32,12 +32,17 @@ logger = logging.getLogger(__name__)
 
 _signals = Namespace()
 
-run_started = _signals.signal("run-started", doc="A run has begun.")
-run_finished = _signals.signal("run-finished", doc="A run has ended with its answer.")
-run_failed = _signals.signal("run-failed", doc="A run has ended in an error, or took too long.")
-run_cancelled = _signals.signal(
-    "run-cancelled", doc="A run was ended: by its client, who stopped it or left, or by shutdown."
-)
+run_started: NamedSignal = _signals.signal("run-started")
+"""A run has begun."""
+
+run_finished: NamedSignal = _signals.signal("run-finished")
+"""A run has ended with its answer."""
+
+run_failed: NamedSignal = _signals.signal("run-failed")
+"""A run has ended in an error, or took too long."""
+
+run_cancelled: NamedSignal = _signals.signal("run-cancelled")
+"""A run was ended: by its client, who stopped it or left, or by shutdown."""
 
 
 @dataclass(frozen=True, slots=True)

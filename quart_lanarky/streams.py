@@ -71,13 +71,14 @@ class EventStream:
     """A bounded stream of events with one producing and one reading side.
 
     `send` works from any thread and any event loop, because LangChain calls handlers from
-    both (rule 5). All other methods belong to the loop of the reader.
+    both. All other methods belong to the loop of the reader.
 
     Args:
-        max_events: How many events may wait for the reader before `send` waits (rule 3).
+        max_events: How many events may wait for the reader before `send` waits; 256 if nobody
+            says.
         flush_interval: The flush window in seconds: the first event of a burst leaves at
-            once, those that follow within the window leave together (rule 9). While the event
-            loop lags behind, the window is wider, unless it is 0.
+            once, those that follow within the window leave together; 0.01 if nobody says. While
+            the event loop lags behind, the window is wider, unless it is 0.
 
     Attributes:
         tokens: How many `completion` events were sent into it.
@@ -135,7 +136,7 @@ class EventStream:
         """Put `event` into the stream; wait while it is full.
 
         Once the stream has ended the event is discarded: it comes from a thread that could
-        not be killed (rule 4).
+        not be killed.
         """
         if asyncio.get_running_loop() is not self._loop:
             await self._send_from_afar(event)

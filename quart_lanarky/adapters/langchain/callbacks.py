@@ -191,6 +191,8 @@ class FinalTokenWebSocketCallbackHandler(FinalTokenHandler, WebSocketCallbackHan
     """
 
 
-# The spelling of lanarky, for people who come from there.
 SourceDocumentsStreamingCallbackHandler = SourceDocumentStreamingCallbackHandler
+"""The same as `SourceDocumentStreamingCallbackHandler`, for people who come from lanarky."""
+
 SourceDocumentsWebSocketCallbackHandler = SourceDocumentWebSocketCallbackHandler
+"""The same as `SourceDocumentWebSocketCallbackHandler`, for people who come from lanarky."""
