@@ -39,10 +39,12 @@ def chat_model() -> BaseChatModel:
     """Return the chat model: the one that `LANARKY_MODEL` names, or the local one.
 
     The name is one that LangChain's `init_chat_model` knows, such as `openai:gpt-4.1-mini`; its
-    provider's package must be installed.
+    provider's package must be installed. `LANARKY_DELAY` is how long the local model takes for a
+    word, in seconds.
     """
     name = os.environ.get("LANARKY_MODEL")
-    return init_chat_model(name) if name else LocalChatModel()
+    delay = os.environ.get("LANARKY_DELAY", "0.03")
+    return init_chat_model(name) if name else LocalChatModel.model_validate({"delay": delay})
 
 
 class LocalChatModel(BaseChatModel):

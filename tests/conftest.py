@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import Server, hypercorn
+from tests.how_to.nginx import Front, nginx
+from tests.servers import Server, hypercorn, served
 
 settings.register_profile("project", deadline=None)  # a busy machine is no failure
 settings.load_profile("project")
@@ -20,4 +21,18 @@ def server() -> Iterator[Server]:
         tempfile.TemporaryDirectory() as folder,
         hypercorn("tests.live.app:app", Path(folder)) as running,
     ):
+        yield running
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[Server]:
+    """Serve an app whose model waits in the middle of its answer."""
+    with served("tests.how_to.gated:app", tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def front(gated: Server, tmp_path: Path) -> Iterator[Front]:
+    """Run nginx in front of it."""
+    with nginx(gated.port, tmp_path) as running:
         yield running

@@ -85,6 +85,10 @@ def tell(inputs: Any) -> str:
     return json.dumps(inputs, default=lambda value: getattr(value, "value", value))
 
 
+def tell_either(inputs: str | dict[str, Any]) -> str:
+    return tell(inputs)
+
+
 def transcript(prompt: Any) -> str:
     return " | ".join(f"{message.type}: {message.text}" for message in prompt.to_messages())
 
@@ -98,6 +102,8 @@ lanarky.add_chain("/recite/text", lambda: PROMPT | models.ReciteModel(), mode="t
 lanarky.add_chain("/long", lambda: PROMPT | LongModel())
 lanarky.add_chain("/form", RunnableLambda(tell), input_model=Form)
 lanarky.add_chain("/name", RunnableLambda(tell), input_model=Name)
+lanarky.add_chain("/untyped", RunnableLambda(tell))
+lanarky.add_chain("/text-or-object", RunnableLambda(tell_either))
 lanarky.add_chain("/messages", conversation)
 lanarky.add_chain(
     "/history",

@@ -38,6 +38,7 @@ def page(browser: Any, chat_server: Server, request: pytest.FixtureRequest) -> I
     page.on("pageerror", lambda error: wrong.append(error))  # noqa: PLW0108  # it is marked
     page.on("console", lambda said: wrong.append(said.text) if is_complaint(said) else None)
     page.goto(f"{chat_server.url}/")
+    page.wait_for_function("document.activeElement.id === 'question'")  # once it has been drawn
     yield page
     assert wrong == []
     assert [url for url in asked if not url.startswith((chat_server.url, "data:"))] == []
@@ -254,7 +255,7 @@ BEHIND_LOGIN = [Asked("/chat", {"question": "Who may ask here?"}, "Whoever has s
 def test_the_routes_of_an_example_answer_in_the_playground_over_both_transports(
     browser: Any, tmp_path: Path, example: Path
 ) -> None:
-    with started(example, tmp_path) as server:
+    with started(example, tmp_path, LANARKY_DELAY="0.002") as server:
         player = Player(browser, server.url)
         if number(example) == "09":
             sign_in(player)

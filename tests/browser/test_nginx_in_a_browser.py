@@ -1,13 +1,12 @@
 """How many streams a browser reads at a time: why nginx should speak HTTP/2 to it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.how_to.nginx import Front, nginx
-from tests.servers import Server, served
+from tests.how_to.nginx import Front
+from tests.servers import Server
 
 ASK_EIGHT_TIMES = """async () => {
     window.started = 0;
@@ -25,18 +24,6 @@ TALK = """() => new Promise(resolve => {
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[Server]:
-    with served("tests.how_to.gated:app", tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def front(app: Server, tmp_path: Path) -> Iterator[Front]:
-    with nginx(app.port, tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     page = browser.new_page(ignore_https_errors=True)
     yield page
@@ -49,8 +36,8 @@ def test_over_http2_eight_streams_flow_at_once(page: Any, front: Front) -> None:
     page.wait_for_function("window.started === 8")
 
 
-def test_over_http1_the_seventh_stream_waits(page: Any, app: Server) -> None:
-    page.goto(app.url)
+def test_over_http1_the_seventh_stream_waits(page: Any, gated: Server) -> None:
+    page.goto(gated.url)
     page.evaluate(ASK_EIGHT_TIMES)
     page.wait_for_function("window.started === 6")
     page.wait_for_timeout(500)

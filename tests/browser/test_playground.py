@@ -195,6 +195,19 @@ def test_inputs_that_nobody_knows_are_an_object(player: Player) -> None:
     assert player.page.locator("article.turn").count() == 1
 
 
+@over_both
+@pytest.mark.parametrize("route", ["/untyped", "/text-or-object"])
+def test_an_input_of_no_one_type_takes_a_text_or_json(
+    player: Player, transport: str, route: str
+) -> None:
+    player.go(route, transport)
+    for text in ("plain text", "42"):
+        assert json.loads(player.ask(text)) == text
+    assert json.loads(player.ask(' {"a": [1, null]}')) == {"a": [1, None]}
+    player.start('{"a": ').see("This is no JSON")
+    assert player.page.locator("article.turn").count() == 3
+
+
 # -- what comes beside tokens ----------------------------------------------------------------
 
 

@@ -315,9 +315,10 @@ SCHEMAS = [
     ({"type": "array", "items": {"$ref": "#/components/schemas/Colour"}}, "list"),
     ({"type": "array", "items": {"type": "object"}}, "json"),
     ({"type": "object"}, "json"),
-    ({}, "json"),
-    ({"$ref": "#/components/schemas/Loop"}, "json"),
-    ({"$ref": "#/components/schemas/Missing"}, "json"),
+    ({"anyOf": [{"type": "string"}, {"type": "object"}]}, "any"),
+    ({}, "any"),
+    ({"$ref": "#/components/schemas/Loop"}, "any"),
+    ({"$ref": "#/components/schemas/Missing"}, "any"),
     ({"$ref": "#/components/schemas/Messages"}, "messages"),
 ]
 DOCUMENT = {

@@ -29,6 +29,13 @@ BAD_IMAGES = """[...document.images]
     .filter(image => !image.complete || !image.naturalWidth || !image.alt)
     .map(image => image.src)"""
 
+# Columns of numbers are there to be compared; any other table reads from top to bottom.
+HALF_SEEN_TABLES = """[...document.querySelectorAll(".md-typeset table:not([class])")]
+    .filter(table => !table.querySelector("th:nth-child(2)[style*=right]"))
+    .filter(table => table.scrollWidth > table.clientWidth
+        || table.getBoundingClientRect().right > document.documentElement.clientWidth)
+    .map(table => table.textContent.trim().slice(0, 80))"""
+
 
 def address(source: Path) -> str:
     """Return where the site has a page of `docs/`."""
@@ -136,6 +143,7 @@ def test_a_page_fits_and_lacks_nothing(reader: Reader, page: str) -> None:
     assert reader.page.evaluate(WIDTH) <= view["viewport"]["width"]
     bad_images = reader.page.evaluate(BAD_IMAGES)
     assert not bad_images, "\n".join(bad_images)
+    assert reader.page.evaluate(HALF_SEEN_TABLES) == []
     reader.keep(page)
 
 

@@ -98,9 +98,9 @@ def pasted(example: Path) -> list[str]:
 
 
 @contextmanager
-def started(example: Path, folder: Path) -> Iterator[Server]:
+def started(example: Path, folder: Path, **environment: str) -> Iterator[Server]:
     """Start an example as its first line says; the port is the test's."""
     program, app = command(example)
     assert program == "hypercorn"
-    with hypercorn(app, folder) as server:
+    with hypercorn(app, folder, **environment) as server:
         yield server

@@ -446,3 +446,14 @@ class TestChatModel:
         monkeypatch.setenv("LANARKY_MODEL", "nobody:nothing")
         with pytest.raises(ValueError, match="nobody"):
             chat_model.__wrapped__()
+
+    def test_the_local_one_is_as_fast_as_it_is_told_to_be(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`LANARKY_DELAY` is in seconds; anything else is an error with its reason."""
+        monkeypatch.delenv("LANARKY_MODEL", raising=False)
+        monkeypatch.setenv("LANARKY_DELAY", "0.5")
+        assert chat_model.__wrapped__().delay == 0.5
+        monkeypatch.setenv("LANARKY_DELAY", "slow")
+        with pytest.raises(ValueError, match="delay"):
+            chat_model.__wrapped__()

@@ -41,7 +41,8 @@ class Running:
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    with started(request.param, tmp_path_factory.mktemp(request.param.stem)) as server:
+    folder = tmp_path_factory.mktemp(request.param.stem)
+    with started(request.param, folder, LANARKY_DELAY="0.002") as server:
         yield Running(request.param, server, fetch_documents(server))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import create_server
@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from quart_lanarky.events import Event
 from quart_lanarky.sse import Decoder
 from tests.how_to.nginx import Front, nginx, wait_until
-from tests.servers import Server, hypercorn, served
+from tests.servers import Server, hypercorn
 
 QUESTION = {"question": "?"}
 FIRST = {"token": "first "}
@@ -27,18 +27,6 @@ ZIPPED = (
 )
 DEAF = "proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout"
 TIMEOUT = "proxy_read_timeout 60s"
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Server]:
-    with served("tests.how_to.gated:app", tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-def front(app: Server, tmp_path: Path) -> Iterator[Front]:
-    with nginx(app.port, tmp_path) as running:
-        yield running
 
 
 @asynccontextmanager
@@ -93,29 +81,29 @@ THE_REST = [("completion", {"token": "second"}), ("end", None)]
     ids=["as on the page", "compressed", "header ignored, buffering off"],
 )
 async def test_a_token_comes_while_the_model_is_still_busy(
-    app: Server, tmp_path: Path, changes: list[tuple[str, str]], http2: bool
+    gated: Server, tmp_path: Path, changes: list[tuple[str, str]], http2: bool
 ) -> None:
-    with nginx(app.port, tmp_path, *changes) as front:
+    with nginx(gated.port, tmp_path, *changes) as front:
         async with asked(front, http2=http2) as events:
             assert (await anext(events)).json() == FIRST
-            assert await rest(app, events) == THE_REST
+            assert await rest(gated, events) == THE_REST
 
 
 async def test_without_the_header_and_the_directive_nginx_keeps_a_compressed_token(
-    app: Server, tmp_path: Path
+    gated: Server, tmp_path: Path
 ) -> None:
     """Or the test above could not fail."""
     changes = [ZIPPED, (TIMEOUT, f"{DEAF} 60s")]
-    with nginx(app.port, tmp_path, *changes) as front, pytest.raises(TimeoutError):
+    with nginx(gated.port, tmp_path, *changes) as front, pytest.raises(TimeoutError):
         async with asyncio.timeout(1), asked(front) as events:
             await anext(events)
 
 
-async def test_a_websocket_of_the_sites_own_page_streams(app: Server, front: Front) -> None:
+async def test_a_websocket_of_the_sites_own_page_streams(gated: Server, front: Front) -> None:
     async with socket(front, origin=front.url) as connection:
         await connection.send(json.dumps(QUESTION))
         assert json.loads(await connection.recv())["data"] == FIRST
-        httpx.post(app.url + "/go-on")
+        httpx.post(gated.url + "/go-on")
         assert json.loads(await connection.recv())["data"] == {"token": "second"}
         assert json.loads(await connection.recv())["event"] == "end"
 
@@ -127,16 +115,16 @@ async def test_a_websocket_of_another_sites_page_is_refused(front: Front) -> Non
     assert refused.value.response.status_code == 403
 
 
-async def test_a_client_that_leaves_takes_its_chain_with_it(app: Server, front: Front) -> None:
+async def test_a_client_that_leaves_takes_its_chain_with_it(gated: Server, front: Front) -> None:
     for left, http2 in enumerate([True, False], 1):
         async with asked(front, http2=http2) as events:
             await anext(events)
-        wait_until(lambda left=left: count(app, "cancelled") == left)
+        wait_until(lambda left=left: count(gated, "cancelled") == left)
     async with socket(front, origin=front.url) as connection:
         await connection.send(json.dumps(QUESTION))
         await connection.recv()
-    wait_until(lambda: count(app, "cancelled") == 3)
-    assert count(app, "started") == 3
+    wait_until(lambda: count(gated, "cancelled") == 3)
+    assert count(gated, "started") == 3
 
 
 @pytest.mark.parametrize("heartbeat", [0.2, 15])
@@ -172,19 +160,20 @@ async def test_the_app_learns_the_address_and_the_scheme_of_the_client(tmp_path:
         assert answer.json() == ["https", "127.0.0.1"]
 
 
-async def test_a_reload_of_nginx_cuts_no_stream(app: Server, front: Front) -> None:
+async def test_a_reload_of_nginx_cuts_no_stream(gated: Server, front: Front) -> None:
     async with asked(front, http2=False) as events:  # httpx takes GOAWAY for the end
         await anext(events)
         front.reload()
-        assert await rest(app, events) == THE_REST
+        assert await rest(gated, events) == THE_REST
 
 
-async def test_when_the_app_is_stopped_its_streams_end_properly(tmp_path: Path) -> None:
-    with served("tests.how_to.gated:app", tmp_path) as app, nginx(app.port, tmp_path) as front:
-        async with asked(front) as events:
-            await anext(events)
-            app.process.terminate()
-            assert [event.name async for event in events] == ["error", "end"]
+async def test_when_the_app_is_stopped_its_streams_end_properly(
+    gated: Server, front: Front
+) -> None:
+    async with asked(front) as events:
+        await anext(events)
+        gated.process.terminate()
+        assert [event.name async for event in events] == ["error", "end"]
 
 
 def test_while_no_app_listens_nginx_answers_with_502(tmp_path: Path) -> None:

@@ -72,10 +72,8 @@ export class Composer {
   }
 
   #mainBox(field) {
-    const control = controlOf(
-      { ...field, kind: "text", place: "body", description: "" },
-      this.#memory,
-    );
+    const kind = field.kind === "any" ? "any" : "text";
+    const control = controlOf({ ...field, kind, place: "body", description: "" }, this.#memory);
     control.input.rows = 1;
     control.input.placeholder = "Ask something";
     control.element.classList.add("main");
@@ -132,7 +130,7 @@ export class Composer {
     const before = this.#earlier?.input.checked ? earlier : [];
     const { name } = this.#main.field;
     const isOne = this.#history?.name === name; // the question is the last one of the messages
-    const question = isOne ? [...before, { role: "user", content: text }] : text;
+    const question = isOne ? [...before, { role: "user", content: text }] : this.#main.read();
     const history = this.#history && !isOne ? { [this.#history.name]: before } : {};
     return { text, inputs: { ...inputs, ...history, [name]: question } };
   }
@@ -191,7 +189,8 @@ function sorted({ inputs, takesAnything }) {
   const histories = inputs.filter(({ kind }) => kind === "messages");
   const history = histories.length === 1 ? histories[0] : null;
   const isChat = texts.length <= 1 && (history || inputs.length === 1) && !takesAnything;
-  const main = isChat ? (texts[0] ?? history) : null;
+  const untyped = inputs.find(({ kind }) => kind === "any");
+  const main = isChat ? (texts[0] ?? history ?? untyped ?? null) : null;
   const others = inputs.filter((field) => main === null || (field !== main && field !== history));
   return {
     main,

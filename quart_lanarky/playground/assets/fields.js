@@ -116,6 +116,7 @@ const KINDS = {
   },
 };
 KINDS.messages = KINDS.json;
+KINDS.any = { make: KINDS.text.make, read: readAny };
 
 function makeNumber({ kind, schema }, attributes) {
   const step = schema.multipleOf ?? (kind === "integer" ? 1 : "any");
@@ -171,6 +172,11 @@ function readJson({ value }, { required }) {
   }
 }
 
+/** Read what may be a text or JSON: as JSON what starts as an object, a list or a quote does. */
+function readAny(input, field) {
+  return /^\s*[{["]/.test(input.value) ? readJson(input, field) : readText(input, field);
+}
+
 /** Say what fits, in a few words. */
 function hintOf({ kind, description, schema }) {
   const { minimum, maximum, default: usual, format } = schema;
@@ -183,6 +189,7 @@ function hintOf({ kind, description, schema }) {
   const words = {
     list: "One in each line.",
     json: "As JSON.",
+    any: 'A text, or JSON that starts with {, [ or ".',
     messages: "As JSON: a list of messages.",
   };
   const isUsual = usual !== undefined && kind !== "choice" && !isNothing(usual);

@@ -4,7 +4,7 @@
  * @typedef {object} Field
  * @property {string} name
  * @property {"text" | "number" | "integer" | "boolean" | "choice" | "list" | "json"
- *   | "messages"} kind
+ *   | "any" | "messages"} kind any is a text or JSON
  * @property {"path" | "query" | "body"} place where its value goes
  * @property {boolean} required
  * @property {string} description
@@ -70,12 +70,13 @@ function kindOf(schema, resolve) {
   const options = schema.anyOf ?? [schema];
   if (options.some((option) => isConversation(option, resolve))) return "messages";
   if (choicesOf(schema).length > 0) return "choice";
-  if (options.some(({ type }) => type === "object")) return "json";
+  if (options.some(({ type }) => type === "object"))
+    return options.some(isText) ? "any" : "json";
   if (schema.anyOf) return options.some(isText) ? "text" : "json";
   if (schema.type === "array") return isScalar(flat(schema.items, resolve)) ? "list" : "json";
   return (
     { string: "text", number: "number", integer: "integer", boolean: "boolean" }[schema.type] ??
-    "json"
+    (schema.type === undefined ? "any" : "json")
   );
 }
 
