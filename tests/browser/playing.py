@@ -54,6 +54,16 @@ class Player:
             choice.check()
         return self
 
+    def choose(self, route: str) -> "Player":
+        """Choose a route in the list of all."""
+        self.page.locator("#routes").get_by_text(route, exact=True).click()
+        return self.wait_to_be_at(route)
+
+    def wait_to_be_at(self, route: str) -> "Player":
+        """Wait until a route is shown: a browser tells its page of a new address later."""
+        self.page.locator("h2").get_by_text(route, exact=True).wait_for()
+        return self
+
     @property
     def box(self) -> Any:
         """Where a question is written."""

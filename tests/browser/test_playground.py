@@ -159,13 +159,15 @@ def test_parameters_go_into_the_path_and_the_query(player: Player, transport: st
 def test_what_was_given_is_remembered_while_other_routes_are_tried(player: Player) -> None:
     player.go("/parameters/{number}").field("needed").fill("still here")
     player.box.fill("a draft")
-    player.page.locator("#routes").get_by_text("/recite", exact=True).click()
+    player.choose("/recite")
     assert player.box.input_value() == ""
     player.ask('["said"]')
     player.page.go_back()
+    player.wait_to_be_at("/parameters/{number}")
     assert player.field("needed").input_value() == "still here"
     assert player.box.input_value() == "a draft"
     player.page.go_forward()
+    player.wait_to_be_at("/recite")
     assert player.answer.inner_text() == "said"
 
 
@@ -338,9 +340,10 @@ def test_two_tabs_never_cross(browser: Any, shapes: Server, transport: str) -> N
 def test_an_answer_goes_on_while_another_route_is_looked_at(player: Player) -> None:
     player.go("/paced").field("count").fill("30")
     player.start("leave")
-    player.page.locator("#routes").get_by_text("/recite", exact=True).click()
+    player.choose("/recite")
     assert player.ask('["here"]') == "here"
     player.page.go_back()
+    player.wait_to_be_at("/paced")
     assert player.wait().split()[-1] == "29"
 
 

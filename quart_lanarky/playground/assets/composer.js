@@ -135,7 +135,7 @@ export class Composer {
     return { text, inputs: { ...inputs, ...history, [name]: question } };
   }
 
-  /** Show what the server found wrong; return what belongs to no field here. */
+  /** Show what the server found wrong where it is; what has no field here is in its answer. */
   complain(problems) {
     const wrong = problems.map((problem) => {
       const [name] = problem.field.split(".");
@@ -146,7 +146,6 @@ export class Composer {
     });
     const first = wrong.find(Boolean);
     if (first) reveal(first);
-    return problems.filter((_, n) => !wrong[n]);
   }
 
   /** Say whether an answer is in progress. */

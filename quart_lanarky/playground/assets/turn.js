@@ -219,15 +219,11 @@ function problemView(problem, runId) {
   if (problem === null) return [];
   const run = runId && element("p", {}, "Run ", element("code", {}, runId));
   const advice = problem.advice ? element("p", {}, problem.advice) : null;
-  const fields = (problem.fields ?? []).map(({ field, message }) =>
-    element("li", {}, element("code", {}, field), ` ${message}`),
-  );
   const box = element(
     "div",
     { class: problem.isQuiet ? "problem quiet" : "problem" },
     element("strong", {}, problem.title),
     element("p", {}, problem.detail),
-    fields.length > 0 ? element("ul", {}, ...fields) : null,
     advice,
     run || null,
   );
