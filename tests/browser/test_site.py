@@ -147,6 +147,22 @@ def test_a_page_fits_and_lacks_nothing(reader: Reader, page: str) -> None:
     reader.keep(page)
 
 
+def test_on_a_phone_a_row_is_a_card_that_names_its_cells(reader: Reader) -> None:
+    reader.open("reference/settings/")
+    row = reader.page.locator("tbody tr", has_text="QUART_LANARKY_HEARTBEAT")
+    label = "e => getComputedStyle(e, '::before').content"
+    names = [cell.evaluate(label) for cell in row.locator("td").all()]
+    is_phone = reader.view == "phone"
+    assert names == (["none", '"default: "', '"what it says: "'] if is_phone else ["none"] * 3)
+
+
+def test_a_long_name_breaks_at_its_parts_and_is_copied_whole(reader: Reader) -> None:
+    reader.open("reference/settings/")
+    name = reader.page.locator("td code").first
+    assert name.text_content() == name.inner_text() == "QUART_LANARKY_DEFAULT_MODE"
+    assert name.locator("wbr").count() == 3
+
+
 def test_the_search_finds_a_word(reader: Reader) -> None:
     reader.open("")
     if reader.view == "phone":
