@@ -24,6 +24,13 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve the app of `make demo`."""
+    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
 @pytest.fixture
 def gated(tmp_path: Path) -> Iterator[Server]:
     """Serve an app whose model waits in the middle of its answer."""

@@ -5,23 +5,15 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from quart_lanarky.adapters.langchain import callbacks
 from tests.blocks import PAGES, blocks
-from tests.servers import ROOT, Server, hypercorn
+from tests.servers import ROOT, Server
 
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
-        yield server
 
 
 def paste(command: str, demo: Server) -> str:

@@ -27,13 +27,6 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve the app of `make demo`."""
-    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("demo")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve an app with a route for each kind of input and answer."""
     folder = tmp_path_factory.mktemp("shapes")

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from tests.how_to.pages import page_blocks
-from tests.servers import Server, hypercorn
+from tests.servers import Server, answering, hypercorn
 
 EXAMPLE = "http://localhost:5173"
 POST = """url => fetch(url, {
@@ -51,12 +50,8 @@ class Page(BaseHTTPRequestHandler):
 @contextmanager
 def site() -> Iterator[str]:
     """Serve the page of another site; a browser asks it really, for it tells networks apart."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with answering(Page) as port:
+        yield f"http://localhost:{port}"
 
 
 @pytest.fixture(scope="module")

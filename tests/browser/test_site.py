@@ -6,16 +6,15 @@ import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
 import httpx
 import pytest
 
-from tests.servers import ROOT
+from tests.servers import ROOT, answering
 
 DOCS = ROOT / "docs"
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -75,13 +74,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
-    handler = partial(Site, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with answering(partial(Site, directory=folder)) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 class Reader:

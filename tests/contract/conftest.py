@@ -8,16 +8,10 @@ from tests.servers import Server, hypercorn
 
 
 @pytest.fixture(scope="session")
-def example_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve the example app."""
-    with hypercorn("examples.chat:app", tmp_path_factory.mktemp("example")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def fast_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve the example app without the pauses that its model makes between words."""
-    with hypercorn("tests.contract.example_fast:app", tmp_path_factory.mktemp("fast")) as running:
+    """Serve the app of `make demo` without the pauses that its model makes between words."""
+    folder = tmp_path_factory.mktemp("fast")
+    with hypercorn("examples.chat:app", folder, LANARKY_DELAY="0") as running:
         yield running
 
 

@@ -1,6 +1,6 @@
 """The example app with the older version of the OpenAPI document."""
 
-from tests.contract.example_fast import app
+from examples.chat import app
 
 app.config["QUART_LANARKY_OPENAPI_VERSION"] = "3.1.0"
 

@@ -64,7 +64,7 @@ def example(
 ) -> Iterator[tuple[Server, Documents]]:
     """Serve the example app with either version of its document."""
     if request.param == "3.2.0":
-        server = request.getfixturevalue("example_app")
+        server = request.getfixturevalue("demo")
         yield server, fetch_documents(server)
         return
     folder = tmp_path_factory.mktemp("example_31")
