@@ -3,7 +3,7 @@
 const TABLES = ".md-typeset table:not([class])";
 const NAMES = ".md-typeset :is(:not(pre) > code, .doc-object-name)";
 const LONG_NAME = /\S{10,}/g;
-const AFTER_A_PART = /(?<=\w[._/=]|::)(?=\w)|(?<=[a-z])(?=[A-Z])/g;
+const AFTER_A_PART = /(?<=\w[._/=]|::)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])/g;
 const MARK = "\u200b"; // it is in no name, and none stays: who copies a name gets the name
 
 for (const table of document.querySelectorAll(TABLES)) {
