@@ -7,14 +7,16 @@ const AFTER_A_PART = /(?<=\w[._/=]|::)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])/g;
 const MARK = "\u200b"; // it is in no name, and none stays: who copies a name gets the name
 
 for (const table of document.querySelectorAll(TABLES)) {
-  const names = [...table.querySelectorAll("thead th")].map(({ textContent }) => textContent);
-  for (const cell of table.querySelectorAll("tbody td"))
-    if (cell.cellIndex > 0 && names[cell.cellIndex]) cell.dataset.label = names[cell.cellIndex];
+  const [, ...labels] = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent);
+  for (const cell of table.querySelectorAll("tbody td + td")) {
+    const label = labels[cell.cellIndex - 1];
+    if (label) cell.dataset.label = label;
+  }
 }
 
-for (const code of document.querySelectorAll(NAMES)) {
-  if (code.childElementCount > 0) continue;
-  const marked = code.textContent.replace(LONG_NAME, (name) => name.replace(AFTER_A_PART, MARK));
+for (const name of document.querySelectorAll(NAMES)) {
+  if (name.childElementCount > 0) continue;
+  const marked = name.textContent.replace(LONG_NAME, (word) => word.replace(AFTER_A_PART, MARK));
   const [first, ...others] = marked.split(MARK);
-  code.replaceChildren(first, ...others.flatMap((part) => [document.createElement("wbr"), part]));
+  name.replaceChildren(first, ...others.flatMap((part) => [document.createElement("wbr"), part]));
 }
