@@ -65,6 +65,11 @@ async def client() -> list[str | None]:
     return [request.scheme, request.remote_addr]
 
 
+@app.get("/headers")
+async def headers() -> dict[str, str]:
+    return dict(request.headers)
+
+
 @app.get("/")
 async def page() -> str:
     return "<!doctype html><title>a page</title>"

@@ -27,6 +27,13 @@ ZIPPED = (
 )
 DEAF = "proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout"
 TIMEOUT = "proxy_read_timeout 60s"
+DENIED = ("location / {", "location /counts { deny all; }\n    location / {")
+ANY_UPGRADE = ('default       "";', "default $http_upgrade;")
+UPGRADE_TO_HTTP2 = {
+    "Connection": "Upgrade, HTTP2-Settings",
+    "Upgrade": "h2c",
+    "HTTP2-Settings": "AAMAAABkAAQAAP__",
+}
 
 
 @asynccontextmanager
@@ -115,6 +122,42 @@ async def test_a_websocket_of_another_sites_page_is_refused(front: Front) -> Non
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.parametrize("name", ["websocket", "WebSocket"])
+def test_the_handshake_of_a_websocket_is_passed_on(front: Front, name: str) -> None:
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": name,
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version": "13",
+    }
+    assert status(front, "/chat/ws", handshake) == 101
+
+
+def status(front: Front, path: str, headers: dict[str, str]) -> int:
+    """Return the status of the answer; what follows a 101 is no HTTP, and not read."""
+    with httpx.stream("GET", front.url + path, headers=headers, verify=False) as response:
+        return response.status_code
+
+
+def test_an_upgrade_to_http2_is_not_passed_on(tmp_path: Path) -> None:
+    """In front of the `hypercorn` command, where Hypercorn is not repaired."""
+    with (
+        hypercorn("tests.how_to.gated:app", tmp_path) as app,
+        nginx(app.port, tmp_path, DENIED) as front,
+    ):
+        assert status(front, "/", UPGRADE_TO_HTTP2) == 200
+        assert status(front, "/counts", UPGRADE_TO_HTTP2) == 403
+
+
+def test_where_nginx_passes_any_upgrade_on_hypercorn_follows_it(tmp_path: Path) -> None:
+    """Or the test above could not fail."""
+    with (
+        hypercorn("tests.how_to.gated:app", tmp_path) as app,
+        nginx(app.port, tmp_path, ANY_UPGRADE) as front,
+    ):
+        assert status(front, "/", UPGRADE_TO_HTTP2) == 101
+
+
 async def test_a_client_that_leaves_takes_its_chain_with_it(gated: Server, front: Front) -> None:
     for left, http2 in enumerate([True, False], 1):
         async with asked(front, http2=http2) as events:
@@ -158,6 +201,21 @@ async def test_the_app_learns_the_address_and_the_scheme_of_the_client(tmp_path:
         claimed = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "ftp"}
         answer = httpx.get(front.url + "/client", headers=claimed, verify=False)
         assert answer.json() == ["https", "127.0.0.1"]
+
+
+async def test_other_headers_in_which_a_client_claims_what_it_is_do_not_arrive(
+    tmp_path: Path,
+) -> None:
+    names = ["Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP"]
+    with (
+        hypercorn("tests.how_to.gated:proxied", tmp_path) as app,
+        nginx(app.port, tmp_path) as front,
+    ):
+        claimed = dict.fromkeys(names, "host=evil.example")
+        answer = httpx.get(front.url + "/headers", headers=claimed, verify=False)
+        arrived = httpx.Headers(answer.json())
+        assert [name for name in names if name in arrived] == []
+        assert arrived["Host"] == f"127.0.0.1:{front.port}"
 
 
 async def test_a_reload_of_nginx_cuts_no_stream(gated: Server, front: Front) -> None:
