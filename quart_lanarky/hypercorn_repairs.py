@@ -8,6 +8,8 @@
 - **A compressed message is inflated without a bound**: 200 KB on the wire are 200 MB in memory.
 - **Broken frames are not answered.** On invalid UTF-8 or a bad opcode the connection is cut
   without the close frame that says why (1007, 1002).
+- **`Upgrade: h2c` is followed.** A proxy that passes it on and sees the 101 only copies bytes from
+  then on: what the client asks for in HTTP/2 goes past the proxy's rules.
 
 `serve` calls `repair_hypercorn`. Under the `hypercorn` command nothing is touched, and a proxy in
 front has to close the same gaps; `docs/explanation/reliability.md` says how.
@@ -23,6 +25,7 @@ from typing import Any, Final
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, StreamReset
 from h2.exceptions import ProtocolError
+from h11 import Request
 from hypercorn import protocol
 from hypercorn.protocol import h2, h11, ws_stream
 from hypercorn.protocol.events import Body, Data, StreamClosed
@@ -50,6 +53,7 @@ def repair_hypercorn(max_message_bytes: int) -> None:
     ws_stream.PerMessageDeflate = partial(_Deflate, max_message_bytes)  # type: ignore[assignment,attr-defined]
     h2.StreamBuffer = _StreamBuffer  # type: ignore[misc]
     protocol.H2Protocol = _H2Protocol  # type: ignore[attr-defined]
+    protocol.H11Protocol = _H11Protocol  # type: ignore[attr-defined]
     h2.WSStream = h11.WSStream = _WSStream  # type: ignore[attr-defined]
 
 
@@ -99,6 +103,17 @@ class _H2Protocol(h2.H2Protocol):
         if stream_id in self.stream_buffers:
             await self.stream_buffers[stream_id].close()
             await self._window_updated(stream_id)
+
+
+class _H11Protocol(h11.H11Protocol):
+    """An HTTP/1.1 connection that ignores `Upgrade: h2c`, as RFC 9110 (7.8) allows.
+
+    A client may still speak HTTP/2 from its first byte: no proxy turns HTTP/1.1 into that.
+    """
+
+    async def _check_protocol(self, event: Request) -> None:
+        if not event.headers:  # as in HTTP/2's preface; an upgrade is asked for in a header
+            await super()._check_protocol(event)
 
 
 class _Deflate(PerMessageDeflate):
