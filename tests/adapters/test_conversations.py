@@ -1,5 +1,7 @@
 """What clients may write for messages, and what is refused."""
 
+import copy
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -15,10 +17,17 @@ from langchain_core.messages import (
     AnyMessage,
     BaseMessage,
     ChatMessage,
+    ChatMessageChunk,
+    FunctionMessage,
+    FunctionMessageChunk,
     HumanMessage,
+    HumanMessageChunk,
     MessageLikeRepresentation,
     SystemMessage,
+    SystemMessageChunk,
     ToolMessage,
+    ToolMessageChunk,
+    merge_message_runs,
     messages_to_dict,
 )
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
@@ -96,12 +105,102 @@ def test_the_call_of_a_tool_needs_no_content() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [HI, AIMessage("x", id="1"), AIMessageChunk("x"), ToolMessage("x", tool_call_id="1")],
+    [HI, AIMessage("x", id="1"), ToolMessage("x", tool_call_id="1")],
 )
 def test_what_langchain_writes_is_read_back(message: BaseMessage) -> None:
     dumped = message.model_dump(mode="json")
     assert converted(Messages, messages_to_dict([message])) == [message]
     assert converted(Messages, [dumped]) == [message]
+
+
+CUT_OFF = '{"a":' + 50 * " "
+CALL = {"name": "x", "args": CUT_OFF, "id": "1"}
+RAW_CALL = {"id": "1", "function": {"name": "x", "arguments": CUT_OFF}}
+
+
+@pytest.fixture
+def guesses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the texts that LangChain completes to JSON by guessing, in quadratic time."""
+    found: list[str] = []
+
+    def parse(text: str, *, strict: bool = False) -> Any:
+        try:
+            return json.loads(text, strict=strict)
+        except ValueError:
+            found.append(text)
+            return {}
+
+    monkeypatch.setattr("langchain_core.messages.ai.parse_partial_json", parse)
+    AIMessageChunk("", tool_call_chunks=[{**CALL, "index": 0}])  # type: ignore[typeddict-item]
+    assert found.pop() == CUT_OFF  # it is called by this name
+    return found
+
+
+@pytest.mark.parametrize(
+    ("chunk", "message"),
+    [
+        (AIMessageChunk("x", id="1"), AIMessage("x", id="1")),
+        (AIMessageChunk("x", chunk_position="last"), AIMessage("x")),
+        (HumanMessageChunk("hi"), HI),
+        (SystemMessageChunk("x"), SystemMessage("x")),
+        (ToolMessageChunk("x", tool_call_id="1"), ToolMessage("x", tool_call_id="1")),
+        (FunctionMessageChunk("x", name="f"), FunctionMessage("x", name="f")),
+        (ChatMessageChunk("x", role="critic"), ChatMessage("x", role="critic")),
+    ],
+)
+def test_a_chunk_is_read_as_the_message_that_it_is_part_of(
+    chunk: BaseMessage, message: BaseMessage
+) -> None:
+    dumped = chunk.model_dump(mode="json")
+    for form in (messages_to_dict([chunk])[0], dumped, {"type": dumped["type"], "data": dumped}):
+        assert converted(Messages, [form]) == [message]
+
+
+def test_the_calls_of_a_chunk_are_kept_where_they_are_whole(guesses: list[str]) -> None:
+    chunk = AIMessageChunk("", tool_calls=[{"name": "x", "args": {"a": 1}, "id": "1"}])
+    [message] = converted(Messages, messages_to_dict([chunk]))
+    assert message == AIMessage("", tool_calls=chunk.tool_calls)
+    assert guesses == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"tool_call_chunks": [{**CALL, "index": 0}]},
+        {"tool_call_chunks": [{**CALL, "index": 0}], "chunk_position": "last"},
+        {"invalid_tool_calls": [CALL]},
+        {"additional_kwargs": {"tool_calls": [RAW_CALL]}},
+        {"content": [CALL | {"type": "tool_call_chunk"}], "chunk_position": "last"},
+    ],
+)
+@pytest.mark.parametrize("form", ["AIMessageChunk", "ai", "data", "role"])
+def test_no_text_of_a_client_is_completed_by_guessing(
+    guesses: list[str], form: str, data: dict[str, Any]
+) -> None:
+    written: dict[str, Any] = {"content": "", **copy.deepcopy(data)}
+    if form == "data":
+        written = {"type": "AIMessageChunk", "data": written}
+    else:
+        written |= {"role": "assistant"} if form == "role" else {"type": form}
+    messages = converted(Messages, [written])
+    assert [type(message) for message in messages] == [AIMessage]
+    assert messages[0].tool_calls == messages[0].invalid_tool_calls == []
+    merge_message_runs([*messages, *messages])  # makes chunks of messages, and adds them
+    assert guesses == []
+
+
+def test_the_role_of_a_chunk_is_none() -> None:
+    [why] = errors(Messages, {"role": "AIMessageChunk", "content": ""}).values()
+    assert why.startswith("there is no role 'AIMessageChunk'")
+
+
+def test_calls_as_providers_write_them_are_kept_if_they_can_be_read(guesses: list[str]) -> None:
+    whole = {"id": "2", "function": {"name": "y", "arguments": '{"a": 1}'}}
+    others: list[Any] = [RAW_CALL, {"function": {}}, {"function": 1}, 1, None]
+    extra: dict[str, Any] = {"tool_calls": [*others, whole]}
+    [message] = converted(Messages, {"type": "ai", "content": "", "additional_kwargs": extra})
+    assert [call["name"] for call in message.tool_calls] == ["y"]
+    assert message.additional_kwargs == {"tool_calls": [whole]}
 
 
 def test_a_list_of_two_texts_is_a_pair_only_if_it_begins_with_a_role() -> None:

@@ -1,5 +1,6 @@
 """The fields of chains and factories, and what is refused."""
 
+import copy
 import typing
 from dataclasses import dataclass
 from operator import add, itemgetter
@@ -26,7 +27,7 @@ from langchain_core.agents import AgentFinish
 from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
-from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.retrievers import BaseRetriever
@@ -760,6 +761,87 @@ def test_an_input_model_is_dumped_with_messages_as_they_are() -> None:
         "documents": [Document("d")],
         "inner": {"x": 1},
     }
+
+
+class Talk(BaseModel):
+    messages: list[AnyMessage]
+
+
+class Wrapped(BaseModel):
+    talk: Talk
+
+
+class Part(BaseModel):
+    chunk: AIMessageChunk
+
+
+CUT_OFF = '{"a":' + 50 * " "
+CUT_OFF_CHUNKS = [{"name": "x", "args": CUT_OFF, "id": "1", "index": 0}]
+
+
+@pytest.fixture
+def guesses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the texts that LangChain completes to JSON by guessing, in quadratic time."""
+    found: list[str] = []
+
+    def parse(text: str) -> dict[str, Any]:
+        found.append(text)
+        return {}
+
+    monkeypatch.setattr("langchain_core.messages.ai.parse_partial_json", parse)
+    return found
+
+
+def chunk() -> dict[str, Any]:
+    calls = [dict(call) for call in CUT_OFF_CHUNKS]
+    return {"type": "AIMessageChunk", "content": "x", "tool_call_chunks": calls}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input_model": Talk}, {"messages": [chunk()]}),
+        ({"input_model": Wrapped}, {"talk": {"messages": [chunk()]}}),
+        ({"input_model": RootModel[list[Talk]]}, {"input": [{"messages": [chunk()]}]}),
+        ({"input_model": RootModel[list[AnyMessage]]}, {"input": [chunk()]}),
+    ],
+)
+def test_the_messages_of_somebodys_own_model_are_whole_messages(
+    guesses: list[str], options: dict[str, Any], message: Any
+) -> None:
+    found = repr(chain_inputs(MODEL, **options).for_chain(message))
+    assert "AIMessage(content='x'" in found or "'type': 'ai'" in found
+    assert "Chunk" not in found
+    assert guesses == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"tool_call_chunks": CUT_OFF_CHUNKS},
+        {"additional_kwargs": {"tool_calls": [{"function": {"name": "x", "arguments": CUT_OFF}}]}},
+    ],
+)
+def test_a_model_with_a_chunk_in_it_has_none_completed(
+    guesses: list[str], data: dict[str, Any]
+) -> None:
+    chain_inputs(MODEL, Part).for_chain({"chunk": {"content": "x", **copy.deepcopy(data)}})
+    assert guesses == []
+
+
+async def test_a_graph_behind_a_function_that_takes_anything_gets_whole_messages(
+    guesses: list[str],
+) -> None:
+    def pass_on(given: dict[str, Any]) -> dict[str, Any]:
+        return given
+
+    given: list[Any] = []
+    builder = StateGraph(Talk).add_node("node", given.append).add_edge(START, "node")
+    chain = RunnableLambda(pass_on) | builder.compile()
+    assert isinstance(chain_inputs(chain), AnyObject)
+    await run(chain, {"messages": [chunk()]})
+    assert "AIMessage(content='x'" in repr(given)
+    assert guesses == []
 
 
 def test_a_root_model_gives_its_root() -> None:

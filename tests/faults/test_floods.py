@@ -21,6 +21,7 @@ from tests.faults.frames import (
     frame,
     frame_socket,
 )
+from tests.live.clients import ask, text
 from tests.servers import Server
 
 MB = 2**20
@@ -35,6 +36,9 @@ PINGS = frame(b"x" * 125, PING) * 500
 CHUNK = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
 
 FIXED, CHUNKED = f"Content-Length: {FLOOD}", "Transfer-Encoding: chunked"
+
+CUT_OFF = {"name": "x", "id": "1", "args": '{"a":' + 64_000 * " "}
+RAW_CUT_OFF = {"id": "1", "function": {"name": "x", "arguments": CUT_OFF["args"]}}
 
 # -- what everybody else notices -----------------------------------------------------------
 
@@ -77,6 +81,31 @@ async def ask_something_quick(server: Server) -> None:
         response = await client.post("/quick", json={"question": "x"}, headers=headers)
     assert response.text.count("event: end") == 1
     assert time.monotonic() - began < 1
+
+
+# -- JSON that is cut off ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", ["sse", "ws"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "AIMessageChunk", "tool_call_chunks": [CUT_OFF | {"index": 0}]},
+        {"type": "AIMessageChunk", "data": {"content": "", "tool_call_chunks": [CUT_OFF]}},
+        {"type": "AIMessageChunk", "additional_kwargs": {"tool_calls": [RAW_CUT_OFF]}},
+    ],
+)
+async def test_nobody_waits_while_cut_off_json_is_completed(
+    serve: Server, transport: str, message: dict[str, object]
+) -> None:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as clients:  # of the 20 s that it takes
+        asking = ask(serve, transport, "/messages", {"input": [{"content": "", **message}]})
+        answer = clients.create_task(asking)
+        await asyncio.sleep(0.1)
+        async with httpx.AsyncClient(base_url=serve.url, verify=False) as client:
+            other = await client.get("/ping", headers={"Connection": "close"}, timeout=None)
+        assert other.text == "pong"
+    assert text(answer.result()) == "0 1 2 "
 
 
 # -- WebSockets ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ JSON schema that is short where LangChain's own has twenty definitions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, NoReturn, Union, cast, get_args, get_origin
@@ -30,7 +31,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
-__all__ = ["ChatTurn", "ChatTurns", "Message", "Messages", "TextOrMessages", "with_messages"]
+__all__ = [
+    "ChatTurn",
+    "ChatTurns",
+    "Message",
+    "Messages",
+    "TextOrMessages",
+    "drop_chunks",
+    "with_messages",
+]
 
 ROLES: Final = (
     "user",
@@ -161,6 +170,7 @@ def _to_message(item: Any) -> BaseMessage:
         item = {"role": item[0], "content": item[1]}
     if not isinstance(item, dict) or not item.keys() & {"role", "type"}:
         _refuse(ACCEPTED)
+    drop_chunks(item)
     if _holds_object(item):
         _refuse(f"LangChain's serialised objects are not accepted; {ACCEPTED}")
     return _made(_from_own_form if item.get("type") in _OWN_TYPES else _from_role, item)
@@ -183,10 +193,50 @@ def _holds_object(value: Any) -> bool:
     return False
 
 
-_OWN_TYPES: Final = (
-    *("human", "ai", "system", "tool", "function", "chat"),
-    *(f"{kind}MessageChunk" for kind in ("Human", "AI", "System", "Tool", "Function", "Chat")),
-)
+_OWN_TYPES: Final = ("human", "ai", "system", "tool", "function", "chat")
+_CHUNK_TYPES: Final = {
+    f"{kind}MessageChunk": kind.lower()
+    for kind in ("Human", "AI", "System", "Tool", "Function", "Chat")
+}
+
+
+def drop_chunks(data: Any) -> None:
+    """Make chunks of messages whole messages, in place, wherever they are in a client's data.
+
+    LangChain completes the JSON of a chunk's calls by guessing, which takes quadratic time, and
+    does so with calls that it could not read, too, once messages are merged. A client has neither
+    to send. This is for data of any type: a user's own model, or a graph behind a chain that takes
+    any object, makes messages without us.
+    """
+    left = [data]
+    while left:  # not by recursion, for the client decides about the depth
+        inner = left.pop()
+        if isinstance(inner, dict):
+            _drop_parts(inner)
+            left += inner.values()
+        elif isinstance(inner, list):
+            left += inner
+
+
+def _drop_parts(item: dict[str, Any]) -> None:
+    """Leave out of a message what only a chunk has, and calls whose JSON is cut off."""
+    kind = item.get("type")
+    if isinstance(kind, str) and kind in _CHUNK_TYPES:
+        item["type"] = _CHUNK_TYPES[kind]
+    for name in ("tool_call_chunks", "chunk_position", "invalid_tool_calls"):
+        item.pop(name, None)
+    extra = item.get("additional_kwargs")
+    if isinstance(extra, dict) and isinstance(extra.get("tool_calls"), list):
+        extra["tool_calls"] = [call for call in extra["tool_calls"] if _is_whole(call)]
+
+
+def _is_whole(call: Any) -> bool:
+    """Tell whether a tool call, as providers write it, can be read without guessing."""
+    try:
+        json.loads(call["function"]["arguments"])
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _from_own_form(item: dict[str, Any]) -> BaseMessage:
@@ -194,7 +244,7 @@ def _from_own_form(item: dict[str, Any]) -> BaseMessage:
     data = item.get("data", item)
     if not isinstance(data, dict) or not _is_content(data.get("content")):
         _refuse("the content has to be a text or a list of content blocks")
-    if item["type"] in ("tool", "ToolMessageChunk"):
+    if item["type"] == "tool":
         _need_call(data)
     return messages_from_dict([{"type": item["type"], "data": _without_type(data)}])[0]
 

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
 from ...errors import InputError
+from .conversations import drop_chunks
 from .hints import (
     accepted_keys,
     dumped_input,
@@ -133,9 +134,12 @@ class Fields:
     def check(self, data: Mapping[str, Any]) -> Any:
         """Return `data` converted to the types of the fields.
 
+        Chunks of messages in it become whole messages, in `data` itself.
+
         Raises:
             InputError: A field is missing, unknown or of a wrong type; it names each.
         """
+        drop_chunks(data)
         unknown = self._unknown(data)
         try:
             checked = self.adapter.validate_python(dict(data))
