@@ -29,12 +29,13 @@ _LEAST: Final = {
     "run_timeout": 0.01,
     "max_runs": 1,
     "max_message_bytes": 1,
+    "max_messages": 1,
     "max_queued_turns": 0,
     "idle_timeout": 0.01,
     "drain_timeout": 0,
 }
 _ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+")
-_MAY_BE_NONE: Final = {"heartbeat", "run_timeout", "max_runs", "idle_timeout"}
+_MAY_BE_NONE: Final = {"heartbeat", "run_timeout", "max_runs", "max_messages", "idle_timeout"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Settings:
         run_timeout: How many seconds a run may take. None for any number.
         max_runs: How many runs may be live in a process. None for any number.
         max_message_bytes: How many bytes a WebSocket's message or a request's body may have.
+        max_messages: How many messages the inputs of a chain may hold, in a list of them or a
+            chat history. None for any number.
         max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
         idle_timeout: How many seconds a WebSocket without a turn may be silent, when not even
             its `ping` is answered. None for any number.
@@ -69,6 +72,7 @@ class Settings:
     run_timeout: float | None = 600.0
     max_runs: int | None = 1000
     max_message_bytes: int = 2**20
+    max_messages: int | None = 1000
     max_queued_turns: int = 8
     idle_timeout: float | None = 600.0
     allowed_origins: Collection[str] = ()

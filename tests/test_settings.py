@@ -18,6 +18,7 @@ DEFAULTS = {
     "run_timeout": 600.0,
     "max_runs": 1000,
     "max_message_bytes": 2**20,
+    "max_messages": 1000,
     "max_queued_turns": 8,
     "idle_timeout": 600.0,
     "allowed_origins": (),
@@ -31,11 +32,12 @@ LEAST = {
     "run_timeout": 0.01,
     "max_runs": 1,
     "max_message_bytes": 1,
+    "max_messages": 1,
     "max_queued_turns": 0,
     "idle_timeout": 0.01,
     "drain_timeout": 0,
 }
-UNBOUNDED = {"heartbeat", "run_timeout", "max_runs", "idle_timeout"}
+UNBOUNDED = {"heartbeat", "run_timeout", "max_runs", "max_messages", "idle_timeout"}
 """Those that may be None."""
 
 

@@ -27,7 +27,7 @@ from langchain_core.agents import AgentFinish
 from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
-from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
+from langchain_core.messages import AIMessageChunk, AnyMessage, BaseMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.retrievers import BaseRetriever
@@ -842,6 +842,89 @@ async def test_a_graph_behind_a_function_that_takes_anything_gets_whole_messages
     await run(chain, {"messages": [chunk()]})
     assert "AIMessage(content='x'" in repr(given)
     assert guesses == []
+
+
+# -- how many messages an input may hold ---------------------------------------------------
+
+
+class Turns(BaseModel):
+    model_config = ConfigDict(validate_by_name=True)
+
+    turns: list[AnyMessage] = Field([], validation_alias="history")
+    tags: list[str] = []
+
+
+class Tree(BaseModel):
+    messages: list[AnyMessage] = []
+    replies: "list[Tree]" = []
+
+
+@dataclass
+class Noted:
+    notes: list[str]
+    talk: Talk | None = None
+
+
+def takes(kind: Any) -> Runnable[Any, Any]:
+    return RunnableLambda(seen).with_types(input_type=kind)
+
+
+HUMAN = {"type": "human", "content": ""}
+SAID = [HUMAN] * 3
+
+
+@pytest.mark.parametrize(
+    ("chain", "message", "field"),
+    [
+        (MODEL, {"input": ["", "", ""]}, "input"),
+        (MODEL, {"input": [["user", ""], ["ai", ""], "x"]}, "input"),
+        (CHAT | MODEL, {"tone": "x", "q": "x", "history": ["", "", ""]}, "history"),
+        (OPTIONAL | MODEL, {"q": "x", "history": ["", "", ""]}, "history"),
+        (graph(MessagesState), {"messages": SAID}, "messages"),
+        (takes(list[tuple[str, str] | BaseMessage]), {"input": [["a", "b"]] * 3}, "input"),
+        (takes(list[list[BaseMessage]]), {"input": [[""], [""], [""]]}, "input"),
+        (takes(dict[str, list[BaseMessage]]), {"a": [""], "b": ["", ""]}, "b"),
+        (takes(dict[str, BaseMessage]), {"type": "x", "role": "y", "content": "z"}, "type"),
+        (takes(list[BaseMessage] | int), {"input": ["", "", ""]}, "input"),
+        (takes(Talk), {"messages": SAID}, "messages"),
+        (takes(Wrapped), {"talk": {"messages": SAID}}, "talk"),
+        (takes(Turns), {"history": SAID}, "history"),
+        (takes(Turns), {"turns": SAID}, "turns"),
+        (takes(Tree), {"replies": [{"messages": SAID}]}, "replies"),
+        (takes(Noted), {"notes": [], "talk": {"messages": SAID}}, "talk"),
+        (takes(RootModel[list[AnyMessage]]), {"input": SAID}, "input"),
+        (takes(list[Talk]), {"input": [{"messages": [HUMAN]}] * 3}, "input"),
+        (MODEL.map(), {"input": [{"input": ["", ""]}, ""]}, "input"),
+        (MODEL.map().map(), {"input": [{"input": ["", ""]}, {"input": [""]}]}, "input"),
+        ((CHAT | MODEL).map(), {"input": [{"history": ["", "", ""]}]}, "input"),
+    ],
+)
+def test_more_messages_than_may_be_are_refused(
+    monkeypatch: pytest.MonkeyPatch, chain: Any, message: Any, field: str
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(BaseMessage, "__init__", lambda self, *_, **__: made.append(self))
+    with pytest.raises(InputError) as refusal:
+        chain_inputs(chain).for_chain(message, max_messages=2)
+    assert refusal.value.fields == {field: "send no more than 2 messages"}
+    assert made == []
+
+
+@pytest.mark.parametrize(
+    ("chain", "message"),
+    [
+        (MODEL, {"input": ["", "", ""]}),
+        (graph(MessagesState), {"messages": SAID}),
+        (takes(Turns), {"turns": SAID, "tags": ["a", "b", "c", "d"]}),
+        (takes(Noted), {"notes": ["a", "b", "c", "d"]}),
+        (takes(list[str]), {"input": ["a", "b", "c", "d"]}),
+        (LCEL.map(), {"input": ["a", "b", "c", "d"]}),
+        (MODEL.map(), {"input": ["a", "b", "c"]}),
+    ],
+)
+def test_as_many_messages_as_may_be_are_taken_and_anything_else(chain: Any, message: Any) -> None:
+    chain_inputs(chain).for_chain(message, max_messages=3)
+    chain_inputs(chain).for_chain(message)
 
 
 def test_a_root_model_gives_its_root() -> None:

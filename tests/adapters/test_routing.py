@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import BaseMessage
 from quart import Quart, Response
 
 from quart_lanarky import InputTooLargeError, LanarkyExtension, stream_chain
 from quart_lanarky.adapters.langchain.options import ChainOptions, RouteOptions
 from quart_lanarky.adapters.langchain.routing import chain_blueprint
 from quart_lanarky.errors import ConfigurationError
+from quart_lanarky.testing import answer_of, connect
 from tests.adapters.test_chains import LCEL
 
 
@@ -97,3 +100,62 @@ async def test_an_app_may_answer_a_body_that_is_too_large_itself(small_app: Quar
 
     response = await small_app.test_client().post("/chat", json={"question": "x" * 40})
     assert (response.status_code, await response.get_data()) == (413, b"shorter!")
+
+
+# -- messages that are too many ------------------------------------------------------------
+
+
+@pytest.fixture
+def terse_app() -> Quart:
+    app = Quart(__name__)
+    app.config["QUART_LANARKY_MAX_MESSAGES"] = 3
+    LanarkyExtension(app).add_chain("/chat", FakeListChatModel(responses=["hi"]))
+    return app
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the messages that are made."""
+    found: list[object] = []
+    make = BaseMessage.__init__
+
+    def note(self: BaseMessage, *args: Any, **kwargs: Any) -> None:
+        found.append(self)
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(BaseMessage, "__init__", note)
+    return found
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_messages_that_are_too_many_get_400_and_none_is_made(
+    terse_app: Quart, made: list[object], method: str
+) -> None:
+    async def ask(count: int) -> Response:
+        client = terse_app.test_client()
+        if method == "GET":
+            return await client.get("/chat?" + "&".join(["input=x"] * count))
+        return await client.post("/chat", json={"input": ["x"] * count})
+
+    response = await ask(4)
+    why = "send no more than 3 messages"
+    assert response.status_code == 400
+    assert await response.get_json() == {
+        "status_code": 400,
+        "detail": f"the inputs do not fit: input: {why}",
+        "errors": [{"field": "input", "message": why}],
+    }
+    assert made == []
+    assert (await ask(3)).status_code == 200
+    assert len(made) >= 3
+
+
+async def test_messages_that_are_too_many_for_a_turn_get_an_error_and_the_next_is_served(
+    terse_app: Quart, made: list[object]
+) -> None:
+    async with connect(terse_app.test_client(), "/chat/ws") as chat:
+        [error, end] = [event async for event in chat.ask({"input": ["x"] * 4})]
+        assert error.json()["status_code"] == 400
+        assert "input: send no more than 3 messages" in error.json()["detail"]
+        assert (end.name, made) == ("end", [])
+        assert answer_of([event async for event in chat.ask({"input": ["x"] * 3})]) == "hi"

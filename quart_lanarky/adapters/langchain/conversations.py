@@ -32,11 +32,13 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 __all__ = [
+    "MESSAGE_TYPES",
     "ChatTurn",
     "ChatTurns",
     "Message",
     "Messages",
     "TextOrMessages",
+    "as_items",
     "drop_chunks",
     "with_messages",
 ]
@@ -81,7 +83,7 @@ def with_messages(hint: Any) -> Any:
 
 def _annotated(hint: Any, bare: Any, *metadata: Any) -> Any:
     """Drop what marks LangChain's messages apart; keep what else is said about the type."""
-    if hint in _OWN:
+    if hint in MESSAGE_TYPES:
         return hint
     if any(_adds_messages(mark) for mark in metadata):  # Annotated[list, add_messages], too
         return Messages
@@ -134,7 +136,7 @@ def _refuse(why: str) -> NoReturn:
     raise PydanticCustomError("message", "{why}", {"why": why})
 
 
-def _as_items(value: Any) -> Sequence[Any]:
+def as_items(value: Any) -> Sequence[Any]:
     """Make a list of what stands for a list of one: a message alone, or a bare pair."""
     if isinstance(value, list | tuple):
         return [value] if _is_bare_pair(value) else value
@@ -354,7 +356,7 @@ Message = TypeAliasType(
 
 Messages = TypeAliasType(
     "Messages",
-    Annotated[list[Message], BeforeValidator(_as_items), WithJsonSchema(_items_schema(_MESSAGE))],
+    Annotated[list[Message], BeforeValidator(as_items), WithJsonSchema(_items_schema(_MESSAGE))],
 )
 """A list of messages; one alone stands for a list of one."""
 
@@ -374,10 +376,11 @@ ChatTurn = TypeAliasType(
 
 ChatTurns = TypeAliasType(
     "ChatTurns",
-    Annotated[list[ChatTurn], BeforeValidator(_as_items), WithJsonSchema(_items_schema(_TURN))],
+    Annotated[list[ChatTurn], BeforeValidator(as_items), WithJsonSchema(_items_schema(_TURN))],
 )
 """A history of messages and of pairs."""
 
 _ARRAYS: Final[dict[Any, Any]] = {Message: Messages, ChatTurn: ChatTurns}
 
-_OWN: Final = (Message, Messages, TextOrMessages, ChatTurn, ChatTurns)
+MESSAGE_TYPES: Final = (Message, Messages, TextOrMessages, ChatTurn, ChatTurns)
+"""What `with_messages` puts in the place of LangChain's types."""

@@ -9,14 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, NotRequired
+from typing import Annotated, Any, ClassVar, NotRequired, cast
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    ConfigDict,
+    PlainValidator,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
 from ...errors import InputError
 from .conversations import drop_chunks
+from .counting import count_messages
 from .hints import (
     accepted_keys,
     dumped_input,
@@ -29,7 +37,7 @@ from .hints import (
     takes_text,
 )
 
-__all__ = ["WRAPPED", "AnyObject", "Fields", "ModelFields", "State", "Value"]
+__all__ = ["WRAPPED", "AnyObject", "Each", "Fields", "ModelFields", "State", "Value"]
 
 WRAPPED = "input"
 """The field that holds the input of a chain which takes something else than an object."""
@@ -131,14 +139,21 @@ class Fields:
             hints = {name: _checkable(hint) for name, hint in self.hints.items()}
             return _adapter(hints, self.least)
 
-    def check(self, data: Mapping[str, Any]) -> Any:
+    def check(self, data: Mapping[str, Any], max_messages: int | None = None) -> Any:
         """Return `data` converted to the types of the fields.
 
         Chunks of messages in it become whole messages, in `data` itself.
 
+        Args:
+            data: What the client sent.
+            max_messages: How many messages there may be in it. None for any number.
+
         Raises:
-            InputError: A field is missing, unknown or of a wrong type; it names each.
+            InputError: A field is missing, unknown or of a wrong type; it names each. Or there
+                are more messages; it names the field with most of them.
         """
+        if max_messages is not None:
+            self._refuse_too_many(data, max_messages)
         drop_chunks(data)
         unknown = self._unknown(data)
         try:
@@ -149,14 +164,25 @@ class Fields:
             raise _refusal(unknown)
         return checked
 
-    def for_chain(self, message: Mapping[str, Any] | str) -> Any:
+    def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
         """Return what the chain is called with, for a JSON object or a bare text.
+
+        Args:
+            message: What the client sent.
+            max_messages: How many messages there may be in it. None for any number.
 
         Raises:
             InputError: The inputs do not fit, or a bare text cannot tell which input it is.
         """
         data = self._named(message) if isinstance(message, str) else message
-        return self._input(self.check(data))
+        return self._input(self.check(data, max_messages))
+
+    def count(self, message: Any, most: int) -> dict[str, int]:
+        """Return how many messages are in each field; what is beyond `most` is not looked at."""
+        data = {self.text_field or "": message} if isinstance(message, str) else message
+        if not isinstance(data, Mapping):
+            return {}
+        return {name: self._count(name, value, most) for name, value in data.items()}
 
     def pick(self, query: MultiDict[str, str]) -> dict[str, Any]:
         """Return the fields that a query string has: lists as lists, objects parsed as JSON."""
@@ -192,6 +218,15 @@ class Fields:
             return _parsed(values[-1])
         return values if takes_list(hint) else values[-1]
 
+    def _count(self, name: str, value: Any, most: int) -> int:
+        return count_messages(value, self.hints.get(name, Any), most)
+
+    def _refuse_too_many(self, data: Mapping[str, Any], most: int) -> None:
+        counts = self.count(data, most)
+        if sum(counts.values()) > most:
+            name = max(counts, key=lambda each: counts[each])
+            raise _refusal({name: f"send no more than {most} messages"})
+
     def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
         return {}  # the TypedDict refuses them itself
 
@@ -217,6 +252,25 @@ class Value(Fields):
         return values[WRAPPED]
 
 
+class Each(Value):
+    """A list of which each item is the input of the same chain."""
+
+    def __init__(self, item: Fields) -> None:
+        super().__init__(cast(Any, list)[Annotated[Any, PlainValidator(item.for_chain)]])
+        self._item = item
+
+    def _count(self, name: str, value: Any, most: int) -> int:
+        """Count what all the items hold, for their chains have no bound of their own."""
+        if name != WRAPPED or not isinstance(value, list):
+            return 0
+        found = 0
+        for item in value:
+            found += sum(self._item.count(item, most).values())
+            if found > most:
+                break
+        return found
+
+
 class AnyObject(Fields):
     """A JSON object as it is, for a chain that does not say which fields it takes."""
 
@@ -236,18 +290,21 @@ class AnyObject(Fields):
         """What checks the data, and describes it in a JSON schema."""
         return TypeAdapter(self._body)
 
+    def _count(self, name: str, value: Any, most: int) -> int:
+        return count_messages({name: value}, self._body, most)
+
 
 class State(Fields):
     """The state of a graph, of which a client sends any part but an empty one."""
 
     least = 1
 
-    def for_chain(self, message: Mapping[str, Any] | str) -> Any:
+    def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
         """Return what the graph is called with, or refuse an empty object."""
         if not message and not any(map(is_required, self.hints.values())):
             inputs = ", ".join(self.hints)
             raise InputError(f"send at least one of the inputs of this chain: {inputs}")
-        return super().for_chain(message)
+        return super().for_chain(message, max_messages)
 
 
 class ModelFields(Fields):
@@ -269,6 +326,9 @@ class ModelFields(Fields):
     def adapter(self) -> TypeAdapter[Any]:
         """What checks the data, and describes it in a JSON schema."""
         return TypeAdapter(self.body)
+
+    def _count(self, name: str, value: Any, most: int) -> int:
+        return count_messages({name: value}, self.body, most)  # a field may have several names
 
     def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Refuse what the model would ignore, for it is most often a name that is misspelt."""

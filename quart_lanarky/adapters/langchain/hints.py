@@ -31,6 +31,7 @@ __all__ = [
     "field_hint",
     "hints_of",
     "is_required",
+    "keyed_hints",
     "root_of",
     "split_mark",
     "takes_list",
@@ -39,6 +40,7 @@ __all__ = [
     "takes_only_objects",
     "takes_text",
     "typed_dict_hints",
+    "unaliased",
     "unmarked",
 ]
 
@@ -110,6 +112,15 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return {}  # a mapping
 
 
+def keyed_hints(kind: Any) -> dict[str, Any]:
+    """Return the fields of a class as `hints_of`; a model's under all names that it accepts."""
+    origin = get_origin(kind) or kind
+    if not (isinstance(origin, type) and issubclass(origin, BaseModel)):
+        return hints_of(kind)
+    fields = origin.model_fields.items()
+    return {key: field_hint(field) for name, field in fields for key in _keys(origin, name)}
+
+
 def _dataclass_hints(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind, include_extras=True)
     fields = [field for field in dataclass_fields(kind) if field.init]
@@ -166,13 +177,13 @@ def _field_types(kind: Any) -> Iterable[tuple[str, Any]]:
 
 def _holds_langchain(hint: Any) -> bool:
     """Tell whether messages, documents and alike are among the values of a type."""
-    hint = root_of(_unaliased(hint))
+    hint = root_of(unaliased(hint))
     if isinstance(hint, type) and issubclass(hint, Serializable):
         return True
     return any(_holds_langchain(inner) for inner in get_args(hint))
 
 
-def _unaliased(hint: Any) -> Any:
+def unaliased(hint: Any) -> Any:
     """Return what a named type, such as `Messages`, stands for."""
     return hint.__value__ if isinstance(hint, TypeAliasType) else hint
 
@@ -182,7 +193,7 @@ _WRAPPERS = (Annotated, NotRequired, Union, UnionType)
 
 def takes_list(hint: Any) -> bool:
     """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
-    hint = _unaliased(hint)
+    hint = unaliased(hint)
     origin = get_origin(hint) or hint
     if origin in (list, tuple, set, frozenset):
         return True
@@ -193,7 +204,7 @@ def takes_text(hint: Any) -> bool:
     """Tell whether a text can be a value of a type; of a number, say, it never is."""
     if takes_messages(hint):
         return True
-    hint = root_of(_unaliased(hint))
+    hint = root_of(unaliased(hint))
     origin, args = get_origin(hint) or hint, get_args(hint)
     if origin in (Required, *_WRAPPERS):
         parts = args[:1] if origin in (Required, NotRequired, Annotated) else args

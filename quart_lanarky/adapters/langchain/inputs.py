@@ -9,7 +9,6 @@ from typing import (
     NotRequired,
     Required,
     TypeVar,
-    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -30,12 +29,12 @@ from langchain_core.runnables import (
 from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 from langchain_core.runnables.config import ensure_config, merge_configs, set_config_context
 from langchain_core.runnables.configurable import DynamicRunnable
-from pydantic import AfterValidator, PlainValidator, PydanticUserError, RootModel
+from pydantic import AfterValidator, PydanticUserError, RootModel
 from typing_extensions import is_typeddict
 
 from .classic import is_agent_executor, is_retrieval_qa
 from .conversations import TextOrMessages, with_messages
-from .fields import AnyObject, Fields, ModelFields, State, Value
+from .fields import AnyObject, Each, Fields, ModelFields, State, Value
 from .hints import (
     dumped_input,
     field_hint,
@@ -174,8 +173,7 @@ def _of_history(chain: Any) -> Fields:
 
 
 def _of_each(chain: Any) -> Fields:
-    item = Annotated[Any, PlainValidator(_read(chain.bound).for_chain)]
-    return Value(cast(Any, list)[item])
+    return Each(_read(chain.bound))
 
 
 def _of_pick(chain: Any) -> Fields:

@@ -233,7 +233,7 @@ class _ChainService:
         Raises:
             InputError: The message does not fit the chain's inputs.
         """
-        inputs = self.inputs.for_chain(message)
+        inputs = self.inputs.for_chain(message, self._settings.max_messages)
         stream = EventStream(
             max_events=self._settings.buffer_events, flush_interval=self._settings.flush_interval
         )

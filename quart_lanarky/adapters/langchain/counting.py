@@ -1,0 +1,88 @@
+"""How many messages a client sends, counted before any of them is checked or made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice, repeat
+from types import UnionType
+from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin
+
+from .conversations import MESSAGE_TYPES, as_items, with_messages
+from .hints import keyed_hints, root_of, takes_object, unaliased
+
+__all__ = ["count_messages"]
+
+Part = tuple[Any, Any]
+"""A part of what a client sent, and its type."""
+
+
+def count_messages(value: Any, hint: Any, most: int) -> int:
+    """Return how many messages there are in a value; what is beyond `most` is not looked at.
+
+    A list of more than `most` lists or objects counts as so many messages, whatever is in them.
+
+    Args:
+        value: What a client sent for a field.
+        hint: The type of the field. Messages may be anywhere in it, such as in a user's model.
+        most: How many there may be.
+    """
+    found, left = 0, [(value, hint)]
+    while left and found <= most:  # not by recursion, for the client decides about the depth
+        inner, kind = left.pop()
+        if with_messages(kind) in MESSAGE_TYPES:
+            found += len(as_items(inner))
+        elif _may_hold_messages(kind):
+            parts = [*islice(_parts(inner, kind), most + 1)]
+            found += len(parts) if len(parts) > most else 0
+            left += parts
+    return found
+
+
+def _parts(value: Any, hint: Any) -> Iterator[Part]:
+    """Yield the parts of a value that have types of their own; of a union, the alternatives."""
+    inside, origin, args = _inside(hint), get_origin(hint), get_args(hint)
+    if inside is not None:
+        yield from ((value, kind) for kind in inside)
+    elif isinstance(value, Mapping) and takes_object(hint):
+        hints, others = _keyed_hints(origin or hint), args[-1] if args else Any
+        yield from ((part, hints.get(key, others)) for key, part in value.items())
+    elif isinstance(value, list | tuple) and args:
+        is_fixed = origin is tuple and args[-1] is not Ellipsis
+        yield from zip(value, args if is_fixed else repeat(args[0]), strict=False)
+
+
+def _inside(hint: Any) -> tuple[Any, ...] | None:
+    """Return the types of which a value is one; None if the type is not about others."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return args
+    if origin in (Annotated, Required, NotRequired):
+        return args[:1]
+    inner = root_of(unaliased(hint))
+    return None if inner is hint else (inner,)
+
+
+_keyed_hints = lru_cache(64)(keyed_hints)
+
+
+def _may_hold_messages(hint: Any) -> bool:
+    try:
+        return _holds_messages(hint)
+    except TypeError:  # a type that cannot be a key
+        return True
+
+
+@lru_cache(256)
+def _holds_messages(hint: Any) -> bool:
+    """Tell whether messages are anywhere in the values of a type."""
+    left, seen = [hint], set()
+    while left:
+        kind = left.pop()
+        if with_messages(kind) in MESSAGE_TYPES:
+            return True
+        if kind not in seen:  # a model may be inside of itself
+            seen.add(kind)
+            left += _inside(kind) or get_args(kind)
+            left += _keyed_hints(get_origin(kind) or kind).values() if takes_object(kind) else ()
+    return False
