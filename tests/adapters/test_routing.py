@@ -1,5 +1,6 @@
 """What is wrong with a route is said when it is made; the live tests call the routes."""
 
+import time
 from typing import Any
 
 import pytest
@@ -159,3 +160,38 @@ async def test_messages_that_are_too_many_for_a_turn_get_an_error_and_the_next_i
         assert "input: send no more than 3 messages" in error.json()["detail"]
         assert (end.name, made) == ("end", [])
         assert answer_of([event async for event in chat.ask({"input": ["x"] * 3})]) == "hi"
+
+
+# -- what the client's headers cost --------------------------------------------------------
+
+LONG = 60_000
+
+HOSTILE = [
+    {"Accept": "a/b" + " " * LONG + "x"},
+    {"Accept": "a/b," * (LONG // 4)},
+    {"Content-Type": "application/json" + " " * LONG + "x"},
+    {"Content-Type": "application/json" + "; " * (LONG // 2)},
+    {"Content-Type": 'application/json; a="' + "\\" * LONG},
+    {"Content-Type": "application/json; a*" + "0" * LONG + "x=1"},
+    {"Cookie": "session=" + " " * LONG + "x"},
+    {"Cookie": 'session="' + "\\" * LONG},
+    {"Origin": "http://" + "@" * LONG},
+    {"Origin": "http://a:" + "1" * LONG},
+    {"Last-Event-ID": "0" * LONG},
+    {"Range": "bytes=" + "0-1," * (LONG // 4)},
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("header", HOSTILE)
+async def test_no_header_of_a_client_takes_long_to_read(
+    header: dict[str, str], method: str
+) -> None:
+    app = Quart(__name__)
+    app.secret_key = "so that the session is read as well"
+    LanarkyExtension(app).add_chain("/chat", LCEL)
+    path, body = ("/chat?question=hi", b"") if method == "GET" else ("/chat", b'{"question": "hi"}')
+    headers = {"Content-Type": "application/json"} | header
+    began = time.process_time()
+    await app.test_client().open(path, method=method, headers=headers, data=body)
+    assert time.process_time() - began < 2  # milliseconds; Werkzeug's Accept takes four and more

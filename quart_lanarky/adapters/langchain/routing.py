@@ -19,6 +19,7 @@ from ...events import Mode
 from ...guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
 from ...live import let_in
 from ...messages import parse_object
+from ...negotiation import prefers_json
 from ...responses import EventStreamResponse, json_answer
 from ...schema.routes import mark_view
 from ...settings import Settings, current_settings
@@ -167,7 +168,7 @@ class _ChainRoute:
         async with AsyncExitStack() as stack:
             service = await self._open(parameters, HTTP, settings, stack)
             run = service.open_run(service.inputs.pick(rest) if body is None else body)
-            if _wants_json():
+            if prefers_json(request.headers.get("Accept", "")):
                 return await json_answer(run, run.output)
             return EventStreamResponse(run, stack)
 
@@ -239,11 +240,6 @@ class _ChainService:
         )
         handlers = [factory(stream, mode=self.mode) for factory in self._handlers]
         return self._new_run(inputs, handlers, stream)
-
-
-def _wants_json() -> bool:
-    offers = ["text/event-stream", "application/json"]
-    return request.accept_mimetypes.best_match(offers) == "application/json"
 
 
 def _refuse_unknown(query: Query) -> None:
