@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,8 +51,22 @@ __all__ = [
     "TooSlowError",
 ]
 
+MAX_FIELDS: Final = 10
+"""How many wrong fields an answer names: it may not be a multiple of what was sent."""
+
+MAX_NAME: Final = 100
+"""How many characters of a field's name it has; the client chooses them."""
+
+MAX_MESSAGE: Final = 300
+"""How many it has of what is wrong with a field, in which words of the client may be."""
+
 RETRY_AFTER: Final = 5
 """Seconds after which a client that was refused should try again."""
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return `text`, of which no more than `limit` characters are left."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class LanarkyError(Exception):
@@ -105,9 +120,15 @@ class _InputRefusalError(_RefusalError):
     """What the client did wrong, answered with an `InputProblem`."""
 
     def __init__(self, detail: str, fields: Mapping[str, str] | None = None) -> None:
-        self.fields = dict(fields or {})
-        named = "; ".join(f"{name}: {message}" for name, message in self.fields.items())
-        super().__init__(f"{detail}: {named}" if named else detail)
+        given = fields or {}
+        self.fields = {
+            shortened(name, MAX_NAME): shortened(message, MAX_MESSAGE)
+            for name, message in islice(given.items(), MAX_FIELDS)
+        }
+        named = [f"{name}: {message}" for name, message in self.fields.items()]
+        if len(given) > MAX_FIELDS:
+            named.append(f"and {len(given) - MAX_FIELDS:,} more")
+        super().__init__(f"{detail}: {'; '.join(named)}" if named else detail)
 
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the JSON body of the answer: an `InputProblem`."""
@@ -123,7 +144,8 @@ class InputError(_InputRefusalError, BadRequest):
 
     Args:
         detail: What is wrong with the request as a whole.
-        fields: For each wrong field its name and what is wrong with it.
+        fields: For each wrong field its name and what is wrong with it. The answer has ten of
+            them, and no more than the beginning of long names and texts.
     """
 
 

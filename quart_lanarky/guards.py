@@ -13,7 +13,14 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .connections import current_line
-from .errors import ForeignOriginError, InputError, InputTooLargeError, TooSlowError
+from .errors import (
+    MAX_NAME,
+    ForeignOriginError,
+    InputError,
+    InputTooLargeError,
+    TooSlowError,
+    shortened,
+)
 from .events import is_end_id
 
 __all__ = ["check_origin", "in_time", "limit_body", "read_json", "was_read_to_its_end"]
@@ -50,7 +57,7 @@ def check_origin(asking: BaseRequestWebsocket, allowed: Collection[str]) -> None
     else:
         is_foreign = not _is_same_host(origin, asking.headers.get("Host", ""))
     if is_foreign:
-        whose = "another site" if origin is None else origin
+        whose = "another site" if origin is None else shortened(origin, MAX_NAME)
         raise ForeignOriginError(f"pages of {whose} may not ask here")
 
 

@@ -21,10 +21,13 @@ WHITE_SPACE: Final = " \t\n\r"
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
     """Return the JSON object that `text` is, or raise InputError."""
+    wrong = None
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"this is not valid JSON ({error})") from error
+        wrong = str(error)
+    if wrong is not None:  # not inside of `except`: Python's error keeps the whole text
+        raise InputError(f"this is not valid JSON ({wrong})")
     if not isinstance(content, dict):
         raise InputError("the inputs must be a JSON object")
     return content

@@ -96,7 +96,7 @@ class Run:
         usage: The run's cost, for the `end` event; `produce` may set it.
         outcome: How it ended; None until then.
         reason: Why it did not finish, in a few words for the log; None if it did.
-        refusal: What it was refused with, if it was.
+        refusal: The status code that it was refused with, if it was.
         duration: How many seconds it took; 0 until it has ended.
         time_to_first_token: Seconds until the first `completion` event; None without one.
     """
@@ -109,7 +109,7 @@ class Run:
         self.usage: dict[str, JsonValue] | None = None
         self.outcome: Outcome | None = None
         self.reason: str | None = None
-        self.refusal: Exception | None = None
+        self.refusal: int | None = None
         self.duration = 0.0
         self._produce = produce
         self._mode: Mode = mode
@@ -132,13 +132,14 @@ class Run:
         self._watcher = watcher
 
     def refuse(self, error: Exception) -> None:
-        """Do nothing but fail with `error`, when the run is started."""
+        """Do nothing but fail, when the run is started, as if `error` had been raised then.
 
-        async def fail() -> None:
-            raise error
-
-        self.refusal = error
-        self._produce = fail
+        Of the error only its words are kept: it leads to all that its client had sent.
+        """
+        self.reason, event = _explained(error)
+        self._early = ("failed", event)
+        self.refusal = event.json()["status_code"]
+        self._log(error)
 
     def batches(self) -> AsyncIterator[list[Event]]:
         """Yield the events of its stream, and an empty list for each heartbeat."""
@@ -252,10 +253,8 @@ class Run:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         error = _error_of(task)
         self._conclude(error)
-        # Last of all, for a log that is full raises.
-        if error is not None and not self._is_expected(error):
-            with suppress(Exception):  # out of a callback it would end the loop
-                logger.error("run %s failed", self.id, exc_info=error)
+        if error is not None:
+            self._log(error)  # last of all, for a log that is full raises
 
     def _conclude(self, error: BaseException | None = None) -> None:
         """End the stream (rule 2), whatever has become of the task; the first call counts."""
@@ -280,6 +279,11 @@ class Run:
         """Drop what leads back here: what is in a circle waits for the garbage collector."""
         self._produce = _produce_nothing
         self._task = self._owner = self._watcher = None
+
+    def _log(self, error: BaseException) -> None:
+        if not self._is_expected(error):
+            with suppress(Exception):  # out of a callback it would end the loop
+                logger.error("run %s failed", self.id, exc_info=error)
 
     def _is_expected(self, error: BaseException) -> bool:
         if isinstance(error, asyncio.CancelledError):

@@ -224,7 +224,7 @@ class WebSocketSession:
             await answer(run)
             self._turns.popleft()
             self._heard_at = time.monotonic()
-            if isinstance(run.refusal, ServerBusyError) and not self._is_shutting_down:
+            if run.refusal == ServerBusyError.code and not self._is_shutting_down:
                 raise _FarewellError(1013, "too many runs are live now: try again later")
 
     async def _wait_for_turn(self) -> None:

@@ -82,3 +82,16 @@ def test_an_input_error_names_each_field_in_its_body() -> None:
 def test_an_input_error_without_fields_has_its_detail_alone() -> None:
     body = json.loads(InputError("send JSON").get_body())
     assert body == {"status_code": 400, "detail": "send JSON", "errors": []}
+
+
+def test_an_input_error_names_ten_fields_and_says_how_many_more_there_are() -> None:
+    error = InputError("no", {f"x{i}": "wrong" for i in range(1234)})
+    assert list(error.fields) == [f"x{i}" for i in range(10)]
+    assert error.detail.endswith("; x9: wrong; and 1,224 more")
+    assert len(json.loads(error.get_body())["errors"]) == 10
+    assert "more" not in InputError("no", {f"x{i}": "wrong" for i in range(10)}).detail
+
+
+def test_an_input_error_shortens_names_and_texts() -> None:
+    error = InputError("no", {"n" * 101: "m" * 301, "n" * 100: "m" * 300})
+    assert error.fields == {"n" * 99 + "…": "m" * 299 + "…", "n" * 100: "m" * 300}

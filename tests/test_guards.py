@@ -166,6 +166,13 @@ def test_the_refusal_says_whose_page_it_was(headers: dict[str, str], whose: str)
         check_origin(asking, [])
 
 
+def test_the_refusal_does_not_repeat_an_origin_at_length() -> None:
+    asking: Any = SimpleNamespace(headers={"Origin": "x" * 60_000, "Host": "example.org"})
+    with pytest.raises(ForeignOriginError) as refused:
+        check_origin(asking, [])
+    assert len(refused.value.detail) < 150
+
+
 # -- whether it was asked before -----------------------------------------------------------
 
 

@@ -59,6 +59,13 @@ def test_what_is_no_object_is_refused_with_its_reason(text: str | bytes, reason:
         parse_object(text)
 
 
+def test_a_refusal_does_not_keep_the_text() -> None:
+    with pytest.raises(InputError) as refusal:
+        parse_object("{" + "x" * 1000)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__context__ is None  # Python's error has the text in it
+
+
 @pytest.mark.parametrize("frame", [b"{}", b"", None])
 def test_binary_frames_are_refused(frame: bytes | None) -> None:
     with pytest.raises(InputError, match="text frames"):

@@ -1,8 +1,10 @@
 """The WebSocket side: its frames, and how a session goes and ends."""
 
 import asyncio
+import gc
 import json
 import time
+import weakref
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Self
@@ -63,22 +65,34 @@ SECRET = "sk-the-text-of-an-exception"
 HI = completion("hi", "json")
 
 
+class Large:
+    """What a client has sent."""
+
+
 class Turns:
     """Makes the runs of a session: the text of a message says what its run is to do."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.running: list[object] = []
+        self.large: list[weakref.ref[Large]] = []
         self.released = asyncio.Event()
 
     def open_run(self, message: dict[str, Any] | str) -> Run:
         self.asked.append(message)
         if message == "bad":
             raise InputError("no such question")
+        if message == "bad and large":
+            self._refuse_large()
         if message == "broken":
             raise RuntimeError(SECRET)
         stream = EventStream(flush_interval=0)
         return Run(stream, lambda: self._work(message, stream))
+
+    def _refuse_large(self) -> None:
+        large = Large()
+        self.large.append(weakref.ref(large))
+        raise InputError("too strange") from ValueError(large)
 
     async def _work(self, message: object, stream: EventStream) -> None:
         self.running.append(message)
@@ -263,6 +277,40 @@ async def test_a_turn_that_fails_is_answered_and_the_session_lives_on(
     await socket.send("hi")
     assert await socket.answer() == ANSWER
     await settle(lanarky)
+
+
+async def test_of_a_bad_message_that_waits_for_its_turn_only_the_refusal_is_kept(
+    socket: Socket, turns: Turns
+) -> None:
+    for message in ("hang", "bad and large", "bad and large"):
+        await socket.send(message)
+    assert (await socket.frame())["event"] == "completion"
+    while len(turns.large) < 2:
+        await asyncio.sleep(0.01)
+    gc.collect()  # a traceback and its frames lead to each other
+    assert [large() for large in turns.large] == [None, None]
+    turns.released.set()
+    assert await socket.answer() == ["end"]
+    for _ in range(2):
+        error = await socket.frame()
+        assert error["data"] == {"status_code": 400, "detail": "too strange"}
+        assert await socket.answer() == ["end"]
+
+
+async def test_what_fails_before_its_turn_is_logged_under_the_id_that_its_end_has(
+    socket: Socket, turns: Turns, caplog: pytest.LogCaptureFixture
+) -> None:
+    await socket.send("hang")
+    await socket.send("broken")
+    assert (await socket.frame())["event"] == "completion"
+    while not caplog.records:
+        await asyncio.sleep(0.01)
+    assert SECRET in caplog.text
+    turns.released.set()
+    assert await socket.answer() == ["end"]
+    assert (await socket.frame())["data"]["status_code"] == 500
+    assert (await socket.frame())["data"]["run_id"] in caplog.text
+    assert len(caplog.records) == 1
 
 
 async def test_a_quiet_session_is_pinged_and_one_that_answers_is_kept(app: Quart) -> None:

@@ -165,6 +165,22 @@ async def test_ten_thousand_bad_messages_are_refused_until_they_are_too_many(
     assert {json.loads(text)["event"] for text in texts} <= {"error", "end"}
 
 
+WRONG = b'{"input": [' + b",".join([b"0"] * (MB // 2 - 10)) + b"]}"
+"""As many messages as go into a megabyte, each of which is wrong."""
+
+
+async def test_wrong_messages_by_the_megabyte_get_short_refusals(either: Server) -> None:
+    async with nobody_notices(either), frame_socket(either, "/hanging/model/ws") as client:
+        await client.send(frame(b"hang"))
+        for _ in range(4):  # which wait for their turn
+            await client.send(frame(WRONG))
+        await client.send(frame(b'{"event": "stop"}'))
+        texts = [(await client.receive())[1] for _ in range(2 + 4 * 2)]
+    names = [json.loads(text)["event"] for text in texts]
+    assert names == ["completion", "end", *["error", "end"] * 4]
+    assert max(map(len, texts)) < 10_000
+
+
 async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(either: Server) -> None:
     async with nobody_notices(either), busy_socket(either) as client:
         await client.send(frame(b"x" * 17 * MB))
@@ -238,6 +254,19 @@ async def test_a_flood_of_pings_whose_pongs_nobody_reads_is_not_taken(serve: Ser
 
 
 # -- HTTP ----------------------------------------------------------------------------------
+
+
+async def test_wrong_bodies_of_a_megabyte_get_short_answers(either: Server) -> None:
+    async def ask_wrongly(client: httpx.AsyncClient) -> None:
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        response = await client.post("/hanging/model", content=WRONG, headers=headers)
+        assert response.status_code == 400
+        assert len(response.content) < 10_000
+
+    async with nobody_notices(either):
+        async with httpx.AsyncClient(base_url=either.url, verify=False, timeout=30) as client:
+            for _ in range(2):
+                await asyncio.gather(*(ask_wrongly(client) for _ in range(2)))
 
 
 @asynccontextmanager

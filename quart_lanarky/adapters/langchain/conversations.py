@@ -31,6 +31,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from .checks import problems_of
+
 __all__ = [
     "MESSAGE_TYPES",
     "ChatTurn",
@@ -280,9 +282,8 @@ def _made(make: Callable[[dict[str, Any]], BaseMessage], item: dict[str, Any]) -
     try:
         return make(item)
     except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        where = ".".join(map(str, wrong["loc"]))
-        _refuse(f"this is no valid message: {where}: {wrong['msg']}")
+        where, wrong = next(iter(problems_of(error).items()))
+        _refuse(f"this is no valid message: {f'{where}: ' if where else ''}{wrong}")
     except PydanticCustomError:  # said already; it is a ValueError
         raise
     except (ValueError, TypeError, LookupError, AttributeError):

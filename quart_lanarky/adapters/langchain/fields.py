@@ -22,7 +22,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
-from ...errors import InputError
+from ...errors import MAX_MESSAGE, InputError, shortened
+from .checks import bounded_adapter, problems_of
 from .conversations import drop_chunks
 from .counting import count_messages
 from .hints import (
@@ -67,7 +68,7 @@ def _new_adapter(items: Iterable[tuple[str, Any]], least: int) -> TypeAdapter[An
         json_schema_extra={"minProperties": least} if least else None,
     )
     shape: type[Any] = TypedDict("Fields", dict(items))  # type: ignore[misc]  # made at run time
-    return TypeAdapter(with_config(config)(shape))
+    return bounded_adapter(with_config(config)(shape))
 
 
 _shared_adapter = lru_cache(64)(_new_adapter)
@@ -92,14 +93,8 @@ def _parsed(text: str) -> Any:
 def _refusal(fields: dict[str, str]) -> InputError:
     """Make the error; what is wrong with all fields together belongs to no field."""
     whole = fields.pop("", None)
-    return InputError("the inputs do not fit" + (f": {whole}" if whole else ""), fields)
-
-
-def _messages(error: ValidationError) -> dict[str, str]:
-    return {
-        ".".join(map(str, e["loc"])): e["msg"].removeprefix("Value error, ")
-        for e in error.errors(include_url=False)
-    }
+    said = f": {shortened(whole, MAX_MESSAGE)}" if whole else ""
+    return InputError("the inputs do not fit" + said, fields)
 
 
 class Fields:
@@ -155,13 +150,15 @@ class Fields:
         if max_messages is not None:
             self._refuse_too_many(data, max_messages)
         drop_chunks(data)
-        unknown = self._unknown(data)
+        unknown = dict.fromkeys(self._unknown(data), "Extra inputs are not permitted")
+        wrong: dict[str, str] = {}
         try:
-            checked = self.adapter.validate_python(dict(data))
+            known = {name: value for name, value in data.items() if name not in unknown}
+            checked = self.adapter.validate_python(known)
         except ValidationError as error:
-            raise _refusal(_messages(error) | unknown) from None
-        if unknown:
-            raise _refusal(unknown)
+            wrong = problems_of(error)
+        if wrong or unknown:  # not inside of `except`: the new error would keep the old one
+            raise _refusal(wrong | unknown)
         return checked
 
     def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
@@ -227,8 +224,9 @@ class Fields:
             name = max(counts, key=lambda each: counts[each])
             raise _refusal({name: f"send no more than {most} messages"})
 
-    def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
-        return {}  # the TypedDict refuses them itself
+    def _unknown(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """Return the names that are none of the fields': Pydantic would make an error of each."""
+        return (name for name in data if name not in self.hints)
 
     def _input(self, values: Any) -> Any:
         missing = {name: make() for name, make in self._defaults.items() if name not in values}
@@ -288,7 +286,10 @@ class AnyObject(Fields):
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """What checks the data, and describes it in a JSON schema."""
-        return TypeAdapter(self._body)
+        return bounded_adapter(self._body)
+
+    def _unknown(self, data: Mapping[str, Any]) -> Iterable[str]:
+        return ()
 
     def _count(self, name: str, value: Any, most: int) -> int:
         return count_messages({name: value}, self._body, most)
@@ -325,17 +326,15 @@ class ModelFields(Fields):
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """What checks the data, and describes it in a JSON schema."""
-        return TypeAdapter(self.body)
+        return bounded_adapter(self.body)
 
     def _count(self, name: str, value: Any, most: int) -> int:
         return count_messages({name: value}, self.body, most)  # a field may have several names
 
-    def _unknown(self, data: Mapping[str, Any]) -> dict[str, str]:
+    def _unknown(self, data: Mapping[str, Any]) -> Iterable[str]:
         """Refuse what the model would ignore, for it is most often a name that is misspelt."""
         accepted = accepted_keys(root_of(self.body))
-        if accepted is None:
-            return {}
-        return {name: "Extra inputs are not permitted" for name in data if name not in accepted}
+        return () if accepted is None else (name for name in data if name not in accepted)
 
     def _input(self, values: Any) -> Any:
         return dumped_input(values) if self._dump else values

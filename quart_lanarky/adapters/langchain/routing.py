@@ -133,7 +133,11 @@ def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None
 
     @functools.wraps(factory)
     async def view(**path: Any) -> Response | None:
-        return await (route.talk(path) if has_websocket_context() else route.respond(path))
+        try:
+            return await (route.talk(path) if has_websocket_context() else route.respond(path))
+        except InputError as error:
+            # Quart makes a circle of it and its frames, which have all that the client has sent.
+            raise error.with_traceback(None)  # noqa: B904  # it is the same error
 
     mark_view(view, route.describer)
     return view

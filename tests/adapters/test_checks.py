@@ -1,0 +1,233 @@
+"""Client data is checked up to the first wrong item, and little is said of what is wrong."""
+
+import gc
+import json
+import tracemalloc
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+from annotated_types import Len
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableLambda
+from langgraph.graph import MessagesState, StateGraph
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from quart import Quart
+from typing_extensions import TypedDict
+
+from quart_lanarky import LanarkyExtension
+from quart_lanarky.adapters.langchain.checks import MAX_ERRORS, bounded_adapter, problems_of
+from quart_lanarky.adapters.langchain.conversations import ChatTurns, Messages
+from quart_lanarky.adapters.langchain.fields import Fields, ModelFields
+from quart_lanarky.errors import MAX_FIELDS, InputError
+
+
+class Point(BaseModel):
+    x: int
+    y: int
+
+
+class Shape(BaseModel):
+    points: list[Point] = []
+    names: dict[str, Point] = {}
+    within: "Shape | None" = None
+    kind: dict[str, Any] = {"type": "list"}
+
+
+class Words(TypedDict):
+    words: list[int]
+
+
+@dataclass
+class Marks:
+    marks: list[int]
+
+
+MANY = 1000
+
+WIDE = [
+    (list[int], ["x"] * MANY),
+    (tuple[int, ...], ["x"] * MANY),
+    (set[int], [f"x{i}" for i in range(MANY)]),
+    (frozenset[int], [f"x{i}" for i in range(MANY)]),
+    (dict[str, int], {f"x{i}": "x" for i in range(MANY)}),
+    (dict[str, list[int]], {f"x{i}": ["x"] * MANY for i in range(MANY)}),
+    (list[int] | None, ["x"] * MANY),
+    (Words, {"words": ["x"] * MANY}),
+    (Marks, {"marks": ["x"] * MANY}),
+    (Shape, {"points": [{}] * MANY}),
+    (Shape, {"names": {f"x{i}": {} for i in range(MANY)}}),
+    (Shape, {"within": {"within": {"points": [{}] * MANY}}}),
+    (Messages, [0] * MANY),
+    (ChatTurns, [0] * MANY),
+]
+
+
+def wrong(kind: Any, value: Any) -> ValidationError:
+    with pytest.raises(ValidationError) as caught:
+        bounded_adapter(kind).validate_python(value)
+    return caught.value
+
+
+@pytest.mark.parametrize(("kind", "value"), WIDE)
+def test_of_many_wrong_items_few_are_looked_at(kind: Any, value: Any) -> None:
+    assert 0 < wrong(kind, value).error_count() <= 20
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    assert caught.value.error_count() >= MANY  # as it would be
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (list[int], ["1"] * MANY),
+        (dict[str, int], {f"x{i}": str(i) for i in range(MANY)}),
+        (dict[int, int], {f"{i}": str(i) for i in range(MANY)}),
+        (Annotated[dict[str, int], Len(11, 20)], {f"x{i}": "1" for i in range(15)}),
+        (dict[str, int] | dict[str, str], {f"x{i}": "1" for i in range(15)}),
+        (Shape, {"names": {f"x{i}": {"x": 1, "y": 2} for i in range(MANY)}}),
+        (Shape, {"within": {"within": {}}}),
+        (Marks, {"marks": [1]}),
+    ],
+)
+def test_what_fits_is_converted_as_by_pydantic_itself(kind: Any, value: Any) -> None:
+    ours, plain = bounded_adapter(kind), TypeAdapter(kind)
+    assert ours.validate_python(value) == plain.validate_python(value)
+    assert ours.json_schema() == plain.json_schema()
+
+
+def test_the_length_of_an_object_is_that_of_the_whole() -> None:
+    error = wrong(Annotated[dict[str, int], Len(0, 20)], {f"x{i}": 1 for i in range(21)})
+    assert error.errors()[0]["type"] == "too_long"
+
+
+def test_the_first_wrong_item_is_named() -> None:
+    error = wrong(Shape, {"points": [{"x": 1, "y": 2}, {"x": "left"}, {}]})
+    assert problems_of(error) == {
+        "points.1.x": "Input should be a valid integer, unable to parse string as an integer",
+        "points.1.y": "Field required",
+    }
+
+
+def test_errors_that_are_too_many_to_name_are_counted() -> None:
+    kind: Any = TypedDict("kind", {f"x{i}": int for i in range(MANY)})  # type: ignore[misc]
+    assert MAX_ERRORS < MANY
+    assert problems_of(wrong(kind, {})) == {"": "1,000 values are wrong"}
+
+
+@pytest.mark.parametrize("fields", [Fields({"words": list[int]}), ModelFields(Marks, dump=True)])
+def test_a_refusal_does_not_keep_what_was_sent(fields: Fields) -> None:
+    with pytest.raises(InputError) as refusal:
+        fields.check({"words": ["x"], "marks": ["x"]})
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__context__ is None  # Pydantic's error has all of it
+
+
+# -- through a route -----------------------------------------------------------------------
+
+MB = 2**20
+BOUND = 10_000
+
+
+@pytest.fixture(scope="module")
+def app() -> Quart:
+    app = Quart(__name__)
+    lanarky = LanarkyExtension(app)
+    graph = StateGraph(MessagesState)
+    graph.add_node("answer", lambda _: {"messages": [HumanMessage("hi")]})
+    graph.set_entry_point("answer")
+    lanarky.add_chain("/graph", graph.compile())
+    lanarky.add_chain("/model", FakeListChatModel(responses=["hi"]))
+    lanarky.add_chain("/shape", RunnableLambda(lambda _: "hi"), input_model=Shape)
+    return app
+
+
+def megabyte(start: str, piece: str, end: str) -> str:
+    """Return a body of a megabyte; `#` is another number each time."""
+    count = (MB - len(start) - len(end)) // (len(piece) + 1 + 5 * piece.count("#"))
+    return start + ",".join(piece.replace("#", str(i)) for i in range(count)) + end
+
+
+HOSTILE = {
+    "messages": ("/graph", megabyte('{"messages": [', "0", "]}")),
+    "messages that are wrong in many ways": (
+        "/graph",
+        megabyte('{"messages": [{"type": "ai", "content": "", "tool_calls": [', "{}", "]}]}"),
+    ),
+    "unknown usage": (
+        "/graph",
+        megabyte(
+            '{"messages": [{"type": "ai", "content": "", "usage_metadata": {', '"#": 0', "}}]}"
+        ),
+    ),
+    "a long role": ("/graph", megabyte('{"messages": [{"content": "", "role": "', "x", '"}]}')),
+    "unknown names": ("/graph", megabyte("{", '"#": 0', "}")),
+    "a value": ("/model", megabyte('{"input": [', "0", "]}")),
+    "a deep value": ("/model", '{"input": %s}' % ("[" * 900 + "]" * 900)),
+    "too deep for Python": ("/model", '{"input": ' + "[" * (MB - 10)),
+    "objects": ("/shape", megabyte('{"points": [', "{}", "]}")),
+    "objects by name": ("/shape", megabyte('{"names": {', '"#": {}', "}}")),
+    "unknown names of a model": ("/shape", megabyte("{", '"#": 0', "}")),
+    "a long name": ("/shape", megabyte('{"', "x", '": 0}')),
+    "a deep model": ("/shape", '{"within": ' * 200 + "0" + "}" * 200),
+    "broken JSON": ("/shape", megabyte('{"points": [', "x", "")),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_the_answer_to_a_wrong_body_of_a_megabyte_is_short(app: Quart, name: str) -> None:
+    path, body = HOSTILE[name]
+    headers = {"Content-Type": "application/json"}
+    response = await app.test_client().post(path, data=body, headers=headers)
+    answer = await response.get_data()
+    assert (response.status_code, len(answer) <= BOUND) == (400, True), len(answer)
+    assert len(json.loads(answer)["errors"]) <= MAX_FIELDS
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_the_answer_to_a_wrong_message_of_a_megabyte_is_short(app: Quart, name: str) -> None:
+    path, body = HOSTILE[name]
+    async with app.test_client().websocket(f"{path}/ws") as client:
+        await client.send(body)
+        error = await client.receive()
+        assert json.loads(error)["event"] == "error"
+        assert len(error) <= BOUND
+        assert json.loads(await client.receive())["event"] == "end"
+
+
+@pytest.mark.parametrize("path", ["/graph", "/shape"])
+async def test_of_many_unknown_names_ten_are_told(app: Quart, path: str) -> None:
+    body = {"messages": "hi"} if path == "/graph" else {}
+    response = await app.test_client().post(path, json=body | {f"x{i}": 0 for i in range(MANY)})
+    answer = await response.get_json()
+    unknown = "Extra inputs are not permitted"
+    assert answer["errors"] == [{"field": f"x{i}", "message": unknown} for i in range(MAX_FIELDS)]
+    assert answer["detail"].endswith("; and 990 more")
+
+
+async def test_what_was_sent_does_not_wait_for_the_garbage_collector(app: Quart) -> None:
+    path, body = HOSTILE["messages"]
+    headers = {"Content-Type": "application/json"}
+    await app.test_client().post(path, data=body, headers=headers)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            await app.test_client().post(path, data=body, headers=headers)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert grown < 4 * 2 * MB  # Quart keeps the bodies; parsed, each is five times as large
+
+
+async def test_unknown_names_in_a_query_string_are_not_repeated_at_length(app: Quart) -> None:
+    query = "&".join(f"x{i}=" for i in range(5000))
+    response = await app.test_client().get(f"/graph?{query}&{'y' * 9000}=")
+    assert response.status_code == 400
+    assert len(await response.get_data()) <= BOUND
+    response = await app.test_client().post(f"/graph?{query}", json={})
+    assert response.status_code == 400
+    assert len(await response.get_data()) <= BOUND
