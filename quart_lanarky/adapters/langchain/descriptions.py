@@ -18,10 +18,10 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from ...events import SOURCE_DOCUMENTS, Mode
+from ...events.declared import declared_events
 from ...schema.routes import RouteDescription
 from .answers import to_json
 from .chains import HandlerFactory, class_of
-from .declarations import declared_events
 from .factories import ChainFactory, open_chain
 from .fields import AnyObject, Fields
 from .handlers import SourceDocumentHandler

@@ -23,9 +23,9 @@ from pydantic import BaseModel, JsonValue
 
 from ... import events
 from ...events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
+from ...events.declared import declared_events
 from ...streams import EventSink, EventStream
 from .answers import distinct, documents_in, to_source_document
-from .declarations import declared_events
 from .speakers import Speech
 
 __all__ = [

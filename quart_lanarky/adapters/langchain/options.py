@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from ...errors import ConfigurationError
 from ...events import Mode, check_mode
+from ...events.declared import declared_events
 from .chains import ChainPlan, HandlerPair, class_of, plan_chain
-from .declarations import declared_events
 from .speakers import DEFAULT_HOLD_TOKENS, check_hold
 
 __all__ = ["ChainOptions", "RouteOptions"]

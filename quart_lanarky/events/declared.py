@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, JsonValue, PydanticUserError, TypeAdapter
 
-from ...errors import ConfigurationError
-from ...events import COMPLETION, END, ERROR, PING, RETRACT, SOURCE_DOCUMENTS, Event, json_event
+from ..errors import ConfigurationError
+from . import COMPLETION, END, ERROR, PING, RETRACT, SOURCE_DOCUMENTS, Event, json_event
 
 __all__ = ["DeclaredEvents", "declared_events"]
 

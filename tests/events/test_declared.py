@@ -24,7 +24,6 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.declarations import DeclaredEvents, declared_events
 from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
 from quart_lanarky.errors import ConfigurationError
 from quart_lanarky.events import (
@@ -34,6 +33,7 @@ from quart_lanarky.events import (
     SourceDocument,
     SourceDocumentsData,
 )
+from quart_lanarky.events.declared import DeclaredEvents, declared_events
 from quart_lanarky.streams import EventStream
 from tests.adapters.test_tokens import Recorder
 

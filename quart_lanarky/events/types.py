@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = [
     "COMPLETION",
