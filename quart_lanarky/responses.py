@@ -14,11 +14,12 @@ from pydantic import JsonValue
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
-from . import events, sse
+from . import events
 from .connections import current_line
 from .errors import RETRY_AFTER, ServerBusyError
 from .events import SOURCE_DOCUMENTS
 from .live import admit
+from .protocols import sse
 from .runs import Run
 
 __all__ = ["EventStreamResponse", "json_answer"]

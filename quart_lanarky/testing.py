@@ -28,8 +28,8 @@ from quart.typing import TestClientProtocol
 
 from .errors import ClosedError, RefusedError
 from .events import COMPLETION, END, PING, RETRACT, Event, Mode, check_mode, json_event
-from .messages import STOP
-from .sse import CONTENT_TYPE, Decoder
+from .protocols.native.requests import STOP
+from .protocols.sse import CONTENT_TYPE, Decoder
 
 __all__ = ["ClosedError", "Conversation", "RefusedError", "answer_of", "connect", "stream"]
 

@@ -23,7 +23,7 @@ from .connections import current_line, raise_disconnect, send_frames
 from .errors import ServerBusyError
 from .events import Event, Mode
 from .live import LiveRuns, admit, current_live_runs
-from .messages import PONG, STOP, parse_message
+from .protocols.native.requests import PONG, STOP, parse_message
 from .runs import SHUTTING_DOWN, Run, heed_cancellation
 from .settings import Settings
 from .streams import LOOP_BLOCKED_AFTER, EventStream

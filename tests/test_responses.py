@@ -11,9 +11,9 @@ from quart import Quart, Response
 from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import ServerBusyError
 from quart_lanarky.events import completion
+from quart_lanarky.protocols.sse import HEARTBEAT, Decoder
 from quart_lanarky.responses import EventStreamResponse, json_answer
 from quart_lanarky.runs import Run
-from quart_lanarky.sse import HEARTBEAT, Decoder
 from quart_lanarky.streams import EventStream
 
 

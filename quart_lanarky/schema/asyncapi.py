@@ -22,11 +22,11 @@ from quart_schema.openapi import (
 )
 
 from ..events import Event
-from ..messages import PONG, STOP, WHITE_SPACE
+from ..protocols.json_schema import Components, Schema, numbered, plain
+from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
+from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
+from ..protocols.native.schemas import EventKind, frame, frame_kinds, input_schema, pascal
 from ..websockets import encode
-from .components import Components, Schema, numbered, plain
-from .envelopes import EventKind, frame, frame_kinds, input_schema, pascal
-from .examples import NO_EXAMPLE, example_events, example_input
 from .routes import (
     CHAIN_MARK,
     ChainRoute,

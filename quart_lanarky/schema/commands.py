@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from .components import Components
+from ..protocols.json_schema import Components
+from ..protocols.native.schemas import input_schema
 from .documents import Documents
-from .envelopes import input_schema
 from .routes import RouteDescription
 
 __all__ = ["commands_for"]

@@ -18,8 +18,8 @@ from quart_schema import OpenAPIProvider
 from quart_schema.openapi import PATH_RE, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
+from ..protocols.json_schema import Components, numbered, plain
 from ..settings import OpenAPIVersion
-from .components import Components, numbered, plain
 from .operations import Operation, OperationPainter
 from .pages import websocket_page_seen_from
 from .routes import CHAIN_MARK, ChainRoute, RouteDescription, chain_rules, path_of, route_of

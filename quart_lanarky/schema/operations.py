@@ -12,13 +12,11 @@ from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
-from .. import sse
 from ..errors import InputError, InputProblem, InputTooLargeError
 from ..events import ErrorData, Event, SourceDocumentsData
-from ..settings import OpenAPIVersion
-from .components import Components, Schema
-from .envelopes import event_kinds, event_table, input_schema, pascal, server_sent_event
-from .examples import (
+from ..protocols import sse
+from ..protocols.json_schema import Components, Schema
+from ..protocols.native.examples import (
     NO_EXAMPLE,
     example_answer,
     example_events,
@@ -26,6 +24,14 @@ from .examples import (
     example_turn,
     failed_turn,
 )
+from ..protocols.native.schemas import (
+    event_kinds,
+    event_table,
+    input_schema,
+    pascal,
+    server_sent_event,
+)
+from ..settings import OpenAPIVersion
 from .routes import CHAIN_MARK, RouteDescription
 
 __all__ = ["Operation", "OperationPainter"]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from quart_lanarky import events, sse
+from quart_lanarky import events
+from quart_lanarky.protocols import sse
 from tests.browser.playing import Player
 from tests.servers import Server
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.conformance.models import SECRET, Behaviour
 from tests.conformance.rows import Row, as_body
 from tests.servers import Server

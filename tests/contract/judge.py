@@ -12,7 +12,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from quart_lanarky.events import Event
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 
 Document = dict[str, Any]
 Schema = dict[str, Any]

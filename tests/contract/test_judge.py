@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from quart_lanarky import sse
 from quart_lanarky.events import end
+from quart_lanarky.protocols import sse
 from tests.contract.judge import JSON, Document, judge_response, judge_sent, judge_turn
 from tests.contract.recording import Documents, Recorded, fetch_documents, record, record_turns
 from tests.servers import Server

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from quart_lanarky.protocols.sse import Decoder
 from quart_lanarky.settings import Settings
-from quart_lanarky.sse import Decoder
 from tests.contract.judge import (
     JSON,
     STREAM,

@@ -13,7 +13,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from quart_lanarky.events import Event, json_event
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from quart_lanarky.testing import answer_of
 from tests.contract.judge import chain_operations, channel_addresses, judge_turn
 from tests.contract.recording import Documents, fetch_documents, record, record_turns

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from quart_lanarky.events import Event
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import Vitals, connect, cut, post, vitals
 from tests.faults.frames import CLOSE, close_frame, frame, read_frame, upgrade
 from tests.servers import Server, served

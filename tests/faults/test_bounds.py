@@ -12,7 +12,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import H2Client, connect, cut, post, vitals, wait_until
 from tests.faults.frames import CLOSE, TEXT, frame, handshake, read_frame, upgrade
 from tests.live.clients import ask, names, read_turn, socket, text, turn

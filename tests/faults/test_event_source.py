@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from quart_lanarky.events import Event
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import seen, vitals
 from tests.servers import Server, hypercorn
 

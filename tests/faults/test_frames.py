@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quart_lanarky.errors import InputError
-from quart_lanarky.messages import parse_message, parse_object
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.native.requests import parse_message, parse_object
+from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import vitals, wait_until
 from tests.faults.frames import (
     BINARY,

@@ -14,7 +14,7 @@ from langchain_core.runnables import Runnable
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.live.clients import ask, stream_events, text
 from tests.live.models import SECRET
 from tests.servers import Server, hypercorn

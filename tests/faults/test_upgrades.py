@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import H2Client, connect
 from tests.servers import Server, hypercorn
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from quart_lanarky.events import Event
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.how_to.nginx import Front, nginx, wait_until
 from tests.servers import Server, hypercorn
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quart_lanarky.sse import Decoder
+from quart_lanarky.protocols.sse import Decoder
 from tests.blocks import write_files
 from tests.how_to.nginx import free_port, make_certificate, wait_until
 from tests.how_to.pages import page_blocks

@@ -29,11 +29,12 @@ from quart_schema import (
 )
 from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
-from quart_lanarky import LanarkyExtension, sse, stream_chain
+from quart_lanarky import LanarkyExtension, stream_chain
 from quart_lanarky.adapters.langchain.callbacks import (
     TokenStreamingCallbackHandler,
     TokenWebSocketCallbackHandler,
 )
+from quart_lanarky.protocols import sse
 from tests.adapters.test_chains import LCEL
 from tests.schema.drawing import (
     check_references,

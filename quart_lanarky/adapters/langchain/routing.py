@@ -13,13 +13,13 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from quart import Blueprint, Response, has_websocket_context, request, websocket
 from werkzeug.datastructures import MultiDict
 
-from ... import sse
 from ...errors import InputError
 from ...events import Mode
 from ...guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
 from ...live import let_in
-from ...messages import parse_object
-from ...negotiation import prefers_json
+from ...protocols import sse
+from ...protocols.native.requests import parse_object
+from ...protocols.negotiation import prefers_json
 from ...responses import EventStreamResponse, json_answer
 from ...schema.routes import mark_view
 from ...settings import Settings, current_settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .events import Event
+from ..events import Event
 
 __all__ = ["CONTENT_TYPE", "HEARTBEAT", "Decoder", "encode"]
 

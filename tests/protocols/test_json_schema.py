@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
-from quart_lanarky.schema.components import Components, _next_name
+from quart_lanarky.protocols.json_schema import Components, _next_name
 from tests.schema.drawing import problem, references
 
 REF = "#/components/schemas/"

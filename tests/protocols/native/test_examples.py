@@ -8,7 +8,6 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
-from quart_lanarky import sse
 from quart_lanarky.adapters.langchain.conversations import (
     ChatTurn,
     ChatTurns,
@@ -17,15 +16,21 @@ from quart_lanarky.adapters.langchain.conversations import (
     TextOrMessages,
 )
 from quart_lanarky.events import CompletionData, Event
-from quart_lanarky.schema.components import Components
-from quart_lanarky.schema.envelopes import event_kinds, frame, frame_kinds, server_sent_event
-from quart_lanarky.schema.examples import (
+from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.json_schema import Components
+from quart_lanarky.protocols.native.examples import (
     NO_EXAMPLE,
     example_answer,
     example_events,
     example_input,
     example_turn,
     failed_turn,
+)
+from quart_lanarky.protocols.native.schemas import (
+    event_kinds,
+    frame,
+    frame_kinds,
+    server_sent_event,
 )
 from quart_lanarky.schema.routes import RouteDescription
 from quart_lanarky.websockets import encode

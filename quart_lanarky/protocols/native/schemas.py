@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..events import (
+from ...events import (
     COMPLETION,
     END,
     ERROR,
@@ -23,8 +23,8 @@ from ..events import (
     Mode,
     PingData,
 )
-from .components import Components, Schema
-from .routes import RouteDescription
+from ...schema.routes import RouteDescription
+from ..json_schema import Components, Schema
 
 __all__ = [
     "EventKind",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quart_lanarky import sse
 from quart_lanarky.events import Event, completion, end
-from quart_lanarky.sse import Decoder, encode
+from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.sse import Decoder, encode
 
 LINE = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
 NAMES = LINE.filter(bool)

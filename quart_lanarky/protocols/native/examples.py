@@ -12,10 +12,10 @@ from uuid import UUID
 
 from pydantic import JsonValue, TypeAdapter
 
-from .. import events
-from ..events import Event, Mode, SourceDocument, json_event
-from .components import Components, Schema
-from .routes import RouteDescription
+from ... import events
+from ...events import Event, Mode, SourceDocument, json_event
+from ...schema.routes import RouteDescription
+from ..json_schema import Components, Schema
 
 __all__ = [
     "NO_EXAMPLE",

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
-from quart_lanarky import events, sse, websockets
+from quart_lanarky import events, websockets
 from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
-from quart_lanarky.schema.components import Components
-from quart_lanarky.schema.envelopes import (
+from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.json_schema import Components
+from quart_lanarky.protocols.native.examples import example_events
+from quart_lanarky.protocols.native.schemas import (
     EventKind,
     event_kinds,
     event_table,
@@ -22,7 +24,6 @@ from quart_lanarky.schema.envelopes import (
     pascal,
     server_sent_event,
 )
-from quart_lanarky.schema.examples import example_events
 from quart_lanarky.schema.routes import RouteDescription
 from tests.schema.drawing import OURS, described, parsed, problem
 

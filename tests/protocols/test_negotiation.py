@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from quart_lanarky.negotiation import prefers_json
+from quart_lanarky.protocols.negotiation import prefers_json
 
 OFFERS = ["text/event-stream", "application/json"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from .errors import InputError
+from ...errors import InputError
 
 __all__ = ["PONG", "STOP", "WHITE_SPACE", "parse_message", "parse_object"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quart_lanarky.errors import InputError
-from quart_lanarky.messages import PONG, STOP, parse_message, parse_object
+from quart_lanarky.protocols.native.requests import PONG, STOP, parse_message, parse_object
 
 JSON = st.recursive(
     st.none()
