@@ -17,9 +17,9 @@ from .errors import (
 from .events import Event
 from .extension import LanarkyExtension
 from .responses import EventStreamResponse
-from .runs import Run
-from .signals import RunReport, run_cancelled, run_failed, run_finished, run_started
-from .streams import EventStream
+from .runs.run import Run
+from .runs.signals import RunReport, run_cancelled, run_failed, run_finished, run_started
+from .runs.stream import EventStream
 
 if TYPE_CHECKING:
     from .adapters.langchain.routing import stream_chain

@@ -18,9 +18,9 @@ from . import events
 from .connections import current_line
 from .errors import RETRY_AFTER, ServerBusyError
 from .events import SOURCE_DOCUMENTS
-from .live import admit
 from .protocols import sse
-from .runs import Run
+from .runs.registry import admit
+from .runs.run import Run
 
 __all__ = ["EventStreamResponse", "json_answer"]
 

@@ -11,7 +11,7 @@ from quart import current_app
 
 from .errors import ConfigurationError
 from .events import Mode, check_mode
-from .streams import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
+from .runs.stream import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
 
 __all__ = ["EXTENSION_KEY", "SETTING_KEYS", "OpenAPIVersion", "Settings", "current_settings"]
 

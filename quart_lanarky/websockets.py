@@ -22,11 +22,11 @@ from . import events
 from .connections import current_line, raise_disconnect, send_frames
 from .errors import ServerBusyError
 from .events import Event, Mode
-from .live import LiveRuns, admit, current_live_runs
 from .protocols.native.requests import PONG, STOP, parse_message
-from .runs import SHUTTING_DOWN, Run, heed_cancellation
+from .runs.registry import LiveRuns, admit, current_live_runs
+from .runs.run import SHUTTING_DOWN, Run, heed_cancellation
+from .runs.stream import LOOP_BLOCKED_AFTER, EventStream
 from .settings import Settings
-from .streams import LOOP_BLOCKED_AFTER, EventStream
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer", "encode"]
 

@@ -20,8 +20,8 @@ from quart_lanarky.guards import (
     read_json,
     was_read_to_its_end,
 )
-from quart_lanarky.runs import Run
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs.run import Run
+from quart_lanarky.runs.stream import EventStream
 
 
 def is_let_in(headers: dict[str, str], allowed: list[str] | None = None) -> bool:

@@ -13,8 +13,8 @@ from quart_lanarky.errors import ServerBusyError
 from quart_lanarky.events import completion
 from quart_lanarky.protocols.sse import HEARTBEAT, Decoder
 from quart_lanarky.responses import EventStreamResponse, json_answer
-from quart_lanarky.runs import Run
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs.run import Run
+from quart_lanarky.runs.stream import EventStream
 
 
 async def produce() -> None:

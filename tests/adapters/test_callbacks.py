@@ -21,7 +21,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.events import Event
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs.stream import EventStream
 
 STREAMING = [
     TokenStreamingCallbackHandler,

@@ -51,10 +51,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, compu
 from quart_lanarky.adapters.langchain.chains import plan_chain
 from quart_lanarky.adapters.langchain.outputs import answer_type, may_retrieve
 from quart_lanarky.adapters.langchain.runs import ChainRun
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs.stream import EventStream
 from tests.adapters.test_chains import LCEL, MODEL, PROMPT, NoRetriever, agent, graph, llm_chain, qa
 from tests.adapters.test_chains import look as tool
-from tests.test_runs import events_of
+from tests.runs.test_run import events_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::langchain_core._api.LangChainDeprecationWarning"  # all that is classic is deprecated

@@ -19,8 +19,8 @@ from quart_lanarky.adapters.langchain.callbacks import (
 from quart_lanarky.adapters.langchain.chains import plan_chain
 from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
 from quart_lanarky.adapters.langchain.runs import ChainRun
-from quart_lanarky.streams import EventStream
-from tests.test_runs import events_of
+from quart_lanarky.runs.stream import EventStream
+from tests.runs.test_run import events_of
 
 
 def run_of(chain: Runnable[Any, Any], output_key: str | None = None, **options: Any) -> ChainRun:

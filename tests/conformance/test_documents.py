@@ -14,13 +14,13 @@ from quart_lanarky.adapters.langchain.options import RouteOptions
 from quart_lanarky.adapters.langchain.outputs import answer_type, may_retrieve
 from quart_lanarky.adapters.langchain.runs import ChainRun
 from quart_lanarky.events import END, SOURCE_DOCUMENTS, Event
+from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.schema.routes import RouteDescription
-from quart_lanarky.streams import EventStream
 from tests.conformance.models import Kit
 from tests.conformance.rows import Row, as_body
 from tests.conformance.rows_models import Plan
 from tests.conformance.table import ROWS
-from tests.test_runs import events_of
+from tests.runs.test_run import events_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # classic chains are deprecated: no matter here
 

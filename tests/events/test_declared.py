@@ -34,7 +34,7 @@ from quart_lanarky.events import (
     SourceDocumentsData,
 )
 from quart_lanarky.events.declared import DeclaredEvents, declared_events
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs.stream import EventStream
 from tests.adapters.test_tokens import Recorder
 
 TOKENS = {"completion": CompletionData, "retract": RetractData}

@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from quart_lanarky import runs
+from quart_lanarky.runs import run as runs
 from tests.faults.app import app
 
 __all__ = ["app"]

@@ -8,7 +8,7 @@ WebSocket of the current view. What they do is written once, in `handlers.py` an
 from __future__ import annotations
 
 from ...errors import ConfigurationError
-from ...streams import EventSink, EventStream
+from ...runs.stream import EventSink, EventStream
 from ...websockets import WebSocketSink
 from .handlers import EventCallbackHandler, SourceDocumentHandler
 from .tokens import FinalTokenHandler, TokenHandler

@@ -24,7 +24,7 @@ from pydantic import BaseModel, JsonValue
 from ... import events
 from ...events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
 from ...events.declared import declared_events
-from ...streams import EventSink, EventStream
+from ...runs.stream import EventSink, EventStream
 from .answers import distinct, documents_in, to_source_document
 from .speakers import Speech
 

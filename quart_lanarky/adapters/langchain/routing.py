@@ -16,14 +16,14 @@ from werkzeug.datastructures import MultiDict
 from ...errors import InputError
 from ...events import Mode
 from ...guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
-from ...live import let_in
 from ...protocols import sse
 from ...protocols.native.requests import parse_object
 from ...protocols.negotiation import prefers_json
 from ...responses import EventStreamResponse, json_answer
+from ...runs.registry import let_in
+from ...runs.stream import EventStream
 from ...schema.routes import mark_view
 from ...settings import Settings, current_settings
-from ...streams import EventStream
 from ...websockets import WebSocketSession
 from .compilation import ChainCompiler, CompiledChain
 from .descriptions import ChainDescriber

@@ -13,8 +13,8 @@ from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
 from ...events import Mode
-from ...runs import Run
-from ...streams import EventStream
+from ...runs.run import Run
+from ...runs.stream import EventStream
 from .answers import answer_json, answer_text
 from .chains import ChainPlan
 from .handlers import ChainHandler, EventCallbackHandler

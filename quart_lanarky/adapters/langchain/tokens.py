@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResu
 
 from ... import events
 from ...events import COMPLETION, RETRACT, CompletionData, Mode, RetractData
-from ...streams import EventSink
+from ...runs.stream import EventSink
 from .answers import (
     INTERRUPT,
     answer_text,

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from quart_lanarky import runs
 from quart_lanarky.errors import InputError, ServerBusyError
 from quart_lanarky.events import Event
-from quart_lanarky.runs import Run
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs import run as runs
+from quart_lanarky.runs.run import Run
+from quart_lanarky.runs.stream import EventStream
 
 SECRET = "sk-the-text-of-an-exception"
 TOKEN = Event("completion", "hi")

@@ -10,8 +10,8 @@ import pytest
 from blinker import NamedSignal
 from quart import Quart
 
-from quart_lanarky import signals
-from quart_lanarky.signals import (
+from quart_lanarky.runs import signals
+from quart_lanarky.runs.signals import (
     RunReport,
     publish,
     run_cancelled,

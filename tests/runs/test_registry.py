@@ -17,19 +17,21 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from quart import Quart
 from quart.testing import WebsocketResponseError
 
-from quart_lanarky import LanarkyExtension, live, signals
+from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import ServerBusyError
-from quart_lanarky.live import LiveRuns, admit, current_live_runs, let_in
-from quart_lanarky.runs import Run
-from quart_lanarky.settings import Settings
-from quart_lanarky.signals import (
+from quart_lanarky.runs import registry as live
+from quart_lanarky.runs import signals
+from quart_lanarky.runs.registry import LiveRuns, admit, current_live_runs, let_in
+from quart_lanarky.runs.run import Run
+from quart_lanarky.runs.signals import (
     RunReport,
     run_cancelled,
     run_failed,
     run_finished,
     run_started,
 )
-from quart_lanarky.streams import EventStream
+from quart_lanarky.runs.stream import EventStream
+from quart_lanarky.settings import Settings
 from tests.live import models
 
 SECRET = "what-only-the-client-may-know"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quart_lanarky import streams
 from quart_lanarky.events import Event
-from quart_lanarky.streams import EVENTS_PER_TURN, EventStream
+from quart_lanarky.runs import stream as streams
+from quart_lanarky.runs.stream import EVENTS_PER_TURN, EventStream
 
 END = Event("end", "")
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from quart_lanarky.interruptions import InterruptedWaitError, Interruption
+from quart_lanarky.runs.cancellation import InterruptedWaitError, Interruption
 
 
 async def _wait(interruption: Interruption, event: asyncio.Event) -> None:

@@ -16,10 +16,10 @@ from typing import Final, Literal, Protocol
 from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 
-from .errors import ServerBusyError
-from .interruptions import InterruptedWaitError, Interruption
-from .runs import SHUTTING_DOWN, Outcome, Run
-from .settings import EXTENSION_KEY, Settings, current_settings
+from ..errors import ServerBusyError
+from ..settings import EXTENSION_KEY, Settings, current_settings
+from .cancellation import InterruptedWaitError, Interruption
+from .run import SHUTTING_DOWN, Outcome, Run
 from .signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
 
 __all__ = ["LiveRuns", "Session", "Transport", "admit", "current_live_runs", "let_in"]

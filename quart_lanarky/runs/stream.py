@@ -29,7 +29,7 @@ from enum import Enum
 from math import inf
 from typing import Protocol
 
-from .events import COMPLETION, Event
+from ..events import COMPLETION, Event
 
 __all__ = ["DEFAULT_BUFFER_EVENTS", "DEFAULT_FLUSH_INTERVAL", "EventSink", "EventStream"]
 

@@ -31,10 +31,10 @@ from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
-from . import events
-from .errors import InputError, ServerBusyError
-from .events import Event, Mode
-from .streams import EventStream
+from .. import events
+from ..errors import InputError, ServerBusyError
+from ..events import Event, Mode
+from .stream import EventStream
 
 __all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher", "heed_cancellation"]
 
