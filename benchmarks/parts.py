@@ -13,10 +13,10 @@ from quart_lanarky.adapters.langchain.compilation import ChainCompiler
 from quart_lanarky.adapters.langchain.factories import factory_of
 from quart_lanarky.adapters.langchain.options import RouteOptions
 from quart_lanarky.adapters.langchain.routing import _ChainRoute, _ChainService
-from quart_lanarky.responses import EventStreamResponse
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import current_settings
+from quart_lanarky.transports.sse_response import EventStreamResponse
 
 from .apps.limit import Listener
 from .apps.model import CHAIN

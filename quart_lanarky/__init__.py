@@ -16,10 +16,10 @@ from .errors import (
 )
 from .events import Event
 from .extension import LanarkyExtension
-from .responses import EventStreamResponse
 from .runs.run import Run
 from .runs.signals import RunReport, run_cancelled, run_failed, run_finished, run_started
 from .runs.stream import EventStream
+from .transports.sse_response import EventStreamResponse
 
 if TYPE_CHECKING:
     from .adapters.langchain.routing import stream_chain

@@ -20,7 +20,7 @@ from tests.test_documentation import options_of
 REFERENCE = ROOT / "docs" / "reference"
 SETTING = re.compile(r"^\| `(QUART_LANARKY_\w+)` \| `([^`]+)`", re.MULTILINE)
 PUBLIC_MODULES = [quart_lanarky, callbacks, testing]
-BESIDES = {"quart_lanarky.websockets.answer"}
+BESIDES = {"quart_lanarky.transports.websocket_session.answer"}
 
 
 def read(page: Path) -> str:

@@ -26,8 +26,7 @@ from ..protocols.json_schema import Components, Schema, numbered, plain
 from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
 from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
 from ..protocols.native.schemas import EventKind, frame, frame_kinds, input_schema, pascal
-from ..websockets import encode
-from .routes import (
+from ..transports.route_description import (
     CHAIN_MARK,
     ChainRoute,
     RouteDescription,
@@ -35,6 +34,7 @@ from .routes import (
     chain_rules,
     path_of,
 )
+from ..transports.websocket_session import encode
 
 __all__ = ["at_its_server", "draw"]
 

@@ -11,8 +11,8 @@ import click
 
 from ..protocols.json_schema import Components
 from ..protocols.native.schemas import input_schema
+from ..transports.route_description import RouteDescription
 from .documents import Documents
-from .routes import RouteDescription
 
 __all__ = ["commands_for"]
 

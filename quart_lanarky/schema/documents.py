@@ -19,10 +19,10 @@ from quart_schema import QuartSchema, hide
 from werkzeug.routing import Rule
 
 from ..settings import OpenAPIVersion, Settings
+from ..transports.route_description import ChainRoute, RouteDescription, chain_rules
 from . import asyncapi
 from .openapi import ChainProvider, in_front_of
 from .pages import ASYNCAPI_ENDPOINT, add_pages
-from .routes import ChainRoute, RouteDescription, chain_rules
 
 __all__ = ["Documents"]
 

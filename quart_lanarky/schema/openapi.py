@@ -20,9 +20,16 @@ from werkzeug.routing import Rule
 
 from ..protocols.json_schema import Components, numbered, plain
 from ..settings import OpenAPIVersion
+from ..transports.route_description import (
+    CHAIN_MARK,
+    ChainRoute,
+    RouteDescription,
+    chain_rules,
+    path_of,
+    route_of,
+)
 from .operations import Operation, OperationPainter
 from .pages import websocket_page_seen_from
-from .routes import CHAIN_MARK, ChainRoute, RouteDescription, chain_rules, path_of, route_of
 
 __all__ = ["ChainProvider", "Describer", "in_front_of"]
 

@@ -32,7 +32,7 @@ from ..protocols.native.schemas import (
     server_sent_event,
 )
 from ..settings import OpenAPIVersion
-from .routes import CHAIN_MARK, RouteDescription
+from ..transports.route_description import CHAIN_MARK, RouteDescription
 
 __all__ = ["Operation", "OperationPainter"]
 

@@ -31,7 +31,7 @@ from quart_lanarky.adapters.langchain.options import RouteOptions
 from quart_lanarky.adapters.langchain.parameters import factory_parameters
 from quart_lanarky.errors import ChainTypeError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
-from quart_lanarky.schema.routes import RouteDescription, chain_rules, route_of
+from quart_lanarky.transports.route_description import RouteDescription, chain_rules, route_of
 from tests.adapters.test_chains import LCEL, MODEL, agent, graph, qa
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from quart_lanarky.adapters.langchain.outputs import answer_type, may_retrieve
 from quart_lanarky.adapters.langchain.runs import ChainRun
 from quart_lanarky.events import END, SOURCE_DOCUMENTS, Event
 from quart_lanarky.runs.stream import EventStream
-from quart_lanarky.schema.routes import RouteDescription
+from quart_lanarky.transports.route_description import RouteDescription
 from tests.conformance.models import Kit
 from tests.conformance.rows import Row, as_body
 from tests.conformance.rows_models import Plan

@@ -44,7 +44,7 @@ from quart import Quart
 from quart_lanarky import EventStream, EventStreamResponse, LanarkyExtension, Run
 from quart_lanarky.events import completion
 from quart_lanarky.settings import current_settings
-from quart_lanarky.websockets import WebSocketSession
+from quart_lanarky.transports.websocket_session import WebSocketSession
 
 app = Quart(__name__)
 app.config["QUART_LANARKY_DRAIN_TIMEOUT"] = json.loads(

@@ -22,7 +22,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
-from quart_lanarky.websockets import answer
+from quart_lanarky.transports.websocket_session import answer
 from tests.live import models, options
 
 app = Quart(__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ...errors import ConfigurationError
 from ...runs.stream import EventSink, EventStream
-from ...websockets import WebSocketSink
+from ...transports.websocket_session import WebSocketSink
 from .handlers import EventCallbackHandler, SourceDocumentHandler
 from .tokens import FinalTokenHandler, TokenHandler
 

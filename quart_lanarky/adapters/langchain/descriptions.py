@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from ...events import SOURCE_DOCUMENTS, Mode
 from ...events.declared import declared_events
-from ...schema.routes import RouteDescription
+from ...transports.route_description import RouteDescription
 from .answers import to_json
 from .chains import HandlerFactory, class_of
 from .factories import ChainFactory, open_chain

@@ -15,16 +15,16 @@ from werkzeug.datastructures import MultiDict
 
 from ...errors import InputError
 from ...events import Mode
-from ...guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
 from ...protocols import sse
 from ...protocols.native.requests import parse_object
 from ...protocols.negotiation import prefers_json
-from ...responses import EventStreamResponse, json_answer
 from ...runs.registry import let_in
 from ...runs.stream import EventStream
-from ...schema.routes import mark_view
 from ...settings import Settings, current_settings
-from ...websockets import WebSocketSession
+from ...transports.guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
+from ...transports.route_description import mark_view
+from ...transports.sse_response import EventStreamResponse, json_answer
+from ...transports.websocket_session import WebSocketSession
 from .compilation import ChainCompiler, CompiledChain
 from .descriptions import ChainDescriber
 from .factories import ChainFactory, factory_of, open_chain

@@ -32,8 +32,8 @@ from quart_lanarky.protocols.native.schemas import (
     frame_kinds,
     server_sent_event,
 )
-from quart_lanarky.schema.routes import RouteDescription
-from quart_lanarky.websockets import encode
+from quart_lanarky.transports.route_description import RouteDescription
+from quart_lanarky.transports.websocket_session import encode
 from tests.schema.drawing import OURS, described, parsed, problem
 
 

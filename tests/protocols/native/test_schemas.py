@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
-from quart_lanarky import events, websockets
+from quart_lanarky import events
 from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.json_schema import Components
@@ -24,7 +24,8 @@ from quart_lanarky.protocols.native.schemas import (
     pascal,
     server_sent_event,
 )
-from quart_lanarky.schema.routes import RouteDescription
+from quart_lanarky.transports import websocket_session as websockets
+from quart_lanarky.transports.route_description import RouteDescription
 from tests.schema.drawing import OURS, described, parsed, problem
 
 RUN_ID = UUID(int=7)

@@ -23,8 +23,9 @@ from quart import Quart, websocket
 from quart.signals import websocket_sent
 from quart.wrappers import base
 
-from quart_lanarky import LanarkyExtension, connections
-from quart_lanarky.connections import (
+from quart_lanarky import LanarkyExtension
+from quart_lanarky.transports import connection as connections
+from quart_lanarky.transports.connection import (
     LINE_KEY,
     Line,
     Server,

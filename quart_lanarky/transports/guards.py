@@ -12,8 +12,7 @@ from quart import Request, request
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from .connections import current_line
-from .errors import (
+from ..errors import (
     MAX_NAME,
     ForeignOriginError,
     InputError,
@@ -21,7 +20,8 @@ from .errors import (
     TooSlowError,
     shortened,
 )
-from .events import is_end_id
+from ..events import is_end_id
+from .connection import current_line
 
 __all__ = ["check_origin", "in_time", "limit_body", "read_json", "was_read_to_its_end"]
 

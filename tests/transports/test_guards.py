@@ -10,18 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart, request
 
-from quart_lanarky import LanarkyExtension, guards
+from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import ForeignOriginError, TooSlowError
 from quart_lanarky.events import end_id
-from quart_lanarky.guards import (
+from quart_lanarky.runs.run import Run
+from quart_lanarky.runs.stream import EventStream
+from quart_lanarky.transports import guards
+from quart_lanarky.transports.guards import (
     check_origin,
     in_time,
     limit_body,
     read_json,
     was_read_to_its_end,
 )
-from quart_lanarky.runs.run import Run
-from quart_lanarky.runs.stream import EventStream
 
 
 def is_let_in(headers: dict[str, str], allowed: list[str] | None = None) -> bool:

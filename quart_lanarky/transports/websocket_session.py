@@ -18,15 +18,15 @@ from typing import Any
 
 from quart import Websocket, has_websocket_context, websocket
 
-from . import events
-from .connections import current_line, raise_disconnect, send_frames
-from .errors import ServerBusyError
-from .events import Event, Mode
-from .protocols.native.requests import PONG, STOP, parse_message
-from .runs.registry import LiveRuns, admit, current_live_runs
-from .runs.run import SHUTTING_DOWN, Run, heed_cancellation
-from .runs.stream import LOOP_BLOCKED_AFTER, EventStream
-from .settings import Settings
+from .. import events
+from ..errors import ServerBusyError
+from ..events import Event, Mode
+from ..protocols.native.requests import PONG, STOP, parse_message
+from ..runs.registry import LiveRuns, admit, current_live_runs
+from ..runs.run import SHUTTING_DOWN, Run, heed_cancellation
+from ..runs.stream import LOOP_BLOCKED_AFTER, EventStream
+from ..settings import Settings
+from .connection import current_line, raise_disconnect, send_frames
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer", "encode"]
 

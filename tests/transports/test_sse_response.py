@@ -12,9 +12,9 @@ from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import ServerBusyError
 from quart_lanarky.events import completion
 from quart_lanarky.protocols.sse import HEARTBEAT, Decoder
-from quart_lanarky.responses import EventStreamResponse, json_answer
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
+from quart_lanarky.transports.sse_response import EventStreamResponse, json_answer
 
 
 async def produce() -> None:

@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart
 
-from quart_lanarky import LanarkyExtension, websockets
+from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import InputError
 from quart_lanarky.events import Event, completion, error, json_event, ping
 from quart_lanarky.runs import run as runs
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import Settings, current_settings
-from quart_lanarky.websockets import WebSocketSession, WebSocketSink, encode
+from quart_lanarky.transports import websocket_session as websockets
+from quart_lanarky.transports.websocket_session import WebSocketSession, WebSocketSink, encode
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 

@@ -23,7 +23,7 @@ from quart.wrappers import base
 from wsproto.events import TextMessage
 from wsproto.utilities import LocalProtocolError
 
-from .runs.cancellation import InterruptedWaitError, Interruption
+from ..runs.cancellation import InterruptedWaitError, Interruption
 
 __all__ = [
     "LINE_KEY",

@@ -14,13 +14,13 @@ from pydantic import JsonValue
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
-from . import events
-from .connections import current_line
-from .errors import RETRY_AFTER, ServerBusyError
-from .events import SOURCE_DOCUMENTS
-from .protocols import sse
-from .runs.registry import admit
-from .runs.run import Run
+from .. import events
+from ..errors import RETRY_AFTER, ServerBusyError
+from ..events import SOURCE_DOCUMENTS
+from ..protocols import sse
+from ..runs.registry import admit
+from ..runs.run import Run
+from .connection import current_line
 
 __all__ = ["EventStreamResponse", "json_answer"]
 

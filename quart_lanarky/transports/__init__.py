@@ -1,0 +1,1 @@
+"""Quart in front of runs: routes, guards, responses and WebSocket sessions."""
