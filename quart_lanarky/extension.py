@@ -10,10 +10,10 @@ from weakref import WeakSet
 
 from quart import Blueprint, Quart
 
+from .apidocs.commands import commands_for
+from .apidocs.specs import Documents
 from .playground.views import add_playground, check_path
 from .runs.registry import LiveRuns
-from .schema.commands import commands_for
-from .schema.documents import Documents
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
 from .transports.connection import LINE_KEY, Line, Server, put_off_sigterm, server_behind
 

@@ -22,8 +22,8 @@ from quart import (
 )
 from quart_schema import QuartSchema, hide
 
+from ..apidocs.pages import ASYNCAPI_ENDPOINT
 from ..errors import ConfigurationError
-from ..schema.pages import ASYNCAPI_ENDPOINT
 
 __all__ = ["PAGE_ENDPOINT", "add_playground", "check_path"]
 

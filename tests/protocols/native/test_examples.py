@@ -34,7 +34,7 @@ from quart_lanarky.protocols.native.schemas import (
 )
 from quart_lanarky.transports.route_description import RouteDescription
 from quart_lanarky.transports.websocket_session import encode
-from tests.schema.drawing import OURS, described, parsed, problem
+from tests.apidocs.drawing import OURS, described, parsed, problem
 
 
 class Style(Enum):

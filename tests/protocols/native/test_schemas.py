@@ -26,7 +26,7 @@ from quart_lanarky.protocols.native.schemas import (
 )
 from quart_lanarky.transports import websocket_session as websockets
 from quart_lanarky.transports.route_description import RouteDescription
-from tests.schema.drawing import OURS, described, parsed, problem
+from tests.apidocs.drawing import OURS, described, parsed, problem
 
 RUN_ID = UUID(int=7)
 

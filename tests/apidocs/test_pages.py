@@ -9,7 +9,7 @@ from quart import Quart
 from quart_schema import QuartSchema
 
 from quart_lanarky import LanarkyExtension
-from quart_lanarky.schema import pages
+from quart_lanarky.apidocs import pages
 from tests.adapters.test_chains import LCEL
 
 JS, CSS = "QUART_SCHEMA_SWAGGER_JS_URL", "QUART_SCHEMA_SWAGGER_CSS_URL"

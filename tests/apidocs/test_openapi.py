@@ -36,7 +36,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
 )
 from quart_lanarky.protocols import sse
 from tests.adapters.test_chains import LCEL
-from tests.schema.drawing import (
+from tests.apidocs.drawing import (
     check_references,
     decorated,
     fetched,

@@ -13,8 +13,8 @@ from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
 from quart_lanarky import LanarkyExtension, stream_chain
 from tests.adapters.test_chains import LCEL
-from tests.schema.drawing import check_references, decorated, fetched, problem, references, resolve
-from tests.schema.test_openapi import (
+from tests.apidocs.drawing import check_references, decorated, fetched, problem, references, resolve
+from tests.apidocs.test_openapi import (
     SilentStreaming,
     SilentWebSocket,
     StepsStreaming,

@@ -21,9 +21,9 @@ from quart_schema import Info, OpenAPIProvider, QuartSchema, document_response
 from werkzeug.routing import Rule
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from quart_lanarky.schema import documents
+from quart_lanarky.apidocs import specs as documents
 from tests.adapters.test_chains import LCEL
-from tests.schema.drawing import fetch, fetch_mounted, fetched, references
+from tests.apidocs.drawing import fetch, fetch_mounted, fetched, references
 
 UNKNOWN = "could not be seen when this document was drawn"
 

@@ -12,7 +12,7 @@ import click
 from ..protocols.json_schema import Components
 from ..protocols.native.schemas import input_schema
 from ..transports.route_description import RouteDescription
-from .documents import Documents
+from .specs import Documents
 
 __all__ = ["commands_for"]
 

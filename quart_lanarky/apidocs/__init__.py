@@ -1,0 +1,1 @@
+"""OpenAPI and AsyncAPI: the specs of an app, their pages and commands."""

@@ -1,1 +1,0 @@
-"""The documents of an app: OpenAPI for its streams, AsyncAPI for its WebSockets."""
