@@ -58,7 +58,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, mark, plan_chain
-from quart_lanarky.adapters.langchain.speakers import (
+from quart_lanarky.adapters.langchain.handlers.selection import (
     GRAPH_MARK,
     MARK,
     AnyOf,

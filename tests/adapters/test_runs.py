@@ -17,7 +17,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenStreamingCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.chains import plan_chain
-from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
+from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
 from quart_lanarky.adapters.langchain.runs import ChainRun
 from quart_lanarky.runs.stream import EventStream
 from tests.runs.test_run import events_of

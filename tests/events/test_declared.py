@@ -24,7 +24,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
+from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
 from quart_lanarky.errors import ConfigurationError
 from quart_lanarky.events import (
     CompletionData,
@@ -35,7 +35,7 @@ from quart_lanarky.events import (
 )
 from quart_lanarky.events.declared import DeclaredEvents, declared_events
 from quart_lanarky.runs.stream import EventStream
-from tests.adapters.test_tokens import Recorder
+from tests.adapters.handlers.test_tokens import Recorder
 
 TOKENS = {"completion": CompletionData, "retract": RetractData}
 DOCUMENTS = {"source_documents": SourceDocumentsData}

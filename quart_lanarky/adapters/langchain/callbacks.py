@@ -10,8 +10,8 @@ from __future__ import annotations
 from ...errors import ConfigurationError
 from ...runs.stream import EventSink, EventStream
 from ...transports.websocket_session import WebSocketSink
-from .handlers import EventCallbackHandler, SourceDocumentHandler
-from .tokens import FinalTokenHandler, TokenHandler
+from .handlers.base import EventCallbackHandler, SourceDocumentHandler
+from .handlers.tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
     "EventCallbackHandler",

@@ -20,10 +20,10 @@ from .callbacks import (
 )
 from .classic import CLASSIC
 from .graphs import GRAPHS
-from .handlers import EventCallbackHandler
+from .handlers.base import EventCallbackHandler
+from .handlers.selection import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
 from .marks import MARKED_MODELS, Marked, nearest
 from .runnables import RUNNABLES, reports_its_end
-from .speakers import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
 
 __all__ = [
     "ChainPlan",

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .answers import INTERRUPT
+from .handlers.extraction import INTERRUPT
+from .handlers.selection import GRAPH_MARK, InNodes, Nodes, Speech
 from .marks import Mark, Marked, Markers, is_a
-from .speakers import GRAPH_MARK, InNodes, Nodes, Speech
 
 __all__ = ["GRAPHS"]
 

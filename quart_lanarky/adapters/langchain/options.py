@@ -13,7 +13,7 @@ from ...errors import ConfigurationError
 from ...events import Mode, check_mode
 from ...events.declared import declared_events
 from .chains import ChainPlan, HandlerPair, class_of, plan_chain
-from .speakers import DEFAULT_HOLD_TOKENS, check_hold
+from .handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
 
 __all__ = ["ChainOptions", "RouteOptions"]
 

@@ -15,11 +15,11 @@ from pydantic import JsonValue
 from ...events import Mode
 from ...runs.run import Run
 from ...runs.stream import EventStream
-from .answers import answer_json, answer_text
 from .chains import ChainPlan
-from .handlers import ChainHandler, EventCallbackHandler
-from .tokens import TokenHandler
-from .usage import UsageMeter
+from .handlers.base import ChainHandler, EventCallbackHandler
+from .handlers.extraction import answer_json, answer_text
+from .handlers.tokens import TokenHandler
+from .handlers.usage import UsageMeter
 
 __all__ = ["ChainRun"]
 

@@ -17,8 +17,8 @@ from quart_lanarky.adapters.langchain.callbacks import (
     FinalTokenStreamingCallbackHandler,
     TokenStreamingCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.speakers import Cut, InNodes, Speech, Tagged
-from quart_lanarky.adapters.langchain.tokens import TokenHandler
+from quart_lanarky.adapters.langchain.handlers.selection import Cut, InNodes, Speech, Tagged
+from quart_lanarky.adapters.langchain.handlers.tokens import TokenHandler
 from quart_lanarky.events import Event
 
 RUN, OTHER, ROOT = uuid4(), uuid4(), uuid4()

@@ -17,7 +17,7 @@ from langchain_core.outputs import (
 )
 from langgraph.types import Interrupt
 
-from quart_lanarky.adapters.langchain.answers import (
+from quart_lanarky.adapters.langchain.handlers.extraction import (
     INTERRUPT,
     answer_text,
     calls_tools,

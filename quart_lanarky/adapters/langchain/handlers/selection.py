@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ...errors import ConfigurationError
+from ....errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_HOLD_TOKENS",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quart_lanarky.adapters.langchain.filters import (
+from quart_lanarky.adapters.langchain.handlers.text_filters import (
     DEFAULT_ANSWER_PREFIX_TOKENS,
     AnswerCutter,
     AnswerFinder,

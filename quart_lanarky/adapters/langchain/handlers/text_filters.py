@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from ...errors import ConfigurationError
+from ....errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_ANSWER_PREFIX_TOKENS",

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from ...events import SOURCE_DOCUMENTS, SourceDocument
+from ....events import SOURCE_DOCUMENTS, SourceDocument
 
 __all__ = [
     "INTERRUPT",

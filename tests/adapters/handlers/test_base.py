@@ -13,9 +13,9 @@ from quart_lanarky.adapters.langchain.callbacks import (
     SourceDocumentStreamingCallbackHandler,
     TokenStreamingCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.handlers import EventCallbackHandler
-from quart_lanarky.adapters.langchain.speakers import Speech
-from tests.adapters.test_tokens import OTHER, ROOT, RUN, Recorder
+from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
+from quart_lanarky.adapters.langchain.handlers.selection import Speech
+from tests.adapters.handlers.test_tokens import OTHER, ROOT, RUN, Recorder
 
 
 @pytest.fixture

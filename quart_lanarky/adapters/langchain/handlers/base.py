@@ -21,12 +21,12 @@ from langchain_core.documents import Document
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import BaseModel, JsonValue
 
-from ... import events
-from ...events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
-from ...events.declared import declared_events
-from ...runs.stream import EventSink, EventStream
-from .answers import distinct, documents_in, to_source_document
-from .speakers import Speech
+from .... import events
+from ....events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
+from ....events.declared import declared_events
+from ....runs.stream import EventSink, EventStream
+from .extraction import distinct, documents_in, to_source_document
+from .selection import Speech
 
 __all__ = [
     "ChainHandler",

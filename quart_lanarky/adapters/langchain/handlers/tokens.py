@@ -10,10 +10,11 @@ from uuid import UUID
 
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
-from ... import events
-from ...events import COMPLETION, RETRACT, CompletionData, Mode, RetractData
-from ...runs.stream import EventSink
-from .answers import (
+from .... import events
+from ....events import COMPLETION, RETRACT, CompletionData, Mode, RetractData
+from ....runs.stream import EventSink
+from .base import ChainHandler, current_handlers
+from .extraction import (
     INTERRUPT,
     answer_text,
     calls_tools,
@@ -23,21 +24,20 @@ from .answers import (
     says_the_same,
     token_text,
 )
-from .filters import (
-    DEFAULT_ANSWER_PREFIX_TOKENS,
-    AnswerCutter,
-    AnswerFinder,
-    TextFilter,
-    Utterance,
-)
-from .handlers import ChainHandler, current_handlers
-from .speakers import (
+from .selection import (
     DEFAULT_HOLD_TOKENS,
     ModelCall,
     Speaks,
     Speech,
     Tagged,
     check_hold,
+)
+from .text_filters import (
+    DEFAULT_ANSWER_PREFIX_TOKENS,
+    AnswerCutter,
+    AnswerFinder,
+    TextFilter,
+    Utterance,
 )
 from .usage import UsageMeter
 

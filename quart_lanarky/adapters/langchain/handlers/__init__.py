@@ -1,0 +1,1 @@
+"""The callback handlers: from LangChain's callbacks to events."""
