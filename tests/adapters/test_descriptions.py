@@ -27,8 +27,8 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.descriptions import ChainDescriber
+from quart_lanarky.adapters.langchain.inputs.parameters import factory_parameters
 from quart_lanarky.adapters.langchain.options import RouteOptions
-from quart_lanarky.adapters.langchain.parameters import factory_parameters
 from quart_lanarky.errors import ChainTypeError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
 from quart_lanarky.transports.route_description import RouteDescription, chain_rules, route_of

@@ -10,8 +10,8 @@ from typing import Any
 from langchain_core.runnables import Runnable
 
 from .chains import ChainPlan
-from .fields import Fields
-from .inputs import chain_inputs
+from .inputs.fields import Fields
+from .kinds.inputs import chain_inputs
 from .options import RouteOptions
 
 __all__ = ["ChainCompiler", "CompiledChain"]

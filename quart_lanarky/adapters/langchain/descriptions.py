@@ -22,15 +22,15 @@ from ...events.declared import declared_events
 from ...transports.route_description import RouteDescription
 from .chains import HandlerFactory, class_of
 from .factories import ChainFactory, open_chain
-from .fields import AnyObject, Fields
 from .handlers.base import SourceDocumentHandler
 from .handlers.extraction import to_json
 from .handlers.tokens import TokenHandler
-from .hints import is_required
-from .inputs import chain_inputs
+from .inputs.fields import AnyObject, Fields
+from .inputs.parameters import declared_chain, parameter_defaults
+from .inputs.types import is_required
+from .kinds.inputs import chain_inputs
 from .options import RouteOptions
 from .outputs import answer_type, declared_type, holds_documents, may_retrieve
-from .parameters import declared_chain, parameter_defaults
 
 __all__ = ["ChainDescriber"]
 

@@ -13,7 +13,7 @@ from quart import current_app
 
 from ...errors import ChainTypeError
 from .chains import check_chain
-from .parameters import factory_name
+from .inputs.parameters import factory_name
 from .runnables import unwrap
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]

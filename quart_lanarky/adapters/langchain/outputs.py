@@ -27,8 +27,8 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from typing_extensions import is_typeddict
 
 from .chains import mark
+from .inputs.parameters import runnable_hint
 from .marks import class_path, is_a, nearest
-from .parameters import runnable_hint
 
 __all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
 

@@ -28,8 +28,8 @@ from ...transports.websocket_session import WebSocketSession
 from .compilation import ChainCompiler, CompiledChain
 from .descriptions import ChainDescriber
 from .factories import ChainFactory, factory_of, open_chain
+from .inputs.parameters import factory_parameters
 from .options import ChainOptions, RouteOptions
-from .parameters import factory_parameters
 from .runs import ChainRun
 
 __all__ = ["chain_blueprint", "stream_chain"]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
-from quart_lanarky.adapters.langchain.conversations import (
+from quart_lanarky.adapters.langchain.inputs.messages import (
     ChatTurn,
     ChatTurns,
     Message,

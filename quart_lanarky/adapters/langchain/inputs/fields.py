@@ -22,11 +22,11 @@ from pydantic import (
 from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
-from ...errors import MAX_MESSAGE, InputError, shortened
+from ....errors import MAX_MESSAGE, InputError, shortened
 from .checks import bounded_adapter, problems_of
-from .conversations import drop_chunks
 from .counting import count_messages
-from .hints import (
+from .messages import drop_chunks
+from .types import (
     accepted_keys,
     dumped_input,
     hints_of,

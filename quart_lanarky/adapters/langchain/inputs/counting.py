@@ -8,8 +8,8 @@ from itertools import islice, repeat
 from types import UnionType
 from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin
 
-from .conversations import MESSAGE_TYPES, as_items, with_messages
-from .hints import keyed_hints, root_of, takes_object, unaliased
+from .messages import MESSAGE_TYPES, as_items, with_messages
+from .types import keyed_hints, root_of, takes_object, unaliased
 
 __all__ = ["count_messages"]
 

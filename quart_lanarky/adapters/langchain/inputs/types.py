@@ -23,7 +23,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType, is_typeddict
 
-from .conversations import Messages, TextOrMessages, with_messages
+from .messages import Messages, TextOrMessages, with_messages
 
 __all__ = [
     "accepted_keys",

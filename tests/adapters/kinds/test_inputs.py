@@ -58,9 +58,9 @@ from pydantic import (
 )
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.conversations import Message, Messages, TextOrMessages
-from quart_lanarky.adapters.langchain.fields import AnyObject, Fields
-from quart_lanarky.adapters.langchain.inputs import chain_inputs
+from quart_lanarky.adapters.langchain.inputs.fields import AnyObject, Fields
+from quart_lanarky.adapters.langchain.inputs.messages import Message, Messages, TextOrMessages
+from quart_lanarky.adapters.langchain.kinds.inputs import chain_inputs
 from quart_lanarky.errors import InputError
 from tests.adapters.test_chains import LCEL, MODEL, agent, qa
 

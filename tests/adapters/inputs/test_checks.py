@@ -17,9 +17,9 @@ from quart import Quart
 from typing_extensions import TypedDict
 
 from quart_lanarky import LanarkyExtension
-from quart_lanarky.adapters.langchain.checks import MAX_ERRORS, bounded_adapter, problems_of
-from quart_lanarky.adapters.langchain.conversations import ChatTurns, Messages
-from quart_lanarky.adapters.langchain.fields import Fields, ModelFields
+from quart_lanarky.adapters.langchain.inputs.checks import MAX_ERRORS, bounded_adapter, problems_of
+from quart_lanarky.adapters.langchain.inputs.fields import Fields, ModelFields
+from quart_lanarky.adapters.langchain.inputs.messages import ChatTurns, Messages
 from quart_lanarky.errors import MAX_FIELDS, InputError
 
 

@@ -24,7 +24,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.parameters import (
+from quart_lanarky.adapters.langchain.inputs.parameters import (
     declared_chain,
     factory_name,
     factory_parameters,

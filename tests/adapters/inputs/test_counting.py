@@ -8,9 +8,9 @@ from langchain_core.messages import AIMessageChunk, AnyMessage, BaseMessage
 from pydantic import BaseModel, RootModel
 from typing_extensions import TypeAliasType, TypedDict
 
-from quart_lanarky.adapters.langchain.conversations import ChatTurns, Message, Messages
-from quart_lanarky.adapters.langchain.counting import count_messages
-from quart_lanarky.adapters.langchain.fields import Each, Value
+from quart_lanarky.adapters.langchain.inputs.counting import count_messages
+from quart_lanarky.adapters.langchain.inputs.fields import Each, Value
+from quart_lanarky.adapters.langchain.inputs.messages import ChatTurns, Message, Messages
 from quart_lanarky.errors import InputError
 
 NEVER = 10**9

@@ -34,7 +34,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langgraph.graph.message import add_messages
 from pydantic import TypeAdapter, ValidationError
 
-from quart_lanarky.adapters.langchain.conversations import (
+from quart_lanarky.adapters.langchain.inputs.messages import (
     ChatTurns,
     Message,
     Messages,

@@ -32,10 +32,11 @@ from langchain_core.runnables.configurable import DynamicRunnable
 from pydantic import AfterValidator, PydanticUserError, RootModel
 from typing_extensions import is_typeddict
 
-from .classic import is_agent_executor, is_retrieval_qa
-from .conversations import TextOrMessages, with_messages
-from .fields import AnyObject, Each, Fields, ModelFields, State, Value
-from .hints import (
+from ..classic import is_agent_executor, is_retrieval_qa
+from ..inputs.fields import AnyObject, Each, Fields, ModelFields, State, Value
+from ..inputs.messages import TextOrMessages, with_messages
+from ..inputs.parameters import runnable_hint
+from ..inputs.types import (
     dumped_input,
     field_hint,
     hints_of,
@@ -46,9 +47,8 @@ from .hints import (
     typed_dict_hints,
     unmarked,
 )
-from .marks import class_path, is_a, nearest
-from .parameters import runnable_hint
-from .runnables import unwrap
+from ..marks import class_path, is_a, nearest
+from ..runnables import unwrap
 
 __all__ = ["chain_inputs"]
 

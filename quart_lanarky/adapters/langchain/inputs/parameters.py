@@ -22,7 +22,7 @@ from typing import (
 from langchain_core.runnables import Runnable
 from pydantic import BeforeValidator
 
-from ...errors import ConfigurationError
+from ....errors import ConfigurationError
 from .fields import Fields
 
 __all__ = [

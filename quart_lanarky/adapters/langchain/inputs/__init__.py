@@ -1,0 +1,1 @@
+"""What a client sends, checked and converted into what a chain takes."""

@@ -1,0 +1,1 @@
+"""The kinds of chains: where the answer is, what they take, what they return."""
