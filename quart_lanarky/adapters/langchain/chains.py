@@ -18,12 +18,12 @@ from .callbacks import (
     TokenStreamingCallbackHandler,
     TokenWebSocketCallbackHandler,
 )
-from .classic import CLASSIC
-from .graphs import GRAPHS
 from .handlers.base import EventCallbackHandler
 from .handlers.selection import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
-from .marks import MARKED_MODELS, Marked, nearest
-from .runnables import RUNNABLES, reports_its_end
+from .kinds.base import MARKED_MODELS, Marked, nearest
+from .kinds.classic import CLASSIC
+from .kinds.langgraph import GRAPHS
+from .kinds.lcel import RUNNABLES, reports_its_end
 
 __all__ = [
     "ChainPlan",

@@ -29,8 +29,8 @@ from .inputs.fields import AnyObject, Fields
 from .inputs.parameters import declared_chain, parameter_defaults
 from .inputs.types import is_required
 from .kinds.inputs import chain_inputs
+from .kinds.outputs import answer_type, declared_type, holds_documents, may_retrieve
 from .options import RouteOptions
-from .outputs import answer_type, declared_type, holds_documents, may_retrieve
 
 __all__ = ["ChainDescriber"]
 

@@ -14,7 +14,7 @@ from quart import current_app
 from ...errors import ChainTypeError
 from .chains import check_chain
 from .inputs.parameters import factory_name
-from .runnables import unwrap
+from .kinds.lcel import unwrap
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]
 

@@ -32,7 +32,6 @@ from langchain_core.runnables.configurable import DynamicRunnable
 from pydantic import AfterValidator, PydanticUserError, RootModel
 from typing_extensions import is_typeddict
 
-from ..classic import is_agent_executor, is_retrieval_qa
 from ..inputs.fields import AnyObject, Each, Fields, ModelFields, State, Value
 from ..inputs.messages import TextOrMessages, with_messages
 from ..inputs.parameters import runnable_hint
@@ -47,8 +46,9 @@ from ..inputs.types import (
     typed_dict_hints,
     unmarked,
 )
-from ..marks import class_path, is_a, nearest
-from ..runnables import unwrap
+from .base import class_path, is_a, nearest
+from .classic import is_agent_executor, is_retrieval_qa
+from .lcel import unwrap
 
 __all__ = ["chain_inputs"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
 
-from .handlers.selection import Cut, Speech
-from .handlers.text_filters import DEFAULT_ANSWER_PREFIX_TOKENS
-from .marks import MARKED_MODELS, Mark, Marked, Marker, Markers, agreed, is_a, nearest, with_step
+from ..handlers.selection import Cut, Speech
+from ..handlers.text_filters import DEFAULT_ANSWER_PREFIX_TOKENS
+from .base import MARKED_MODELS, Mark, Marked, Marker, Markers, agreed, is_a, nearest, with_step
 
 __all__ = ["CLASSIC", "is_agent_executor", "is_retrieval_qa"]
 

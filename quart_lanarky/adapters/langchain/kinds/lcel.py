@@ -41,9 +41,9 @@ from langchain_core.runnables.utils import (
     is_async_generator,
 )
 
-from .handlers.base import join_run
-from .handlers.selection import MARK
-from .marks import MARKED_MODELS, Mark, Marked, Markers, agreed, class_path, nearest, with_step
+from ..handlers.base import join_run
+from ..handlers.selection import MARK
+from .base import MARKED_MODELS, Mark, Marked, Markers, agreed, class_path, nearest, with_step
 
 __all__ = ["RUNNABLES", "reports_its_end", "unwrap"]
 

@@ -19,8 +19,8 @@ from itertools import chain as chained
 from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
-from .handlers.extraction import Places
-from .handlers.selection import MARK, AnyOf, Speaks, Speech, Tagged, nobody
+from ..handlers.extraction import Places
+from ..handlers.selection import MARK, AnyOf, Speaks, Speech, Tagged, nobody
 
 __all__ = [
     "MARKED_MODELS",

@@ -49,7 +49,7 @@ from langgraph.func import entrypoint
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, computed_field
 
 from quart_lanarky.adapters.langchain.chains import plan_chain
-from quart_lanarky.adapters.langchain.outputs import answer_type, may_retrieve
+from quart_lanarky.adapters.langchain.kinds.outputs import answer_type, may_retrieve
 from quart_lanarky.adapters.langchain.runs import ChainRun
 from quart_lanarky.runs.stream import EventStream
 from tests.adapters.test_chains import LCEL, MODEL, PROMPT, NoRetriever, agent, graph, llm_chain, qa

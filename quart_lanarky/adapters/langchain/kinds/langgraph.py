@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .handlers.extraction import INTERRUPT
-from .handlers.selection import GRAPH_MARK, InNodes, Nodes, Speech
-from .marks import Mark, Marked, Markers, is_a
+from ..handlers.extraction import INTERRUPT
+from ..handlers.selection import GRAPH_MARK, InNodes, Nodes, Speech
+from .base import Mark, Marked, Markers, is_a
 
 __all__ = ["GRAPHS"]
 

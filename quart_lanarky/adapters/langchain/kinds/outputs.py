@@ -26,9 +26,9 @@ from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from typing_extensions import is_typeddict
 
-from .chains import mark
-from .inputs.parameters import runnable_hint
-from .marks import class_path, is_a, nearest
+from ..chains import mark
+from ..inputs.parameters import runnable_hint
+from .base import class_path, is_a, nearest
 
 __all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
 
