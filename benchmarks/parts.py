@@ -9,10 +9,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
-from quart_lanarky.adapters.langchain.compilation import ChainCompiler
-from quart_lanarky.adapters.langchain.factories import factory_of
-from quart_lanarky.adapters.langchain.options import RouteOptions
 from quart_lanarky.adapters.langchain.routing import _ChainRoute, _ChainService
+from quart_lanarky.adapters.langchain.service.compile import ChainCompiler
+from quart_lanarky.adapters.langchain.service.factories import factory_of
+from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import current_settings

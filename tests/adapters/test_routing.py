@@ -9,11 +9,11 @@ from langchain_core.messages import BaseMessage
 from quart import Quart, Response
 
 from quart_lanarky import InputTooLargeError, LanarkyExtension, stream_chain
-from quart_lanarky.adapters.langchain.options import ChainOptions, RouteOptions
 from quart_lanarky.adapters.langchain.routing import chain_blueprint
+from quart_lanarky.adapters.langchain.service.options import ChainOptions, RouteOptions
 from quart_lanarky.errors import ConfigurationError
 from quart_lanarky.testing import answer_of, connect
-from tests.adapters.test_chains import LCEL
+from tests.adapters.service.test_plan import LCEL
 
 
 def factory() -> None:

@@ -13,7 +13,7 @@ from quart import Quart
 
 from quart_lanarky import events, stream_chain
 from quart_lanarky.transports.route_description import RouteDescription
-from tests.adapters.test_chains import LCEL
+from tests.adapters.service.test_plan import LCEL
 
 OURS = {
     events.COMPLETION: events.CompletionData,

@@ -12,7 +12,7 @@ from quart_schema import Info, QuartSchema, deprecate, hide, operation_id, secur
 from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from tests.adapters.test_chains import LCEL
+from tests.adapters.service.test_plan import LCEL
 from tests.apidocs.drawing import check_references, decorated, fetched, problem, references, resolve
 from tests.apidocs.test_openapi import (
     SilentStreaming,

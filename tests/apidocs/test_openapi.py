@@ -35,7 +35,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
 )
 from quart_lanarky.protocols import sse
-from tests.adapters.test_chains import LCEL
+from tests.adapters.service.test_plan import LCEL
 from tests.apidocs.drawing import (
     check_references,
     decorated,

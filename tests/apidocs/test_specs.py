@@ -22,7 +22,7 @@ from werkzeug.routing import Rule
 
 from quart_lanarky import LanarkyExtension, stream_chain
 from quart_lanarky.apidocs import specs as documents
-from tests.adapters.test_chains import LCEL
+from tests.adapters.service.test_plan import LCEL
 from tests.apidocs.drawing import fetch, fetch_mounted, fetched, references
 
 UNKNOWN = "could not be seen when this document was drawn"

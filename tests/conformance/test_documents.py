@@ -7,12 +7,12 @@ import pytest
 from langchain_core.runnables import Runnable
 from pydantic import TypeAdapter
 
-from quart_lanarky.adapters.langchain.descriptions import ChainDescriber
 from quart_lanarky.adapters.langchain.inputs.fields import Fields
 from quart_lanarky.adapters.langchain.kinds.inputs import chain_inputs
 from quart_lanarky.adapters.langchain.kinds.outputs import answer_type, may_retrieve
-from quart_lanarky.adapters.langchain.options import RouteOptions
-from quart_lanarky.adapters.langchain.runs import ChainRun
+from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
+from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
+from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.events import END, SOURCE_DOCUMENTS, Event
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.transports.route_description import RouteDescription

@@ -32,8 +32,8 @@ from langchain_core.tools import tool
 from langgraph.graph import MessagesState, StateGraph
 
 from quart_lanarky import Event, EventStream
-from quart_lanarky.adapters.langchain.options import RouteOptions
-from quart_lanarky.adapters.langchain.runs import ChainRun
+from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
+from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.events import COMPLETION, RETRACT, SOURCE_DOCUMENTS
 from tests.conformance.models import Messages, Reply, StreamingChat, calls
 from tests.servers import ROOT

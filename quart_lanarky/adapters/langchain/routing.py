@@ -25,12 +25,12 @@ from ...transports.guards import check_origin, in_time, limit_body, read_json, w
 from ...transports.route_description import mark_view
 from ...transports.sse_response import EventStreamResponse, json_answer
 from ...transports.websocket_session import WebSocketSession
-from .compilation import ChainCompiler, CompiledChain
-from .descriptions import ChainDescriber
-from .factories import ChainFactory, factory_of, open_chain
 from .inputs.parameters import factory_parameters
-from .options import ChainOptions, RouteOptions
-from .runs import ChainRun
+from .service.chain_run import ChainRun
+from .service.compile import ChainCompiler, CompiledChain
+from .service.describe import ChainDescriber
+from .service.factories import ChainFactory, factory_of, open_chain
+from .service.options import ChainOptions, RouteOptions
 
 __all__ = ["chain_blueprint", "stream_chain"]
 

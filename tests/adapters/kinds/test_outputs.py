@@ -48,12 +48,21 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from langgraph.func import entrypoint
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, computed_field
 
-from quart_lanarky.adapters.langchain.chains import plan_chain
 from quart_lanarky.adapters.langchain.kinds.outputs import answer_type, may_retrieve
-from quart_lanarky.adapters.langchain.runs import ChainRun
+from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
+from quart_lanarky.adapters.langchain.service.plan import plan_chain
 from quart_lanarky.runs.stream import EventStream
-from tests.adapters.test_chains import LCEL, MODEL, PROMPT, NoRetriever, agent, graph, llm_chain, qa
-from tests.adapters.test_chains import look as tool
+from tests.adapters.service.test_plan import (
+    LCEL,
+    MODEL,
+    PROMPT,
+    NoRetriever,
+    agent,
+    graph,
+    llm_chain,
+    qa,
+)
+from tests.adapters.service.test_plan import look as tool
 from tests.runs.test_run import events_of
 
 pytestmark = pytest.mark.filterwarnings(

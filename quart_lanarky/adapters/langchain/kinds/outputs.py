@@ -26,8 +26,8 @@ from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from typing_extensions import is_typeddict
 
-from ..chains import mark
 from ..inputs.parameters import runnable_hint
+from ..service.plan import mark
 from .base import class_path, is_a, nearest
 
 __all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]

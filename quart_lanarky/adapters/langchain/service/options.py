@@ -9,11 +9,11 @@ from typing import Any, TypedDict
 from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import BaseModel
 
-from ...errors import ConfigurationError
-from ...events import Mode, check_mode
-from ...events.declared import declared_events
-from .chains import ChainPlan, HandlerPair, class_of, plan_chain
-from .handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
+from ....errors import ConfigurationError
+from ....events import Mode, check_mode
+from ....events.declared import declared_events
+from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
+from .plan import ChainPlan, HandlerPair, class_of, plan_chain
 
 __all__ = ["ChainOptions", "RouteOptions"]
 

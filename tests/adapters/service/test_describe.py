@@ -26,13 +26,13 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.descriptions import ChainDescriber
 from quart_lanarky.adapters.langchain.inputs.parameters import factory_parameters
-from quart_lanarky.adapters.langchain.options import RouteOptions
+from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
+from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.errors import ChainTypeError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
 from quart_lanarky.transports.route_description import RouteDescription, chain_rules, route_of
-from tests.adapters.test_chains import LCEL, MODEL, agent, graph, qa
+from tests.adapters.service.test_plan import LCEL, MODEL, agent, graph, qa
 
 if TYPE_CHECKING:
     from nowhere import Imaginary

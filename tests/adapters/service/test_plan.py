@@ -57,7 +57,6 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.chains import ChainPlan, check_chain, mark, plan_chain
 from quart_lanarky.adapters.langchain.handlers.selection import (
     GRAPH_MARK,
     MARK,
@@ -66,6 +65,7 @@ from quart_lanarky.adapters.langchain.handlers.selection import (
     Tagged,
     nobody,
 )
+from quart_lanarky.adapters.langchain.service.plan import ChainPlan, check_chain, mark, plan_chain
 from quart_lanarky.errors import ChainTypeError
 
 pytestmark = pytest.mark.filterwarnings(

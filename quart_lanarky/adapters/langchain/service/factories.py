@@ -11,10 +11,10 @@ from typing import Any
 from langchain_core.runnables import Runnable
 from quart import current_app
 
-from ...errors import ChainTypeError
-from .chains import check_chain
-from .inputs.parameters import factory_name
-from .kinds.lcel import unwrap
+from ....errors import ChainTypeError
+from ..inputs.parameters import factory_name
+from ..kinds.lcel import unwrap
+from .plan import check_chain
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]
 

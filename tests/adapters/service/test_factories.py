@@ -5,7 +5,7 @@ from langchain_classic.chains import ConversationChain, LLMChain
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.prompts import PromptTemplate
 
-from quart_lanarky.adapters.langchain.factories import factory_of
+from quart_lanarky.adapters.langchain.service.factories import factory_of
 from quart_lanarky.errors import ChainTypeError
 
 pytestmark = pytest.mark.filterwarnings(

@@ -17,20 +17,20 @@ from langchain_core.load.serializable import Serializable
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from ...events import SOURCE_DOCUMENTS, Mode
-from ...events.declared import declared_events
-from ...transports.route_description import RouteDescription
-from .chains import HandlerFactory, class_of
+from ....events import SOURCE_DOCUMENTS, Mode
+from ....events.declared import declared_events
+from ....transports.route_description import RouteDescription
+from ..handlers.base import SourceDocumentHandler
+from ..handlers.extraction import to_json
+from ..handlers.tokens import TokenHandler
+from ..inputs.fields import AnyObject, Fields
+from ..inputs.parameters import declared_chain, parameter_defaults
+from ..inputs.types import is_required
+from ..kinds.inputs import chain_inputs
+from ..kinds.outputs import answer_type, declared_type, holds_documents, may_retrieve
 from .factories import ChainFactory, open_chain
-from .handlers.base import SourceDocumentHandler
-from .handlers.extraction import to_json
-from .handlers.tokens import TokenHandler
-from .inputs.fields import AnyObject, Fields
-from .inputs.parameters import declared_chain, parameter_defaults
-from .inputs.types import is_required
-from .kinds.inputs import chain_inputs
-from .kinds.outputs import answer_type, declared_type, holds_documents, may_retrieve
 from .options import RouteOptions
+from .plan import HandlerFactory, class_of
 
 __all__ = ["ChainDescriber"]
 

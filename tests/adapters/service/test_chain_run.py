@@ -16,9 +16,9 @@ from quart_lanarky.adapters.langchain.callbacks import (
     SourceDocumentStreamingCallbackHandler,
     TokenStreamingCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.chains import plan_chain
 from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
-from quart_lanarky.adapters.langchain.runs import ChainRun
+from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
+from quart_lanarky.adapters.langchain.service.plan import plan_chain
 from quart_lanarky.runs.stream import EventStream
 from tests.runs.test_run import events_of
 

@@ -6,9 +6,9 @@ import weakref
 import pytest
 from langchain_core.runnables import RunnableLambda
 
-from quart_lanarky.adapters.langchain import compilation
-from quart_lanarky.adapters.langchain.compilation import ChainCompiler
-from quart_lanarky.adapters.langchain.options import RouteOptions
+from quart_lanarky.adapters.langchain.service import compile as compilation
+from quart_lanarky.adapters.langchain.service.compile import ChainCompiler
+from quart_lanarky.adapters.langchain.service.options import RouteOptions
 
 
 def chain_of(name: str) -> RunnableLambda[str, str]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 
-from .chains import ChainPlan
-from .inputs.fields import Fields
-from .kinds.inputs import chain_inputs
+from ..inputs.fields import Fields
+from ..kinds.inputs import chain_inputs
 from .options import RouteOptions
+from .plan import ChainPlan
 
 __all__ = ["ChainCompiler", "CompiledChain"]
 

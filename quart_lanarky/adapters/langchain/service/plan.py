@@ -9,8 +9,8 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableBinding, RunnablePassthrough
 
-from ...errors import ChainTypeError
-from .callbacks import (
+from ....errors import ChainTypeError
+from ..callbacks import (
     FinalTokenStreamingCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
@@ -18,12 +18,12 @@ from .callbacks import (
     TokenStreamingCallbackHandler,
     TokenWebSocketCallbackHandler,
 )
-from .handlers.base import EventCallbackHandler
-from .handlers.selection import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
-from .kinds.base import MARKED_MODELS, Marked, nearest
-from .kinds.classic import CLASSIC
-from .kinds.langgraph import GRAPHS
-from .kinds.lcel import RUNNABLES, reports_its_end
+from ..handlers.base import EventCallbackHandler
+from ..handlers.selection import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
+from ..kinds.base import MARKED_MODELS, Marked, nearest
+from ..kinds.classic import CLASSIC
+from ..kinds.langgraph import GRAPHS
+from ..kinds.lcel import RUNNABLES, reports_its_end
 
 __all__ = [
     "ChainPlan",

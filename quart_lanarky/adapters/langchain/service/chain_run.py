@@ -12,14 +12,14 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
-from ...events import Mode
-from ...runs.run import Run
-from ...runs.stream import EventStream
-from .chains import ChainPlan
-from .handlers.base import ChainHandler, EventCallbackHandler
-from .handlers.extraction import answer_json, answer_text
-from .handlers.tokens import TokenHandler
-from .handlers.usage import UsageMeter
+from ....events import Mode
+from ....runs.run import Run
+from ....runs.stream import EventStream
+from ..handlers.base import ChainHandler, EventCallbackHandler
+from ..handlers.extraction import answer_json, answer_text
+from ..handlers.tokens import TokenHandler
+from ..handlers.usage import UsageMeter
+from .plan import ChainPlan
 
 __all__ = ["ChainRun"]
 

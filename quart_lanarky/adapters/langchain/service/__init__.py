@@ -1,0 +1,1 @@
+"""A chain behind a route: options, factories, plan, run, description."""
