@@ -23,7 +23,7 @@ from .transports.sse_response import EventStreamResponse
 
 if TYPE_CHECKING:
     from .adapters.langchain.routing import stream_chain
-    from .serving import serve
+    from .serving.serve import serve
 
 __all__ = [
     "ChainTypeError",
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
 
         return stream_chain
     if name == "serve":
-        from .serving import serve
+        from .serving.serve import serve
 
         return serve
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackHandler
 
 from benchmarks.apps.model import CHAIN
-from quart_lanarky.tuning import calm_collector
+from quart_lanarky.serving.tuning import calm_collector
 
 
 class Listener(AsyncCallbackHandler):

@@ -14,8 +14,8 @@ import pytest
 from hypercorn.asyncio.worker_context import EventWrapper
 from hypercorn.protocol import h2
 
-from quart_lanarky.hypercorn_repairs import _StreamBuffer
 from quart_lanarky.protocols.sse import Decoder
+from quart_lanarky.serving.hypercorn_patches import _StreamBuffer
 from tests.faults.clients import H2Client, Vitals, connect, post, seen, vitals, wait_until
 from tests.faults.conftest import Record
 from tests.faults.frames import frame, upgrade

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from quart_lanarky.errors import ConfigurationError
-from quart_lanarky.tuning import THRESHOLDS, calm_collector, loop_factory
+from quart_lanarky.serving.tuning import THRESHOLDS, calm_collector, loop_factory
 
 
 @pytest.fixture(autouse=True)

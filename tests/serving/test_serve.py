@@ -13,7 +13,8 @@ from hypercorn.config import Config
 from hypercorn.middleware import ProxyFixMiddleware
 from quart import Quart
 
-from quart_lanarky import ConfigurationError, LanarkyExtension, serve, serving
+from quart_lanarky import ConfigurationError, LanarkyExtension, serve
+from quart_lanarky.serving import serve as serving
 
 app = Quart(__name__)
 app.config["QUART_LANARKY_DRAIN_TIMEOUT"] = 3
@@ -62,7 +63,7 @@ def test_an_app_is_looked_for_elsewhere_before_the_main_module(
 
 def test_a_text_is_where_the_app_is() -> None:
     assert serving._place_of("package.module:app") == "package.module:app"
-    assert serving._load("tests.test_serving:plain") is plain
+    assert serving._load("tests.serving.test_serve:plain") is plain
 
 
 # -- what it takes from the app ------------------------------------------------------------

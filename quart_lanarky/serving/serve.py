@@ -37,10 +37,10 @@ from hypercorn.config import Config
 from hypercorn.utils import load_application
 from quart import Quart
 
-from .errors import ConfigurationError
-from .extension import MARGIN, LanarkyExtension
-from .hypercorn_repairs import repair_hypercorn
-from .settings import EXTENSION_KEY, Settings
+from ..errors import ConfigurationError
+from ..extension import MARGIN, LanarkyExtension
+from ..settings import EXTENSION_KEY, Settings
+from .hypercorn_patches import repair_hypercorn
 from .tuning import calm_collector, loop_factory
 
 __all__ = ["serve"]

@@ -13,7 +13,7 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = ["calm_collector", "loop_factory"]
 

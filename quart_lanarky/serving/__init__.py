@@ -1,0 +1,1 @@
+"""`serve`: Hypercorn that drains, supervises its workers, and is tuned for streams."""
