@@ -39,7 +39,7 @@ class Target:
     body: str = '{"question": "%s"}'
     is_websocket: bool = False
 
-    def opening(self, question: str) -> bytes:
+    def reserve(self, question: str) -> bytes:
         """Return what a client sends first: its question, or the wish to talk."""
         key = base64.b64encode(os.urandom(16)).decode()
         body = "" if self.is_websocket else self.body % question
@@ -103,7 +103,7 @@ class _Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.answer.asked_at = time.monotonic()
-        self.transport.write(self._target.opening(self._question))
+        self.transport.write(self._target.reserve(self._question))
 
     def data_received(self, data: bytes) -> None:
         if self._wants_to_talk and b"\r\n\r\n" in data:

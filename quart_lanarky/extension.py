@@ -11,18 +11,24 @@ from weakref import WeakSet
 from quart import Blueprint, Quart
 
 from .apidocs.commands import commands_for
-from .apidocs.specs import Documents
+from .apidocs.specs import ApiSpecs
 from .playground.views import add_playground, check_path
-from .runs.registry import LiveRuns
+from .runs.registry import RunRegistry
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
-from .transports.connection import LINE_KEY, Line, Server, put_off_sigterm, server_behind
+from .transports.connection import (
+    CONNECTION_KEY,
+    ClientConnection,
+    Server,
+    defer_sigterm,
+    detect_server,
+)
 
-__all__ = ["DOCUMENTS_KEY", "LanarkyExtension"]
+__all__ = ["API_SPECS_KEY", "LanarkyExtension"]
 
-DOCUMENTS_KEY = f"{EXTENSION_KEY}_DOCUMENTS"
+API_SPECS_KEY = f"{EXTENSION_KEY}_DOCUMENTS"
 """The key in `app.extensions` of what describes the app."""
 
-MARGIN = 1.0
+GRACEFUL_TIMEOUT_MARGIN = 1.0
 """Seconds before the server cuts all streams at which theirs are ended properly."""
 
 
@@ -45,7 +51,7 @@ class LanarkyExtension:
     """
 
     def __init__(self, app: Quart | None = None, *, playground: str | None = None) -> None:
-        self.live_runs = LiveRuns()
+        self.registry = RunRegistry()
         self._playground = None if playground is None else check_path(playground)
         self._stopping: Any = None  # the sign of the server that is watched
         self._apps: WeakSet[Quart] = WeakSet()
@@ -63,9 +69,9 @@ class LanarkyExtension:
         for name, key in SETTING_KEYS.items():
             app.config.setdefault(key, getattr(settings, name))
         app.extensions[EXTENSION_KEY] = self
-        if DOCUMENTS_KEY not in app.extensions:
-            _document(app)
-            self._attend(app)
+        if API_SPECS_KEY not in app.extensions:
+            _add_api_docs(app)
+            self._wrap_asgi_app(app)
         if app not in self._apps:
             self._apps.add(app)
             if self._playground is not None:
@@ -94,6 +100,14 @@ class LanarkyExtension:
             app.register_blueprint(blueprint)
         return blueprint
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new run is let in any more, since the server is about to stop.
+
+        What a health check wants to know.
+        """
+        return self.registry.is_draining
+
     async def drain(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # as a server's
         """Let no new run in, and return when the live ones have ended.
 
@@ -106,29 +120,29 @@ class LanarkyExtension:
                 `QUART_LANARKY_DRAIN_TIMEOUT` of the extension's apps. Those that take longer
                 are cancelled, and their clients get an `error` with status 503 and an `end`.
         """
-        await self.live_runs.drain(self._drain_timeout() if timeout is None else timeout)
+        await self.registry.drain(self._drain_timeout() if timeout is None else timeout)
 
     def _drain_timeout(self) -> float:
         settings = (Settings.from_config(app.config) for app in self._apps)
         return max((each.drain_timeout for each in settings), default=0.0)
 
-    def _attend(self, app: Quart) -> None:
+    def _wrap_asgi_app(self, app: Quart) -> None:
         """Stand between the server and the app, where its end can be seen coming."""
         serve: Any = app.asgi_app
 
-        async def attend_and_serve(scope: Any, receive: Any, send: Any) -> None:
-            self._watch(server_behind(send))
+        async def serve_connection(scope: Any, receive: Any, send: Any) -> None:
+            self._watch(detect_server(send))
             if scope["type"] not in ("http", "websocket"):
                 await serve(scope, receive, send)
                 return
-            line = Line(receive, scope["type"], send)
+            connection = ClientConnection(receive, scope["type"], send)
             try:
-                await serve({**scope, LINE_KEY: line}, line.receive, send)
+                await serve({**scope, CONNECTION_KEY: connection}, connection.receive, send)
             finally:
                 if scope["type"] == "websocket":
-                    line.let_go()
+                    connection.discard_input()
 
-        app.asgi_app = attend_and_serve  # type: ignore[method-assign]  # as Quart documents it
+        app.asgi_app = serve_connection  # type: ignore[method-assign]  # as Quart documents it
 
     def _watch(self, server: Server | None) -> None:
         if server is not None and server.stopping is not self._stopping:
@@ -136,30 +150,35 @@ class LanarkyExtension:
             self._watching = asyncio.create_task(self._drain_when_it_stops(server))
 
     async def _drain_when_it_stops(self, server: Server) -> None:
-        with put_off_sigterm(server, MARGIN):
+        with defer_sigterm(server, GRACEFUL_TIMEOUT_MARGIN):
             await server.stopping.wait()
-            await self.drain(max(0.0, min(self._drain_timeout(), server.graceful_timeout - MARGIN)))
+            await self.drain(
+                max(
+                    0.0,
+                    min(self._drain_timeout(), server.graceful_timeout - GRACEFUL_TIMEOUT_MARGIN),
+                )
+            )
 
 
-def _document(app: Quart) -> None:
+def _add_api_docs(app: Quart) -> None:
     """Have the app describe itself from the first time on that it is served or commanded.
 
     No earlier: the user may yet set up quart-schema, before or after this extension.
     """
-    documents = app.extensions[DOCUMENTS_KEY] = Documents(app)
+    specs = app.extensions[API_SPECS_KEY] = ApiSpecs(app)
     if (schema := app.extensions.get("QUART_SCHEMA")) is not None:
-        documents.stand_in_front(schema)
-    app.cli.add_command(commands_for(documents))
+        specs.wrap_provider(schema)
+    app.cli.add_command(commands_for(specs))
     serve: Any = app.asgi_app
     find_command = app.cli.get_command
 
-    async def settle_and_serve(scope: Any, receive: Any, send: Any) -> None:
-        documents.settle()
+    async def install_and_serve(scope: Any, receive: Any, send: Any) -> None:
+        specs.install()
         await serve(scope, receive, send)
 
-    def settle_and_find(context: Any, name: str) -> Any:
-        documents.settle()
+    def install_and_find(context: Any, name: str) -> Any:
+        specs.install()
         return find_command(context, name)
 
-    app.asgi_app = settle_and_serve  # type: ignore[method-assign]  # as Quart documents it
-    app.cli.get_command = settle_and_find  # type: ignore[method-assign,assignment]
+    app.asgi_app = install_and_serve  # type: ignore[method-assign]  # as Quart documents it
+    app.cli.get_command = install_and_find  # type: ignore[method-assign,assignment]

@@ -125,7 +125,7 @@ class Conversation:
         self._unread = 0
         self._code = _GONE
         self._pass_on = connection._asgi_send  # noqa: SLF001
-        connection._asgi_send = self._hear  # noqa: SLF001
+        connection._asgi_send = self._on_asgi_send  # noqa: SLF001
 
     async def ask(self, inputs: Mapping[str, Any] | str) -> AsyncGenerator[Event, None]:
         """Send the inputs of a turn and yield its events, of which `end` is the last.
@@ -166,7 +166,7 @@ class Conversation:
         """Stop the turn in progress, as a stop button does. Its `end` still comes."""
         await self.connection.send(json_.dumps(STOP))
 
-    async def _hear(self, message: Any) -> None:
+    async def _on_asgi_send(self, message: Any) -> None:
         """Note the code with which the app closes: Quart's connection, as of 0.23, forgets it."""
         if message["type"] == "websocket.close":
             self._code = message.get("code", _NORMAL)

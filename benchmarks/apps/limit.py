@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackHandler
 
 from benchmarks.apps.model import CHAIN
-from quart_lanarky.serving.tuning import calm_collector
+from quart_lanarky.serving.tuning import tune_gc
 
 
 class Listener(AsyncCallbackHandler):
@@ -51,7 +51,7 @@ async def run(tokens: str, pace: str) -> int:
 
 async def main() -> None:
     """Answer the lines of the standard input."""
-    calm_collector()
+    tune_gc()
     for line in sys.stdin:
         streams, tokens, pace = line.split()
         began_at = time.process_time()

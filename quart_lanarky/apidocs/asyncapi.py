@@ -27,7 +27,7 @@ from ..protocols.native.examples import NO_EXAMPLE, example_events, example_inpu
 from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
 from ..protocols.native.schemas import EventKind, frame, frame_kinds, input_schema, pascal
 from ..transports.route_description import (
-    CHAIN_MARK,
+    CHAIN_EXTENSION,
     ChainRoute,
     RouteDescription,
     ServedRule,
@@ -36,7 +36,7 @@ from ..transports.route_description import (
 )
 from ..transports.websocket_session import encode
 
-__all__ = ["at_its_server", "draw"]
+__all__ = ["at_its_server", "build"]
 
 Describe = Callable[[ChainRoute], RouteDescription]
 """Describes a chain route on a WebSocket."""
@@ -54,7 +54,7 @@ _SIGNS: Final = (
 )
 
 
-def draw(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
+def build(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
     """Return the AsyncAPI document of an app.
 
     Args:
@@ -74,12 +74,12 @@ def draw(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
     for served in chain_rules(app, websocket=True):
         names = numbered(_label(served))
         name = next(name for name in names if name not in document["channels"])
-        painter = _Painter(served, name, describe(served.route), components, messages)
-        document["channels"][name] = painter.channel()
+        builder = _ChannelBuilder(served, name, describe(served.route), components, messages)
+        document["channels"][name] = builder.channel()
         security = _required(served, schema)
         document["operations"] |= {
-            operation: {**drawn, **({"security": security} if security else {})}
-            for operation, drawn in painter.operations().items()
+            operation: {**built, **({"security": security} if security else {})}
+            for operation, built in builder.operations().items()
         }
     document["components"] = {"messages": messages, "schemas": components.added}
     if schema.security_schemes:
@@ -99,7 +99,7 @@ def at_its_server(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "servers": {"this": server}}
 
 
-class _Painter:
+class _ChannelBuilder:
     """Describes one WebSocket route: its channel, its messages, its operations."""
 
     def __init__(
@@ -131,7 +131,7 @@ class _Painter:
             "summary": self._summary,
             "messages": {n: _to("components/messages", n) for n in [*self._inward, *self._outward]},
             "bindings": {"ws": self._handshake()},
-            CHAIN_MARK: {"mode": self._description.mode},
+            CHAIN_EXTENSION: {"mode": self._description.mode},
         }
         if self._about:
             channel["description"] = self._about

@@ -12,7 +12,7 @@ import click
 from ..protocols.json_schema import Components
 from ..protocols.native.schemas import input_schema
 from ..transports.route_description import RouteDescription
-from .specs import Documents
+from .specs import ApiSpecs
 
 __all__ = ["commands_for"]
 
@@ -23,7 +23,7 @@ _OUTPUT = click.option(
 )
 
 
-def commands_for(documents: Documents) -> click.Group:
+def commands_for(documents: ApiSpecs) -> click.Group:
     """Return the group of commands for the app that `documents` are of."""
     group = click.Group("lanarky", help="Documents and routes of the chains of this app.")
 
@@ -53,7 +53,7 @@ def _write(document: dict[str, Any], output: Path | None) -> None:
         output.write_text(text + "\n", encoding="utf-8")
 
 
-def _rows(documents: Documents) -> Iterator[Sequence[str]]:
+def _rows(documents: ApiSpecs) -> Iterator[Sequence[str]]:
     for rule, description in documents.descriptions():
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         yield (

@@ -21,14 +21,14 @@ from werkzeug.routing import Rule
 from ..protocols.json_schema import Components, numbered, plain
 from ..settings import OpenAPIVersion
 from ..transports.route_description import (
-    CHAIN_MARK,
+    CHAIN_EXTENSION,
     ChainRoute,
     RouteDescription,
     chain_rules,
     path_of,
     route_of,
 )
-from .operations import Operation, OperationPainter
+from .operations import Operation, OperationBuilder
 from .pages import websocket_page_seen_from
 
 __all__ = ["ChainProvider", "Describer", "in_front_of"]
@@ -44,10 +44,10 @@ class Describer(Protocol):
         """The version that the document is to have."""
 
     @property
-    def edition(self) -> Hashable:
+    def cache_key(self) -> Hashable:
         """Something that changes when the documents have to be drawn anew."""
 
-    def catch_up(self) -> None:
+    def inspect_chains_sync(self) -> None:
         """Look at what was not looked at yet, where that can be done without a loop."""
 
     def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
@@ -60,16 +60,16 @@ class ChainProvider(OpenAPIProvider):
     describer: Describer
     _lock: Lock
     _operations: list[tuple[Rule, ChainRoute, str, str]]
-    _drawn: tuple[Hashable, dict[str, Any]] | None = None
+    _built: tuple[Hashable, dict[str, Any]] | None = None
 
     def schema(self) -> dict[str, Any]:
         """Return the document; it is drawn anew only when there is more to say."""
         with self._lock:  # several threads may be asked at once
-            self.describer.catch_up()
-            edition = self.describer.edition
-            if self._drawn is None or self._drawn[0] != edition:
-                self._drawn = (edition, self._draw())
-            return _at_its_root(self._drawn[1])
+            self.describer.inspect_chains_sync()
+            cache_key = self.describer.cache_key
+            if self._built is None or self._built[0] != cache_key:
+                self._built = (cache_key, self._build())
+            return _at_its_root(self._built[1])
 
     def build_paths(self, rule: Rule) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """Build the paths as the app's own provider does, and note which are of chain routes."""
@@ -92,7 +92,7 @@ class ChainProvider(OpenAPIProvider):
             return own
         return f"{method.lower()}_{route.label}"
 
-    def _draw(self) -> dict[str, Any]:
+    def _build(self) -> dict[str, Any]:
         self._operations = []
         document: dict[str, Any] = plain(super().schema())
         document["openapi"] = self.describer.version
@@ -100,25 +100,25 @@ class ChainProvider(OpenAPIProvider):
         components = Components(schemas)
         app: Any = self._app  # a weak proxy, which is not the app to mypy
         twins = {served.route: served.rule for served in chain_rules(app, websocket=True)}
-        painters: dict[str, OperationPainter] = {}  # the methods of a route have most in common
+        builders: dict[str, OperationBuilder] = {}  # the methods of a route have most in common
         for rule, route, path, method in self._operations:
             operation: Operation | None = document["paths"].get(path, {}).get(method)
             if operation is None:
                 continue
-            if rule.endpoint not in painters:
-                painters[rule.endpoint] = self._painter(route, components)
-            painters[rule.endpoint].fill_in(operation, rule, method)
+            if rule.endpoint not in builders:
+                builders[rule.endpoint] = self._builder(route, components)
+            builders[rule.endpoint].fill_in(operation, rule, method)
             if route in twins:
                 twin = path_of(twins[route])
                 operation["description"] += f"\n\n{self._pointer(twin)}"
-                operation[CHAIN_MARK]["websocket"] = twin
+                operation[CHAIN_EXTENSION]["websocket"] = twin
         schemas |= components.added
-        _mend(document, {(path, method) for _, _, path, method in self._operations})
+        _repair(document, {(path, method) for _, _, path, method in self._operations})
         return document
 
-    def _painter(self, route: ChainRoute, components: Components) -> OperationPainter:
+    def _builder(self, route: ChainRoute, components: Components) -> OperationBuilder:
         description = self.describer.describe(route, over_websocket=False)
-        return OperationPainter(description, route.label, self.describer.version, components)
+        return OperationBuilder(description, route.label, self.describer.version, components)
 
     def _pointer(self, path: str) -> str:
         """Say where the same is on a WebSocket."""
@@ -150,7 +150,7 @@ def _at_its_root(document: dict[str, Any]) -> dict[str, Any]:
     return {**start, "servers": [{"url": root or "/"}], **document}
 
 
-def _mend(document: dict[str, Any], ours: set[tuple[str, str]]) -> None:
+def _repair(document: dict[str, Any], ours: set[tuple[str, str]]) -> None:
     """Mend what makes a document invalid: routes without responses, ids that are not unique.
 
     Strict validators also want it said where nothing is said about security.

@@ -32,9 +32,9 @@ from ..protocols.native.schemas import (
     server_sent_event,
 )
 from ..settings import OpenAPIVersion
-from ..transports.route_description import CHAIN_MARK, RouteDescription
+from ..transports.route_description import CHAIN_EXTENSION, RouteDescription
 
-__all__ = ["Operation", "OperationPainter"]
+__all__ = ["Operation", "OperationBuilder"]
 
 Operation = dict[str, Any]
 
@@ -46,7 +46,7 @@ _STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
 
 
-class OperationPainter:
+class OperationBuilder:
     """Fills in the operations of one route, for each of its methods.
 
     Args:
@@ -76,7 +76,7 @@ class OperationPainter:
         operation.setdefault("summary", f"Ask {rule.rule}")
         operation["description"] = self._text(operation.get("description", ""))
         operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
-        operation[CHAIN_MARK] = {"mode": self._description.mode}
+        operation[CHAIN_EXTENSION] = {"mode": self._description.mode}
         if method != "get" and "requestBody" not in operation:
             operation["requestBody"] = self._request_body()
         documented = {str(status): r for status, r in operation.get("responses", {}).items()}
@@ -123,7 +123,7 @@ class OperationPainter:
             anything = {"type": "object", "additionalProperties": {"type": "string"}}
             free = {"name": "inputs", "in": "query", "description": "Any further inputs, by name."}
             inputs.append({**free, "required": False, "schema": anything, "explode": True})
-        return [{**parameter, CHAIN_MARK: "input"} for parameter in inputs]
+        return [{**parameter, CHAIN_EXTENSION: "input"} for parameter in inputs]
 
     def _request_body(self) -> Schema:
         content: Schema = {"schema": self._components.add(f"{self._title}Input", self._body)}

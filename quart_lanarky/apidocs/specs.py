@@ -1,6 +1,6 @@
 """The documents of one app: when they are drawn, and what is known by then.
 
-Nothing happens when the app is set up, for routes and `QuartSchema` may yet come. `settle` is
+Nothing happens when the app is set up, for routes and `QuartSchema` may yet come. `install` is
 called when the app is first used, whether by a server or by a command.
 """
 
@@ -24,17 +24,17 @@ from . import asyncapi
 from .openapi import ChainProvider, in_front_of
 from .pages import ASYNCAPI_ENDPOINT, add_pages
 
-__all__ = ["Documents"]
+__all__ = ["ApiSpecs"]
 
 logger = logging.getLogger(__name__)
 
-EXAMINE_TIMEOUT: Final = 5.0
+INSPECT_TIMEOUT: Final = 5.0
 """Seconds that a chain factory gets to make the chain that its document is drawn from."""
 
 _SCHEMA_KEY: Final = "QUART_SCHEMA"
 
 
-class Documents:
+class ApiSpecs:
     """The OpenAPI and the AsyncAPI document of an app.
 
     Args:
@@ -44,22 +44,22 @@ class Documents:
     def __init__(self, app: Quart) -> None:
         self._app = app
         self._provider: ChainProvider | None = None
-        self._seen: dict[ChainRoute, Any] = {}
-        self._looking: set[ChainRoute] = set()
+        self._inspected: dict[ChainRoute, Any] = {}
+        self._inspecting: set[ChainRoute] = set()
         self._asyncapi: tuple[Hashable, dict[str, Any]] | None = None
 
-    def settle(self) -> None:
+    def install(self) -> None:
         """Stand in front of the app's own OpenAPI provider, and add what else it lacks.
 
         If the app has no quart-schema, it gets one. Calling this again does nothing.
         """
         if self._provider is None:
             schema = self._app.extensions.get(_SCHEMA_KEY) or _bring_quart_schema(self._app)
-            self._provider = self.stand_in_front(schema)
+            self._provider = self.wrap_provider(schema)
             if schema.openapi_path is not None:
                 self._add_routes(schema)
 
-    def stand_in_front(self, schema: QuartSchema) -> ChainProvider:
+    def wrap_provider(self, schema: QuartSchema) -> ChainProvider:
         """Put a `ChainProvider` in front of the provider of a quart-schema, if none is there."""
         provider = schema.openapi_provider
         if not isinstance(provider, ChainProvider):
@@ -69,31 +69,31 @@ class Documents:
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
-        self.settle()
+        self.install()
         assert self._provider is not None  # settled
         return self._provider.schema()
 
     def asyncapi(self) -> dict[str, Any]:
         """Return the AsyncAPI document; it is drawn anew only when there is more to say."""
-        self.settle()
-        self.catch_up()
-        edition = self.edition
-        if self._asyncapi is None or self._asyncapi[0] != edition:
+        self.install()
+        self.inspect_chains_sync()
+        cache_key = self.cache_key
+        if self._asyncapi is None or self._asyncapi[0] != cache_key:
             schema = self._app.extensions[_SCHEMA_KEY]
             on_websocket = partial(self.describe, over_websocket=True)
-            self._asyncapi = (edition, asyncapi.draw(self._app, schema, on_websocket))
+            self._asyncapi = (cache_key, asyncapi.build(self._app, schema, on_websocket))
         return asyncapi.at_its_server(self._asyncapi[1])
 
     def descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
         """Yield the rules of the chain routes with their descriptions."""
-        self.catch_up()
+        self.inspect_chains_sync()
         for served in chain_rules(self._app):
             yield served.rule, self.describe(served.route, over_websocket=served.rule.websocket)
 
     def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
         """Describe a chain route on one transport, with what is known of it by now."""
         mode = Settings.from_config(self._app.config).default_mode
-        seen = self._seen.get(route)
+        seen = self._inspected.get(route)
         return route.describe(seen, over_websocket=over_websocket, default_mode=mode)
 
     @property
@@ -102,49 +102,49 @@ class Documents:
         return Settings.from_config(self._app.config).openapi_version
 
     @property
-    def edition(self) -> Hashable:
+    def cache_key(self) -> Hashable:
         """Something that changes when the documents have to be drawn anew."""
         settings = Settings.from_config(self._app.config)
-        return len(list(self._app.url_map.iter_rules())), len(self._seen), settings
+        return len(list(self._app.url_map.iter_rules())), len(self._inspected), settings
 
-    async def learn(self) -> None:
+    async def inspect_chains(self) -> None:
         """Look at the chains that cannot be described without, each once."""
-        routes = self._unseen()
-        self._looking |= routes
+        routes = self._uninspected()
+        self._inspecting |= routes
         try:
-            seen = await asyncio.gather(*map(self._examine, routes))
-            self._seen |= dict(zip(routes, seen, strict=True))
+            seen = await asyncio.gather(*map(self._inspect_chain, routes))
+            self._inspected |= dict(zip(routes, seen, strict=True))
         finally:
-            self._looking -= routes
-        while self._looking:  # noqa: ASYNC110  # somebody else does, perhaps on another loop
+            self._inspecting -= routes
+        while self._inspecting:  # noqa: ASYNC110  # somebody else does, perhaps on another loop
             await asyncio.sleep(0.01)
 
-    def catch_up(self) -> None:
+    def inspect_chains_sync(self) -> None:
         """Do the same where no loop is running, such as in a command."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            if self._unseen():
-                asyncio.run(self.learn())
+            if self._uninspected():
+                asyncio.run(self.inspect_chains())
 
-    def _unseen(self) -> set[ChainRoute]:
+    def _uninspected(self) -> set[ChainRoute]:
         routes = {served.route for served in chain_rules(self._app)}
-        return routes - self._seen.keys() - self._looking
+        return routes - self._inspected.keys() - self._inspecting
 
-    async def _examine(self, route: ChainRoute) -> Any:
+    async def _inspect_chain(self, route: ChainRoute) -> Any:
         """Return what a route wants to be described with, or None if that fails.
 
         It runs in a context of its own, without the request: what is documented must not
         depend on who asked for the document first.
         """
 
-        async def examine() -> Any:
+        async def inspect_chain() -> Any:
             async with self._app.app_context():
-                return await route.examine()
+                return await route.inspect_chain()
 
-        task = asyncio.get_running_loop().create_task(examine(), context=Context())
+        task = asyncio.get_running_loop().create_task(inspect_chain(), context=Context())
         try:
-            return await asyncio.wait_for(task, EXAMINE_TIMEOUT)
+            return await asyncio.wait_for(task, INSPECT_TIMEOUT)
         except Exception as error:  # noqa: BLE001  # it is the user's code, and may need a request
             logger.warning(
                 "the documents say little about the route %r, for its chain could not be made "
@@ -167,26 +167,26 @@ class Documents:
         add_pages(self._app, schema)
 
     def _view(
-        self, draw: Callable[[], dict[str, Any]], guard: Callable[[], Any] | None, *, shows: bool
+        self, build: Callable[[], dict[str, Any]], guard: Callable[[], Any] | None, *, shows: bool
     ) -> Callable[[], Awaitable[Response]]:
         """Return a view of a document, which is drawn without blocking the loop.
 
         Args:
-            draw: Draws the document.
+            build: Draws the document.
             guard: A view that decides who may see it.
             shows: Whether the guard shows the document itself.
         """
 
         async def document() -> Response:
-            await self.learn()
-            drawn = await asyncio.to_thread(draw)
+            await self.inspect_chains()
+            built = await asyncio.to_thread(build)
             if guard is not None:
                 said: Any = await self._app.ensure_async(guard)()
                 response: Any = await self._app.make_response(said)
                 if shows or response.status_code != HTTPStatus.OK:
                     return response  # type: ignore[no-any-return]
             # In the order in which it was drawn: what matters most to a reader comes first.
-            text = self._app.json.dumps(drawn, sort_keys=False)
+            text = self._app.json.dumps(built, sort_keys=False)
             return Response(text, content_type="application/json")
 
         return document

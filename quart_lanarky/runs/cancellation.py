@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["InterruptedWaitError", "Interruption"]
+__all__ = ["CancelGroup", "WaitCancelledError"]
 
 
-class InterruptedWaitError(Exception):
+class WaitCancelledError(Exception):
     """Somebody has ended the wait."""
 
 
-class Interruption:
+class CancelGroup:
     """Ends all the waits that heed it. The waits and whoever ends them are on one event loop."""
 
     def __init__(self) -> None:
@@ -24,18 +24,18 @@ class Interruption:
         """How many waits there are now."""
         return len(self._waits)
 
-    def interrupt(self) -> None:
+    def cancel(self) -> None:
         """End the waits that there are now; it has no effect on later ones."""
         for wait in self._waits:
             if not wait.expired():
                 wait.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
-    async def heeded(self) -> AsyncIterator[None]:
+    async def scope(self) -> AsyncIterator[None]:
         """Wait for what is waited for in the block, or for the interruption.
 
         Raises:
-            InterruptedWaitError: It was interrupted.
+            WaitCancelledError: It was interrupted.
         """
         wait = asyncio.timeout(None)
         self._waits.add(wait)
@@ -45,6 +45,6 @@ class Interruption:
         except TimeoutError as error:
             if not wait.expired():  # somebody else's
                 raise
-            raise InterruptedWaitError from error
+            raise WaitCancelledError from error
         finally:
             self._waits.discard(wait)

@@ -1,7 +1,7 @@
 """The live runs of a process: how many are let in, what is told of them, how they are drained.
 
 This registry is all that lives on the extension. A run is live from the moment on that its
-transport takes it (`admit`) until its reader is done with it.
+transport takes it (`register_run`) until its reader is done with it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,24 @@ from quart import Quart, current_app, has_app_context, has_websocket_context, re
 
 from ..errors import ServerBusyError
 from ..settings import EXTENSION_KEY, Settings, current_settings
-from .cancellation import InterruptedWaitError, Interruption
+from .cancellation import CancelGroup, WaitCancelledError
 from .run import SHUTTING_DOWN, Outcome, Run
 from .signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
 
-__all__ = ["LiveRuns", "Session", "Transport", "admit", "current_live_runs", "let_in"]
+__all__ = [
+    "RunRegistry",
+    "Session",
+    "Transport",
+    "current_registry",
+    "register_run",
+    "reserve_slot",
+]
 
 logger = logging.getLogger("quart_lanarky.runs")
 
 Transport = Literal["sse", "json", "websocket"]
 
-LAST_WORDS: Final = 0.3
+SHUTDOWN_FLUSH_TIMEOUT: Final = 0.3
 """Seconds in which clients get to read the end of runs that a shutdown has cut short."""
 
 _SIGNALS: Final[dict[Outcome, NamedSignal]] = {
@@ -44,28 +51,28 @@ class Session(Protocol):
     def shut_down(self) -> None:
         """End it after the run in progress."""
 
-    def drop(self) -> None:
+    def force_disconnect(self) -> None:
         """End it now."""
 
 
-class LiveRuns:
+class RunRegistry:
     """What goes on in a process, on one event loop."""
 
     def __init__(self) -> None:
         self.is_draining = False
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
-        self._openings = Interruption()  # runs to be, whose chains are being made
+        self._reservations = CancelGroup()  # runs to be, whose chains are being made
         self._waiting: set[asyncio.Event] = set()
 
     @property
     def count(self) -> int:
         """How many runs are live, and how many are about to be."""
-        return len(self._runs) + self._openings.count
+        return len(self._runs) + self._reservations.count
 
     # -- letting in ------------------------------------------------------------------------
 
-    def check_room(self, limit: int | None) -> None:
+    def check_capacity(self, limit: int | None) -> None:
         """Raise ServerBusyError unless one more run may begin."""
         if self.is_draining:
             raise ServerBusyError(SHUTTING_DOWN)
@@ -73,18 +80,18 @@ class LiveRuns:
             raise ServerBusyError("too many runs are live now: try again later")
 
     @asynccontextmanager
-    async def opening(self, limit: int | None) -> AsyncIterator[None]:
+    async def reserve(self, limit: int | None) -> AsyncIterator[None]:
         """Count a run whose chain is being made, and end that when the server is shut down."""
-        self.check_room(limit)
+        self.check_capacity(limit)
         try:
-            async with self._openings.heeded():
+            async with self._reservations.scope():
                 yield
-        except InterruptedWaitError as error:
+        except WaitCancelledError as error:
             raise ServerBusyError(SHUTTING_DOWN) from error
 
     def add(self, run: Run, limit: int | None) -> None:
         """Count `run`, which is about to start."""
-        self.check_room(limit)
+        self.check_capacity(limit)
         self._runs.add(run)
 
     def discard(self, run: Run) -> None:
@@ -109,15 +116,17 @@ class LiveRuns:
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # the runs get an `end`
         """Let nothing more in; return when all is over, after `timeout` seconds by force."""
         self.is_draining = True
-        self._openings.interrupt()
+        self._reservations.cancel()
         for session in list(self._sessions):
             session.shut_down()
         await self._wait_until_empty(timeout)
         for run in list(self._runs):
             run.shut_down()
-        await self._wait_until_empty(LAST_WORDS)
-        for stuck in [*self._runs, *self._sessions]:
-            stuck.drop()
+        await self._wait_until_empty(SHUTDOWN_FLUSH_TIMEOUT)
+        for run in list(self._runs):
+            run.abort_delivery()
+        for session in list(self._sessions):
+            session.force_disconnect()
 
     async def _wait_until_empty(self, seconds: float) -> None:
         emptied = asyncio.Event()
@@ -135,10 +144,10 @@ class LiveRuns:
 
 
 @dataclass(frozen=True)
-class _Watch:
+class _Watcher:
     """What is bounded, logged and told of one run."""
 
-    live: LiveRuns
+    live: RunRegistry
     app: Quart
     settings: Settings
     route: str | None
@@ -192,40 +201,40 @@ class _Watch:
         )
 
 
-def current_live_runs() -> LiveRuns | None:
+def current_registry() -> RunRegistry | None:
     """Return the registry of the current app; None if that has no extension."""
     if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
         return None
-    live: LiveRuns = current_app.extensions[EXTENSION_KEY].live_runs
+    live: RunRegistry = current_app.extensions[EXTENSION_KEY].registry
     return live
 
 
-def admit(run: Run, transport: Transport) -> None:
+def register_run(run: Run, transport: Transport) -> None:
     """Count `run` among the live runs of the current app, if that has the extension.
 
     Raises:
         ServerBusyError: There are too many, or the server is shutting down.
     """
-    live = current_live_runs()
+    live = current_registry()
     if live is None:
         return
     settings = current_settings()
     live.add(run, settings.max_runs)
     app: Quart = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     rule = websocket.url_rule if has_websocket_context() else request.url_rule
-    run.watch(_Watch(live, app, settings, None if rule is None else rule.rule, transport))
+    run.watch(_Watcher(live, app, settings, None if rule is None else rule.rule, transport))
 
 
 @asynccontextmanager
-async def let_in(settings: Settings) -> AsyncIterator[None]:
+async def reserve_slot(settings: Settings) -> AsyncIterator[None]:
     """Count a run whose chain is being made, before anything costly is done.
 
     Raises:
         ServerBusyError: There are too many, or the server is shutting down.
     """
-    live = current_live_runs()
+    live = current_registry()
     if live is None:
         yield
         return
-    async with live.opening(settings.max_runs):
+    async with live.reserve(settings.max_runs):
         yield

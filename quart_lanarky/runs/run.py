@@ -36,7 +36,7 @@ from ..errors import InputError, ServerBusyError
 from ..events import Event, Mode
 from .stream import EventStream
 
-__all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher", "heed_cancellation"]
+__all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher", "raise_if_cancelled"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ Outcome = Literal["finished", "failed", "cancelled"]
 CANCEL_TIMEOUT = 5.0
 """Seconds that a cancelled run gets to clean up before it is left to itself."""
 
-SHUTDOWN_PATIENCE = 0.2
+SHUTDOWN_CANCEL_TIMEOUT = 0.2
 """The same when the server is about to exit."""
 
 DELIVERY_TIMEOUT = 30.0
@@ -136,7 +136,7 @@ class Run:
 
         Of the error only its words are kept: it leads to all that its client had sent.
         """
-        self.reason, event = _explained(error)
+        self.reason, event = _describe_failure(error)
         self._early = ("failed", event)
         self.refusal = event.json()["status_code"]
         self._log(error)
@@ -146,7 +146,7 @@ class Run:
         heartbeat = None if self._watcher is None else self._watcher.heartbeat
         return self.stream.batches(heartbeat=heartbeat)
 
-    def forget(self) -> None:
+    def discard_unstarted(self) -> None:
         """Tell the watcher that this run will not start."""
         if self._task is None and self._watcher is not None:
             self._watcher.ended(self)
@@ -157,9 +157,9 @@ class Run:
     async def __aenter__(self) -> Self:
         """Start the run."""
         try:
-            heed_cancellation()
+            raise_if_cancelled()
         except asyncio.CancelledError:
-            self.forget()
+            self.discard_unstarted()
             raise
         self.stream.open()
         self._started_at = time.monotonic()
@@ -189,12 +189,12 @@ class Run:
                 if not self._task.done():
                     logger.warning("run %s ignores its cancellation: left to itself", self.id)
         finally:
-            self._conclude()
+            self._finalize()
             for timer in self._timers:
                 timer.cancel()
             if self._watcher is not None:
                 self._watcher.ended(self)
-            self._let_go()
+            self._break_cycles()
 
     async def _main(self) -> None:
         if self._early is None:
@@ -215,9 +215,9 @@ class Run:
     def shut_down(self) -> None:
         """Cancel the work, for the server is about to exit: `error` and `end` follow."""
         error = events.error(503, SHUTTING_DOWN)
-        self._end_early("cancelled", SHUTTING_DOWN, error, SHUTDOWN_PATIENCE)
+        self._end_early("cancelled", SHUTTING_DOWN, error, SHUTDOWN_CANCEL_TIMEOUT)
 
-    def drop(self) -> None:
+    def abort_delivery(self) -> None:
         """Cancel the owner of a run that has ended: its client does not take the rest."""
         if self._owner is not None:
             self._owner.cancel()
@@ -231,7 +231,7 @@ class Run:
         outcome: Outcome,
         reason: str,
         error: Event | None = None,
-        patience: float | None = None,
+        cancel_timeout: float | None = None,
     ) -> None:
         """Cancel the work. The first reason counts; the stream ends with or without the task."""
         if self._is_over:
@@ -243,7 +243,9 @@ class Run:
         if self._task is not None:
             if is_first or self.outcome is not None:  # else it is cleaning up
                 self._task.cancel()
-            self._call_later(CANCEL_TIMEOUT if patience is None else patience, self._conclude)
+            self._call_later(
+                CANCEL_TIMEOUT if cancel_timeout is None else cancel_timeout, self._finalize
+            )
 
     def _call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(delay, callback, *args))
@@ -252,11 +254,11 @@ class Run:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         error = _error_of(task)
-        self._conclude(error)
+        self._finalize(error)
         if error is not None:
             self._log(error)  # last of all, for a log that is full raises
 
-    def _conclude(self, error: BaseException | None = None) -> None:
+    def _finalize(self, error: BaseException | None = None) -> None:
         """End the stream (rule 2), whatever has become of the task; the first call counts."""
         if self.outcome is not None:
             return
@@ -264,18 +266,18 @@ class Run:
         if self._early is not None:
             self.outcome, self.failure = self._early
         elif error is not None:
-            self.outcome, self.reason, self.failure = "failed", *_explained(error)
+            self.outcome, self.reason, self.failure = "failed", *_describe_failure(error)
         else:
             self.outcome = "finished"
         last = [] if self.failure is None else [self.failure]
         self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
-        self._call_later(DELIVERY_TIMEOUT, self.drop)
+        self._call_later(DELIVERY_TIMEOUT, self.abort_delivery)
 
     @property
     def _is_over(self) -> bool:
         return self.outcome is not None if self._task is None else self._task.done()
 
-    def _let_go(self) -> None:
+    def _break_cycles(self) -> None:
         """Drop what leads back here: what is in a circle waits for the garbage collector."""
         self._produce = _produce_nothing
         self._task = self._owner = self._watcher = None
@@ -295,7 +297,7 @@ async def _produce_nothing() -> None:
     """Stand in for work that is done."""
 
 
-def heed_cancellation() -> None:
+def raise_if_cancelled() -> None:
     """Raise the cancellation of the current task that somebody has swallowed.
 
     `asyncio.wait_for` does in Python 3.11, in which Quart reads the body, when the client leaves
@@ -312,7 +314,7 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
         return cancelled
 
 
-def _explained(error: BaseException) -> tuple[str, Event]:
+def _describe_failure(error: BaseException) -> tuple[str, Event]:
     """Return why a run failed: for the log, and what the client gets to know of it (rule 6)."""
     if isinstance(error, InputError):  # its text is the client's own, and not for the log
         return "bad input", events.error(400, error.detail)

@@ -11,7 +11,7 @@
 - **`Upgrade: h2c` is followed.** A proxy that passes it on and sees the 101 only copies bytes from
   then on: what the client asks for in HTTP/2 goes past the proxy's rules.
 
-`serve` calls `repair_hypercorn`. Under the `hypercorn` command nothing is touched, and a proxy in
+`serve` calls `patch_hypercorn`. Under the `hypercorn` command nothing is touched, and a proxy in
 front has to close the same gaps; `docs/explanation/reliability.md` says how.
 """
 
@@ -35,7 +35,7 @@ from wsproto.events import CloseConnection, Message, Ping
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
 
-__all__ = ["repair_hypercorn"]
+__all__ = ["patch_hypercorn"]
 
 ANSWER_TIMEOUT: Final = 1.0
 """Seconds that a client gets to answer a close frame."""
@@ -44,7 +44,7 @@ FRAMES_AT_ONCE: Final = 32
 """How many frames are taken before others have their turn: one read may hold ten thousand."""
 
 
-def repair_hypercorn(max_message_bytes: int) -> None:
+def patch_hypercorn(max_message_bytes: int) -> None:
     """Put the classes below in place of Hypercorn's own, in this process.
 
     Args:

@@ -38,19 +38,19 @@ from hypercorn.utils import load_application
 from quart import Quart
 
 from ..errors import ConfigurationError
-from ..extension import MARGIN, LanarkyExtension
+from ..extension import GRACEFUL_TIMEOUT_MARGIN, LanarkyExtension
 from ..settings import EXTENSION_KEY, Settings
-from .hypercorn_patches import repair_hypercorn
-from .tuning import calm_collector, loop_factory
+from .hypercorn_patches import patch_hypercorn
+from .tuning import loop_factory, tune_gc
 
 __all__ = ["serve"]
 
 logger = logging.getLogger(__name__)
 
-GRACE: Final = 0.5
+SERVER_CLOSE_TIMEOUT: Final = 0.5
 """Seconds after the drain timeout in which clients are told, and Hypercorn closes."""
 
-LEAVE: Final = 0.2
+EXIT_TIMEOUT: Final = 0.2
 """Seconds after that in which what does not end by itself is left behind."""
 
 THREADS: Final = 64
@@ -59,7 +59,7 @@ THREADS: Final = 64
 BACKLOG: Final = 1024
 """How many connections wait for a process that has no time now; the system loses any others."""
 
-HURRY: Final = signal.SIGUSR1
+FORCE_STOP_SIGNAL: Final = signal.SIGUSR1
 """What the supervisor sends when it is told to stop again.
 
 Not another SIGTERM: a service manager sends that to all processes at once, and the supervisor
@@ -111,10 +111,10 @@ def serve(
     loaded = load_application(app, 0).app if isinstance(app, str) else app  # type: ignore[attr-defined]
     if workers == 0:
         both = (signal.SIGTERM, signal.SIGINT)
-        _Worker(loaded, config, stop=both, hurry=both).run()
+        _Worker(loaded, config, stop=both, force_stop=both).run()
     else:
-        place = _place_of(app)
-        _Supervisor(place, config, workers, _settings_of(loaded).drain_timeout).run()
+        location = _location_of(app)
+        _Supervisor(location, config, workers, _settings_of(loaded).drain_timeout).run()
     # All that the app has imported is no garbage: looking for some would take half a second.
     gc.freeze()
 
@@ -129,7 +129,7 @@ class _Worker:
         app: The app, or an ASGI application around it.
         config: Hypercorn's; it is changed.
         stop: The signals that end it.
-        hurry: Those that end the wait for the runs, once it has been told to stop.
+        force_stop: Those that end the wait for the runs, once it has been told to stop.
         on_start: Called when it serves.
     """
 
@@ -139,17 +139,17 @@ class _Worker:
         config: Config,
         *,
         stop: tuple[signal.Signals, ...],
-        hurry: tuple[signal.Signals, ...],
+        force_stop: tuple[signal.Signals, ...],
         on_start: Callable[[], object] = lambda: None,
     ) -> None:
         self._app = app
         self._stop = stop
-        self._hurry = hurry
+        self._force_stop = force_stop
         self._on_start = on_start
         self._settings = _settings_of(app)
         self._config = config
         # Later than `_serve` cuts what is left: so that is done in one place.
-        config.graceful_timeout = self._settings.drain_timeout + MARGIN
+        config.graceful_timeout = self._settings.drain_timeout + GRACEFUL_TIMEOUT_MARGIN
         config.websocket_max_message_size = self._settings.max_message_bytes
         config.backlog = max(config.backlog, BACKLOG)
         self._new_loop = loop_factory(config.worker_class)
@@ -157,13 +157,13 @@ class _Worker:
 
     def run(self) -> None:
         """Serve until told to stop; leave the process if threads will not let it end."""
-        repair_hypercorn(self._settings.max_message_bytes)
+        patch_hypercorn(self._settings.max_message_bytes)
         before = set(threading.enumerate())
         with asyncio.Runner(loop_factory=self._new_loop) as runner:
             pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")
             runner.get_loop().set_default_executor(pool)
             runner.run(self._serve())
-            with _exit_unless_done_within(LEAVE):
+            with _exit_unless_done_within(EXIT_TIMEOUT):
                 pool.shutdown(wait=False, cancel_futures=True)
                 runner.close()
                 for thread in set(threading.enumerate()) - before:
@@ -171,48 +171,52 @@ class _Worker:
                         thread.join()
 
     async def _serve(self) -> None:
-        told, hurried = asyncio.Event(), asyncio.Event()
-        self._listen(told, hurried)
+        stopping, force_stopped = asyncio.Event(), asyncio.Event()
+        self._listen(stopping, force_stopped)
         serving = asyncio.create_task(
             hypercorn.asyncio.serve(
-                self._app, self._config, shutdown_trigger=partial(self._drain, told, hurried)
+                self._app,
+                self._config,
+                shutdown_trigger=partial(self._drain, stopping, force_stopped),
             )
         )
-        await _first_of(serving, told)
-        await _first_of(serving, hurried, timeout=self._settings.drain_timeout + GRACE)
-        if hurried.is_set():
-            await asyncio.wait({serving}, timeout=GRACE)
+        await _first_of(serving, stopping)
+        await _first_of(
+            serving, force_stopped, timeout=self._settings.drain_timeout + SERVER_CLOSE_TIMEOUT
+        )
+        if force_stopped.is_set():
+            await asyncio.wait({serving}, timeout=SERVER_CLOSE_TIMEOUT)
         if serving.done():
             serving.result()  # raises what kept it from starting
         else:
             await self._cut(serving)
 
-    def _listen(self, told: asyncio.Event, hurried: asyncio.Event) -> None:
+    def _listen(self, stopping: asyncio.Event, force_stopped: asyncio.Event) -> None:
         def on_signal(number: signal.Signals) -> None:
-            if told.is_set() and number in self._hurry:
-                hurried.set()
+            if stopping.is_set() and number in self._force_stop:
+                force_stopped.set()
             if number in self._stop:
-                told.set()
+                stopping.set()
 
         loop = asyncio.get_running_loop()
-        for number in {*self._stop, *self._hurry}:
+        for number in {*self._stop, *self._force_stop}:
             loop.add_signal_handler(number, on_signal, number)
         parent = parent_process()
         if parent is not None:  # a worker does not outlive its supervisor
-            loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, told.set))
+            loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, stopping.set))
 
-    async def _drain(self, told: asyncio.Event, hurried: asyncio.Event) -> None:
+    async def _drain(self, stopping: asyncio.Event, force_stopped: asyncio.Event) -> None:
         """Return when Hypercorn may stop: when all runs have ended, or at a second signal."""
-        calm_collector()
+        tune_gc()
         self._on_start()
         try:
-            await told.wait()
+            await stopping.wait()
         finally:  # cancelled, if Hypercorn stops by itself: after `max_requests`
-            told.set()
+            stopping.set()
         extension = _extension_of(self._app)
         if extension is not None:
             draining = asyncio.create_task(extension.drain(self._settings.drain_timeout))
-            await _first_of(draining, hurried)
+            await _first_of(draining, force_stopped)
             if not draining.done():
                 draining.cancel()
                 await extension.drain(0)
@@ -232,7 +236,7 @@ class _Worker:
         app = _quart_of(self._app)
         if app is not None and not app.shutdown_event.is_set():  # Hypercorn did not get that far
             with suppress(Exception):  # Quart has logged it
-                async with asyncio.timeout(LEAVE):
+                async with asyncio.timeout(EXIT_TIMEOUT):
                     await app.shutdown()
 
 
@@ -281,7 +285,7 @@ def _exit_at_once() -> None:
 # -- the process that watches over them ----------------------------------------------------
 
 
-class _Place(NamedTuple):
+class _AppLocation(NamedTuple):
     """Where a worker finds the app."""
 
     module: str
@@ -292,12 +296,12 @@ class _Supervisor:
     """Keeps a number of workers alive, on sockets that they share."""
 
     def __init__(
-        self, place: _Place | str, config: Config, workers: int, drain_timeout: float
+        self, location: _AppLocation | str, config: Config, workers: int, drain_timeout: float
     ) -> None:
-        self._place = place
+        self._location = location
         self._config = config
         self._workers = workers
-        self._patience = drain_timeout + GRACE + LEAVE + 0.1
+        self._stop_timeout = drain_timeout + SERVER_CLOSE_TIMEOUT + EXIT_TIMEOUT + 0.1
         self._context = get_context("spawn")
         self._processes: dict[BaseProcess, Connection] = {}  # and how it says that it serves
         self._failed_starts = 0
@@ -316,7 +320,7 @@ class _Supervisor:
                 while len(self._processes) < self._workers:
                     self._start(sockets)
                 wait([process.sentinel for process in self._processes], timeout=0.1)
-                self._bury()
+                self._reap()
         finally:
             self._end_all()
             for each in [*sockets[0], *sockets[1]]:
@@ -327,13 +331,13 @@ class _Supervisor:
     def _stop(self, *_: object) -> None:
         """Pass the first signal on, and the second as one to hurry."""
         for process in self._processes:
-            _tell(process, HURRY if self._is_stopping else signal.SIGTERM)
+            _tell(process, FORCE_STOP_SIGNAL if self._is_stopping else signal.SIGTERM)
         self._is_stopping = True
 
     def _start(self, sockets: tuple[list[socket], list[socket]]) -> None:
         started, tell = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_work, args=(self._place, self._config, *sockets, tell), daemon=False
+            target=_work, args=(self._location, self._config, *sockets, tell), daemon=False
         )
         # Which the process inherits: it is a while until it can ignore what is the supervisor's.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -344,7 +348,7 @@ class _Supervisor:
             tell.close()
         self._processes[process] = started
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Forget the workers that died."""
         for process, started in list(self._processes.items()):
             if process.is_alive() or self._is_stopping:
@@ -358,7 +362,7 @@ class _Supervisor:
     def _end_all(self) -> None:
         for process in self._processes:
             _tell(process, signal.SIGTERM)
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._stop_timeout
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
             if process.is_alive():
@@ -380,7 +384,7 @@ def _has_started(started: Connection) -> bool:
 
 
 def _work(
-    place: _Place | str,
+    location: _AppLocation | str,
     config: Config,
     secure: list[socket],
     insecure: list[socket],
@@ -393,14 +397,20 @@ def _work(
     config.bind = [f"fd://{each.fileno()}" for each in first]
     config.insecure_bind = [f"fd://{each.fileno()}" for each in second]
     on_start = partial(tell.send_bytes, b"serving")
-    _Worker(_load(place), config, stop=(signal.SIGTERM,), hurry=(HURRY,), on_start=on_start).run()
+    _Worker(
+        _load(location),
+        config,
+        stop=(signal.SIGTERM,),
+        force_stop=(FORCE_STOP_SIGNAL,),
+        on_start=on_start,
+    ).run()
     gc.freeze()
 
 
 # -- the app -------------------------------------------------------------------------------
 
 
-def _place_of(app: Any) -> _Place | str:
+def _location_of(app: Any) -> _AppLocation | str:
     """Return where another process finds `app`."""
     if isinstance(app, str):
         return app
@@ -409,7 +419,7 @@ def _place_of(app: Any) -> _Place | str:
     for module_name, module in [*others, (_name_of(main), main)]:
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if value is app and module_name is not None:
-                return _Place(module_name, name)
+                return _AppLocation(module_name, name)
     raise ConfigurationError(
         "with workers, the app must be a global of a module, since each worker imports it: pass "
         '"package.module:app", or serve with workers=0'
@@ -424,11 +434,11 @@ def _name_of(main: ModuleType) -> str | None:
     return "__main__" if hasattr(main, "__file__") else None  # not so in `python -c`
 
 
-def _load(place: _Place | str) -> Any:
-    if isinstance(place, str):
-        return load_application(place, 0).app  # type: ignore[attr-defined]
-    __import__(place.module)
-    return getattr(sys.modules[place.module], place.name)
+def _load(location: _AppLocation | str) -> Any:
+    if isinstance(location, str):
+        return load_application(location, 0).app  # type: ignore[attr-defined]
+    __import__(location.module)
+    return getattr(sys.modules[location.module], location.name)
 
 
 def _quart_of(app: Any) -> Quart | None:

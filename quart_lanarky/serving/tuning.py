@@ -15,7 +15,7 @@ from typing import Final
 
 from ..errors import ConfigurationError
 
-__all__ = ["calm_collector", "loop_factory"]
+__all__ = ["loop_factory", "tune_gc"]
 
 THRESHOLDS: Final = (5_000, 10, 10)
 """After how many new objects the collector looks at those, and how seldom at older ones.
@@ -47,7 +47,7 @@ def loop_factory(kind: str) -> LoopFactory:
     return factory
 
 
-def calm_collector() -> None:
+def tune_gc() -> None:
     """Take from the collector what is there now, and let it look less often.
 
     An app that has turned it off, or has it look even less often, is left its way.

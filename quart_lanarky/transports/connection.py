@@ -23,32 +23,32 @@ from quart.wrappers import base
 from wsproto.events import TextMessage
 from wsproto.utilities import LocalProtocolError
 
-from ..runs.cancellation import InterruptedWaitError, Interruption
+from ..runs.cancellation import CancelGroup, WaitCancelledError
 
 __all__ = [
-    "LINE_KEY",
-    "Line",
+    "CONNECTION_KEY",
+    "ClientConnection",
     "Server",
-    "current_line",
-    "put_off_sigterm",
+    "current_connection",
+    "defer_sigterm",
+    "detect_server",
     "raise_disconnect",
     "send_frames",
-    "server_behind",
 ]
 
 _DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedError", None)
 """What Quart raises where the client has left, from 0.23 on. Before, it only cancels."""
 
-LINE_KEY: Final = "quart_lanarky.line"
+CONNECTION_KEY: Final = "quart_lanarky.connection"
 """The key in the ASGI scope of a connection."""
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which a server ends a connection whose app has returned."""
 
-MOMENT: Final = 0.05
+QUIET_PERIOD: Final = 0.05
 """Seconds without a message after which there will be no more."""
 
-NOTICE: Final = 1.0
+STOP_POLL_TIMEOUT: Final = 1.0
 """Seconds in which a worker learns that its server stops: Hypercorn's look every 0.1 s."""
 
 _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
@@ -56,7 +56,7 @@ _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
-class Line:
+class ClientConnection:
     """The incoming side of a connection: it can be hung up, and a body on it can be bounded.
 
     Quart 0.23 waits for the client after the view has returned, and keeps all that arrives: for
@@ -76,15 +76,15 @@ class Line:
         self._receive = receive
         self._disconnect = {"type": f"{kind}.disconnect", "code": 1006}
         self._stream = getattr(send, "__self__", None)
-        self._is_hung_up = False
-        self._hanging_up = Interruption()
+        self._is_disconnected = False
+        self._disconnecting = CancelGroup()
         self.max_body: int | None = None
         self._body_size = 0
         self._body_was_cut = False
         self._body_ended = asyncio.Event()
         self._has_ended = False
 
-    def __deepcopy__(self, memo: object) -> Line:
+    def __deepcopy__(self, memo: object) -> ClientConnection:
         """Return the line itself: middleware that copies a scope still means this connection."""
         return self
 
@@ -118,28 +118,28 @@ class Line:
 
     async def _next(self) -> Mapping[str, Any]:
         """Return what the client sent, or that it has left, if we hung up."""
-        if self._is_hung_up:
+        if self._is_disconnected:
             return self._disconnect
         try:
-            async with self._hanging_up.heeded():
+            async with self._disconnecting.scope():
                 return await self._take()
-        except InterruptedWaitError:
+        except WaitCancelledError:
             return self._disconnect
 
     @property
-    def is_dead(self) -> bool:
+    def closed_by_server(self) -> bool:
         """Whether the server has given the client up, and says so to nobody.
 
         Hypercorn does when a client speaks before it was accepted.
         """
         return getattr(self._stream, "closed", False) is True
 
-    def hang_up(self) -> None:
+    def force_disconnect(self) -> None:
         """Take the client for gone: Quart ends the connection, and the server cuts it."""
-        self._is_hung_up = True
-        self._hanging_up.interrupt()
+        self._is_disconnected = True
+        self._disconnecting.cancel()
 
-    def let_go(self) -> None:
+    def discard_input(self) -> None:
         """Take what still comes, and drop it, until the server has ended the connection.
 
         And a moment longer: of what it has read at once Hypercorn passes on all.
@@ -152,8 +152,8 @@ class Line:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 while True:
-                    is_over = self._has_ended or self.is_dead
-                    async with asyncio.timeout(MOMENT if is_over else None):
+                    is_over = self._has_ended or self.closed_by_server
+                    async with asyncio.timeout(QUIET_PERIOD if is_over else None):
                         await self._take()
 
     async def _take(self) -> Mapping[str, Any]:
@@ -162,12 +162,12 @@ class Line:
         return message
 
 
-def current_line() -> Line | None:
+def current_connection() -> ClientConnection | None:
     """Return the line of the current connection, if the extension has seen it come in."""
     if not has_request_context() and not has_websocket_context():
         return None
     asking = websocket if has_websocket_context() else request
-    return asking.scope.get(LINE_KEY)  # type: ignore[return-value]
+    return asking.scope.get(CONNECTION_KEY)  # type: ignore[return-value]
 
 
 async def send_frames(socket: Websocket, texts: Sequence[str]) -> None:
@@ -222,7 +222,7 @@ class Server(NamedTuple):
     graceful_timeout: float
 
 
-def server_behind(send: object) -> Server | None:
+def detect_server(send: object) -> Server | None:
     """Return the Hypercorn behind an ASGI connection; None if it is another server.
 
     ASGI tells an app that its server stops when all is over. Hypercorn's `send` is a method of
@@ -238,7 +238,7 @@ def server_behind(send: object) -> Server | None:
 
 
 @contextmanager
-def put_off_sigterm(server: Server, seconds: float) -> Iterator[None]:
+def defer_sigterm(server: Server, seconds: float) -> Iterator[None]:
     """Let nobody kill this worker of `server` within the block, nor for some `seconds` after it.
 
     The `hypercorn` command with several workers tells all of them to stop, and then kills them by
@@ -257,20 +257,20 @@ def put_off_sigterm(server: Server, seconds: float) -> Iterator[None]:
 
     def take_note() -> None:
         was_told.set()
-        loop.call_later(NOTICE, heed)
+        loop.call_later(STOP_POLL_TIMEOUT, heed)
 
     def heed() -> None:
         if not server.stopping.is_set():
-            _be_killed_if(was_told)
+            _terminate_if(was_told)
 
     loop.add_signal_handler(signal.SIGTERM, take_note)
     try:
         yield
     finally:
-        loop.call_later(seconds, _be_killed_if, was_told)
+        loop.call_later(seconds, _terminate_if, was_told)
 
 
-def _be_killed_if(was_told: asyncio.Event) -> None:
+def _terminate_if(was_told: asyncio.Event) -> None:
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     if was_told.is_set():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -21,11 +21,11 @@ from ..errors import (
     shortened,
 )
 from ..events import is_end_id
-from .connection import current_line
+from .connection import current_connection
 
-__all__ = ["check_origin", "in_time", "limit_body", "read_json", "was_read_to_its_end"]
+__all__ = ["check_origin", "is_finished_reconnect", "limit_body", "read_json", "setup_timeout"]
 
-LINGER: Final = 1.0
+REJECTED_BODY_TIMEOUT: Final = 1.0
 """Seconds in which a client may send the rest of a body that is refused, so as to hear of it."""
 
 ANY_ORIGIN: Final = "*"
@@ -78,7 +78,7 @@ def _place(scheme: str, place: str) -> tuple[str, int | None] | None:
     return None if parts.hostname is None else (parts.hostname, port)
 
 
-def was_read_to_its_end(asking: Request) -> bool:
+def is_finished_reconnect(asking: Request) -> bool:
     """Tell whether an `EventSource` reconnects to a stream whose `end` it has seen.
 
     It does so by itself when the server has closed the stream. Status 204 makes it stop.
@@ -91,8 +91,8 @@ def limit_body(limit: int) -> None:
 
     Quart 0.23 would keep all of it, for as long as the request is answered.
     """
-    if (line := current_line()) is not None:
-        line.max_body = limit
+    if (connection := current_connection()) is not None:
+        connection.max_body = limit
 
 
 async def read_json(limit: int) -> str | bytes:
@@ -110,24 +110,24 @@ async def read_json(limit: int) -> str | bytes:
         raise InputError("send the inputs as JSON, with the header Content-Type: application/json")
     own: Any = request.max_content_length
     limit = limit if own is None else min(limit, own)
-    line = current_line()
+    connection = current_connection()
 
     def is_too_large(size: int) -> bool:  # it may be before anybody has said what too large is
-        return size > limit or (line is not None and line.body_is_too_large)
+        return size > limit or (connection is not None and connection.body_is_too_large)
 
     try:
         body = None if is_too_large(request.content_length or 0) else await request.get_data()
     except RequestEntityTooLarge:
         body = None
     if body is None or is_too_large(len(body)):
-        if line is not None:
-            await line.wait_for_body(LINGER)
+        if connection is not None:
+            await connection.wait_for_body(REJECTED_BODY_TIMEOUT)
         raise InputTooLargeError(f"send no more than {limit} bytes")
     return body
 
 
 @asynccontextmanager
-async def in_time(seconds: float | None) -> AsyncIterator[None]:
+async def setup_timeout(seconds: float | None) -> AsyncIterator[None]:
     """Bound what is done before a run, such as making its chain.
 
     Args:

@@ -19,20 +19,20 @@ from werkzeug.routing import Rule
 from ..events import Mode
 
 __all__ = [
-    "CHAIN_MARK",
+    "CHAIN_EXTENSION",
     "ChainRoute",
     "RouteDescription",
     "ServedRule",
+    "attach_route",
     "chain_rules",
-    "mark_view",
     "path_of",
     "route_of",
 ]
 
-CHAIN_MARK: Final = "x-chain"
+CHAIN_EXTENSION: Final = "x-chain"
 """The field by which both documents mark what is a chain route; tools skip `x-` fields."""
 
-_MARK: Final = "_quart_lanarky_route"
+_ROUTE_ATTRIBUTE: Final = "_quart_lanarky_route"
 
 
 @dataclass(frozen=True)
@@ -74,24 +74,24 @@ class ChainRoute(Protocol):
     def label(self) -> str:
         """Its name in the documents: a Python identifier."""
 
-    async def examine(self) -> Any:
+    async def inspect_chain(self) -> Any:
         """Return what has to be looked at to describe the route, or None; it may call a factory.
 
         It is called once for each app, when documents are first asked for.
         """
 
     def describe(self, seen: Any, *, over_websocket: bool, default_mode: Mode) -> RouteDescription:
-        """Describe the route, with what `examine` returned if it was called."""
+        """Describe the route, with what `inspect_chain` returned if it was called."""
 
 
-def mark_view(view: Any, route: ChainRoute) -> None:
+def attach_route(view: Any, route: ChainRoute) -> None:
     """Note on a view which chain route it serves."""
-    setattr(view, _MARK, route)
+    setattr(view, _ROUTE_ATTRIBUTE, route)
 
 
 def route_of(view: Any) -> ChainRoute | None:
     """Return the chain route that a view serves, if it does."""
-    route: ChainRoute | None = getattr(view, _MARK, None)
+    route: ChainRoute | None = getattr(view, _ROUTE_ATTRIBUTE, None)
     return route
 
 

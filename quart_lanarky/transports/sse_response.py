@@ -18,9 +18,9 @@ from .. import events
 from ..errors import RETRY_AFTER, ServerBusyError
 from ..events import SOURCE_DOCUMENTS
 from ..protocols import sse
-from ..runs.registry import admit
+from ..runs.registry import register_run
 from ..runs.run import Run
-from .connection import current_line
+from .connection import current_connection
 
 __all__ = ["EventStreamResponse", "json_answer"]
 
@@ -37,7 +37,7 @@ class _RunBody(ResponseBody):
     def __init__(self, run: Run, resources: AsyncExitStack) -> None:
         self._run = run
         self._resources = resources
-        self._line = current_line()
+        self._connection = current_connection()
         self._is_entered = False
         if (task := asyncio.current_task()) is not None:
             task.add_done_callback(self._close_if_never_entered)
@@ -45,7 +45,7 @@ class _RunBody(ResponseBody):
     def _close_if_never_entered(self, request: asyncio.Task[Any]) -> None:
         """Close the resources of a client that went away before its response began."""
         if not self._is_entered:
-            self._run.forget()
+            self._run.discard_unstarted()
             self._closing = request.get_loop().create_task(self._resources.aclose())
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
@@ -63,8 +63,8 @@ class _RunBody(ResponseBody):
             await self._run.__aexit__(exc_type, exc_value, tb)
         finally:
             await self._resources.aclose()
-            if exc_type is not None and self._line is not None:
-                self._line.hang_up()  # Quart 0.23 would wait for the client
+            if exc_type is not None and self._connection is not None:
+                self._connection.force_disconnect()  # Quart 0.23 would wait for the client
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         async for batch in self._run.batches():
@@ -85,7 +85,7 @@ class EventStreamResponse(Response):
     """
 
     def __init__(self, run: Run, resources: AsyncExitStack | None = None) -> None:
-        admit(run, "sse")
+        register_run(run, "sse")
         body = _RunBody(run, AsyncExitStack() if resources is None else resources.pop_all())
         super().__init__(body, content_type=sse.CONTENT_TYPE)
         self.headers["Cache-Control"] = "no-cache"
@@ -108,7 +108,7 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
     Raises:
         ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
     """
-    admit(run, "json")
+    register_run(run, "json")
     answer: dict[str, JsonValue] = {}
     async with run:
         async for batch in run.batches():

@@ -22,11 +22,11 @@ from .. import events
 from ..errors import ServerBusyError
 from ..events import Event, Mode
 from ..protocols.native.requests import PONG, STOP, parse_message
-from ..runs.registry import LiveRuns, admit, current_live_runs
-from ..runs.run import SHUTTING_DOWN, Run, heed_cancellation
+from ..runs.registry import RunRegistry, current_registry, register_run
+from ..runs.run import SHUTTING_DOWN, Run, raise_if_cancelled
 from ..runs.stream import LOOP_BLOCKED_AFTER, EventStream
 from ..settings import Settings
-from .connection import current_line, raise_disconnect, send_frames
+from .connection import current_connection, raise_disconnect, send_frames
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer", "encode"]
 
@@ -52,7 +52,7 @@ async def answer(run: Run) -> None:
     """
     if run.refusal is None:
         try:
-            admit(run, "websocket")
+            register_run(run, "websocket")
         except ServerBusyError as busy:
             run.refuse(busy)
     socket, _ = _current_home()
@@ -93,7 +93,7 @@ def _current_home() -> tuple[Websocket, asyncio.AbstractEventLoop]:
     return socket, asyncio.get_running_loop()
 
 
-class _FarewellError(Exception):
+class _CloseSessionError(Exception):
     """The server ends the conversation.
 
     Args:
@@ -133,29 +133,29 @@ class WebSocketSession:
         self._mode: Mode = mode
         self._turns: deque[Run] = deque()  # the first one is in progress
         self._turn_arrived = asyncio.Event()
-        self._farewell: asyncio.Future[_FarewellError]
-        self._farewell = asyncio.get_running_loop().create_future()
+        self._closing: asyncio.Future[_CloseSessionError]
+        self._closing = asyncio.get_running_loop().create_future()
         self._is_shutting_down = False
-        self._heard_at = time.monotonic()
-        self._line = current_line()
+        self._last_received_at = time.monotonic()
+        self._connection = current_connection()
 
     async def serve(self) -> None:
         """Accept the connection and serve it until either side ends it."""
-        heed_cancellation()
+        raise_if_cancelled()
         await websocket.accept()
-        if self._line is not None and self._line.is_dead:
-            self.drop()
-        live = current_live_runs() or LiveRuns()
+        if self._connection is not None and self._connection.closed_by_server:
+            self.force_disconnect()
+        live = current_registry() or RunRegistry()
         with live.session(self):
             reader = asyncio.create_task(self._read())
             writer = asyncio.create_task(self._write())
             try:
-                sides: set[asyncio.Future[Any]] = {reader, writer, self._farewell}
+                sides: set[asyncio.Future[Any]] = {reader, writer, self._closing}
                 await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-                farewell = self._farewell_after(reader, writer)
+                closing = self._closing_after(reader, writer)
                 writer.cancel()
                 await asyncio.wait({writer})
-                await self._close(farewell, reader)
+                await self._close(closing, reader)
             finally:
                 reader.cancel()
                 writer.cancel()
@@ -166,10 +166,10 @@ class WebSocketSession:
         self._is_shutting_down = True
         self._turn_arrived.set()
 
-    def drop(self) -> None:
+    def force_disconnect(self) -> None:
         """End the session now, whatever the client does."""
-        if self._line is not None:
-            self._line.hang_up()
+        if self._connection is not None:
+            self._connection.force_disconnect()
 
     # -- the reader ------------------------------------------------------------------------
 
@@ -177,21 +177,21 @@ class WebSocketSession:
         """Take messages. After the farewell as well: what is not read would pile up."""
         while True:
             frame = await websocket.receive()
-            self._heard_at = time.monotonic()
-            if not self._farewell.done():
+            self._last_received_at = time.monotonic()
+            if not self._closing.done():
                 try:
                     self._take(frame)
-                except _FarewellError as farewell:
-                    self._farewell.set_result(farewell)
+                except _CloseSessionError as closing:
+                    self._closing.set_result(closing)
 
     def _take(self, frame: str | bytes | None) -> None:
         limit = self._settings.max_message_bytes
         if _size_of(frame) > limit:
-            raise _FarewellError(1009, f"send no more than {limit} bytes at once")
+            raise _CloseSessionError(1009, f"send no more than {limit} bytes at once")
         run = self._run_for(frame)
         if run is not None:
             if len(self._turns) > self._settings.max_queued_turns:
-                raise _FarewellError(1008, "too many queued turns")
+                raise _CloseSessionError(1008, "too many queued turns")
             self._turns.append(run)
             self._turn_arrived.set()
 
@@ -223,65 +223,65 @@ class WebSocketSession:
             run = self._turns[0]
             await answer(run)
             self._turns.popleft()
-            self._heard_at = time.monotonic()
+            self._last_received_at = time.monotonic()
             if run.refusal == ServerBusyError.code and not self._is_shutting_down:
-                raise _FarewellError(1013, "too many runs are live now: try again later")
+                raise _CloseSessionError(1013, "too many runs are live now: try again later")
 
     async def _wait_for_turn(self) -> None:
         while not self._turns:
             if self._is_shutting_down:
-                raise _FarewellError(1012, SHUTTING_DOWN)
+                raise _CloseSessionError(1012, SHUTTING_DOWN)
             self._turn_arrived.clear()
             try:
-                async with asyncio.timeout(self._patience()):
+                async with asyncio.timeout(self._check_interval()):
                     await self._turn_arrived.wait()
             except TimeoutError:
-                await self._show_life()
+                await self._ping_or_close()
 
-    def _patience(self) -> float | None:
+    def _check_interval(self) -> float | None:
         limits = (self._settings.heartbeat, self._settings.idle_timeout)
         return min((limit for limit in limits if limit is not None), default=None)
 
-    async def _show_life(self) -> None:
-        silence = time.monotonic() - self._heard_at
+    async def _ping_or_close(self) -> None:
+        silence = time.monotonic() - self._last_received_at
         idle = self._settings.idle_timeout
         if idle is not None and silence >= idle:
-            raise _FarewellError(1008, f"no word and no pong for {idle:g} seconds")
+            raise _CloseSessionError(1008, f"no word and no pong for {idle:g} seconds")
         if self._settings.heartbeat is not None:
             await websocket.send(encode(events.ping()))
 
     # -- the end ---------------------------------------------------------------------------
 
-    def _farewell_after(
+    def _closing_after(
         self, reader: asyncio.Task[None], writer: asyncio.Task[None]
-    ) -> _FarewellError:
+    ) -> _CloseSessionError:
         """Return how to end the session, or raise what Quart has to say of the client."""
-        if self._farewell.done():
-            return self._farewell.result()
+        if self._closing.done():
+            return self._closing.result()
         side = writer if writer.done() else reader
         error = None if side.cancelled() else side.exception()
-        if isinstance(error, _FarewellError):
+        if isinstance(error, _CloseSessionError):
             return error
         if side.cancelled():
-            return _FarewellError(1008, "the client does not read")
+            return _CloseSessionError(1008, "the client does not read")
         raise_disconnect(error)
         logger.error("a WebSocket session failed", exc_info=error)
-        return _FarewellError(1011, "internal error")
+        return _CloseSessionError(1011, "internal error")
 
-    async def _close(self, farewell: _FarewellError, reader: asyncio.Task[None]) -> None:
+    async def _close(self, closing: _CloseSessionError, reader: asyncio.Task[None]) -> None:
         """Send the close frame, and read on until the client has answered it.
 
         Were the connection cut before, the client could lose the last frames: TCP resets what
         is cut while there is something to read.
         """
-        if not self._farewell.done():
-            self._farewell.set_result(farewell)
+        if not self._closing.done():
+            self._closing.set_result(closing)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await websocket.close(farewell.code, farewell.reason)
+                await websocket.close(closing.code, closing.reason)
                 await asyncio.wait({reader})
         except TimeoutError:
-            self.drop()
+            self.force_disconnect()
 
 
 def _size_of(frame: str | bytes | None) -> int:

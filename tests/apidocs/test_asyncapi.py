@@ -352,11 +352,11 @@ def draw_decorated(
 ) -> Callable[[Decorate], Any]:
     """Draw a WebSocket route whose view, or whose factory, is decorated."""
 
-    def draw(decorate: Decorate) -> Any:
+    def build(decorate: Decorate) -> Any:
         app.websocket("/chat")(decorated(decorate, request.param))
         return drawn(app)
 
-    return draw
+    return build
 
 
 def test_a_hidden_route_is_not_there(draw_decorated: Callable[[Decorate], Any]) -> None:

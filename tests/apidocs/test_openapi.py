@@ -799,14 +799,14 @@ def draw_decorated(
 ) -> Callable[[Decorate], Any]:
     """Draw a chain route whose view, or whose factory, is decorated."""
 
-    def draw(decorate: Decorate) -> Any:
+    def build(decorate: Decorate) -> Any:
         app.post("/chat")(decorated(decorate, request.param))
         document = fetched(app)
         validate(document)
         check_references(document)
         return document["paths"].get("/chat", {}).get("post")
 
-    return draw
+    return build
 
 
 def test_a_hidden_route_is_not_there(draw_decorated: Callable[[Decorate], Any]) -> None:

@@ -460,17 +460,17 @@ async def test_the_link_to_the_other_page_leads_there(app: Quart) -> None:
 def drawings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note whenever a document is drawn."""
     drawn: list[str] = []
-    draw, whole = documents.asyncapi.draw, OpenAPIProvider.schema
+    build, whole = documents.asyncapi.build, OpenAPIProvider.schema
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         drawn.append("asyncapi")
-        return draw(*args, **kwargs)
+        return build(*args, **kwargs)
 
     def noted_whole(self: OpenAPIProvider) -> Any:
         drawn.append("openapi")
         return whole(self)
 
-    monkeypatch.setattr(documents.asyncapi, "draw", noted)
+    monkeypatch.setattr(documents.asyncapi, "build", noted)
     monkeypatch.setattr(OpenAPIProvider, "schema", noted_whole)
     return drawn
 
@@ -710,7 +710,7 @@ async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(documents, "EXAMINE_TIMEOUT", 0.05)
+    monkeypatch.setattr(documents, "INSPECT_TIMEOUT", 0.05)
     with_chain(app, factory)
     app.get("/fine")(stream_chain(lambda: LCEL))
     with caplog.at_level(logging.WARNING, "quart_lanarky"):
@@ -728,7 +728,7 @@ async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
 async def test_a_synchronous_factory_that_hangs_stops_no_document(
     app: Quart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "EXAMINE_TIMEOUT", 0.05)
+    monkeypatch.setattr(documents, "INSPECT_TIMEOUT", 0.05)
     gate = threading.Event()
 
     def blocked() -> Any:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # classic chains are deprecat
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 
 
-class Documents(BaseCallbackHandler):
+class ApiSpecs(BaseCallbackHandler):
     """Keeps what the outermost retrievers find: those that no other retriever asked."""
 
     run_inline = True
@@ -84,7 +84,7 @@ async def test_langchain_says_the_same(row: Row, behaviour: Behaviour) -> None:
 
 @each_row
 async def test_langchain_finds_the_same_documents(row: Row) -> None:
-    documents = Documents()
+    documents = ApiSpecs()
     output = await call(row, row.build(Kit("whole")), row.inputs, documents)
     found = tuple(dict.fromkeys(documents.found))
     if row.keeps_documents:

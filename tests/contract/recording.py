@@ -14,7 +14,7 @@ from tests.servers import Server
 
 
 @dataclass(frozen=True)
-class Documents:
+class ApiSpecs:
     """The documents of a server, as it serves them."""
 
     openapi: Document
@@ -45,10 +45,10 @@ def _client() -> httpx.Client:
     return httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
 
-def fetch_documents(server: Server) -> Documents:
+def fetch_documents(server: Server) -> ApiSpecs:
     """Return what a server says of itself."""
     answers = [_client().get(f"{server.url}/{name}.json") for name in ("openapi", "asyncapi")]
-    return Documents(*(answer.raise_for_status().json() for answer in answers))
+    return ApiSpecs(*(answer.raise_for_status().json() for answer in answers))
 
 
 def record(

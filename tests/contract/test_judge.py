@@ -11,14 +11,14 @@ import pytest
 from quart_lanarky.events import end
 from quart_lanarky.protocols import sse
 from tests.contract.judge import JSON, Document, judge_response, judge_sent, judge_turn
-from tests.contract.recording import Documents, Recorded, fetch_documents, record, record_turns
+from tests.contract.recording import ApiSpecs, Recorded, fetch_documents, record, record_turns
 from tests.servers import Server
 
 ASK = {"question": "?"}
 
 
 @pytest.fixture(scope="module")
-def documents(many_kinds: Server) -> Documents:
+def documents(many_kinds: Server) -> ApiSpecs:
     return fetch_documents(many_kinds)
 
 
@@ -29,7 +29,7 @@ def stream(many_kinds: Server) -> Recorded:
 
 
 @pytest.fixture(scope="module")
-def documents_31(documents: Documents) -> Documents:
+def documents_31(documents: ApiSpecs) -> ApiSpecs:
     """The same as 3.1 has it, where `schema` stands for one event."""
     openapi = copy.deepcopy(documents.openapi) | {"openapi": "3.1.0"}
     for item in openapi["paths"].values():
@@ -40,7 +40,7 @@ def documents_31(documents: Documents) -> Documents:
 
 
 def test_a_recording_as_it_is_has_no_problem(
-    stream: Recorded, documents: Documents, documents_31: Documents
+    stream: Recorded, documents: ApiSpecs, documents_31: ApiSpecs
 ) -> None:
     assert stream.judged_by(documents.openapi) == []
     assert stream.judged_by(documents_31.openapi) == []
@@ -71,8 +71,8 @@ STREAM_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
 @pytest.mark.parametrize(("old", "new", "problem"), STREAM_CHANGES.values(), ids=STREAM_CHANGES)
 def test_a_change_of_a_stream_is_found(
     stream: Recorded,
-    documents: Documents,
-    documents_31: Documents,
+    documents: ApiSpecs,
+    documents_31: ApiSpecs,
     old: bytes,
     new: bytes,
     problem: str,
@@ -84,7 +84,7 @@ def test_a_change_of_a_stream_is_found(
 
 
 def test_a_stream_that_breaks_off_or_goes_on_after_its_end_is_found(
-    stream: Recorded, documents: Documents
+    stream: Recorded, documents: ApiSpecs
 ) -> None:
     cut = replace(stream, body=stream.body[:-1])
     assert cut.judged_by(documents.openapi) == ["the stream breaks off in an event"]
@@ -94,7 +94,7 @@ def test_a_stream_that_breaks_off_or_goes_on_after_its_end_is_found(
     assert replace(stream, body=b"").judged_by(documents.openapi) != []
 
 
-def test_an_error_that_comes_twice_is_found(many_kinds: Server, documents: Documents) -> None:
+def test_an_error_that_comes_twice_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
     failed = record(many_kinds, "post", "/failing", ASK)
     assert failed.judged_by(documents.openapi) == []
     start, error, end = failed.body.partition(b"event: error\n")
@@ -115,7 +115,7 @@ RESPONSE_CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("change", "problem"), RESPONSE_CHANGES.values(), ids=RESPONSE_CHANGES)
 def test_a_change_of_a_response_is_found(
-    stream: Recorded, documents: Documents, change: dict[str, Any], problem: str
+    stream: Recorded, documents: ApiSpecs, change: dict[str, Any], problem: str
 ) -> None:
     assert problem in "; ".join(replace(stream, **change).judged_by(documents.openapi))
 
@@ -131,7 +131,7 @@ JSON_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
 
 @pytest.mark.parametrize(("old", "new", "problem"), JSON_CHANGES.values(), ids=JSON_CHANGES)
 def test_a_change_of_a_json_answer_is_found(
-    many_kinds: Server, documents: Documents, old: bytes, new: bytes, problem: str
+    many_kinds: Server, documents: ApiSpecs, old: bytes, new: bytes, problem: str
 ) -> None:
     answer = record(many_kinds, "post", "/structured", {"first": 1, "last": 2}, accept=JSON)
     assert answer.judged_by(documents.openapi) == []
@@ -140,7 +140,7 @@ def test_a_change_of_a_json_answer_is_found(
     assert problem in "; ".join(changed.judged_by(documents.openapi))
 
 
-def test_a_change_of_a_refusal_is_found(many_kinds: Server, documents: Documents) -> None:
+def test_a_change_of_a_refusal_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
     refusal = record(many_kinds, "post", "/text", {})
     assert (refusal.status, refusal.judged_by(documents.openapi)) == (400, [])
     for old, new in [(b'"errors"', b'"faults"'), (b"400", b'"400"'), (b'"field"', b'"name"')]:
@@ -183,14 +183,14 @@ def without_event(name: str) -> Callable[[Document], None]:
     ],
 )
 def test_what_is_deleted_from_the_document_is_missed(
-    stream: Recorded, documents: Documents, change: Callable[[Document], None]
+    stream: Recorded, documents: ApiSpecs, change: Callable[[Document], None]
 ) -> None:
     openapi = copy.deepcopy(documents.openapi)
     change(openapi)
     assert stream.judged_by(openapi) != []
 
 
-def test_two_components_for_one_event_are_a_problem(stream: Recorded, documents: Documents) -> None:
+def test_two_components_for_one_event_are_a_problem(stream: Recorded, documents: ApiSpecs) -> None:
     openapi = copy.deepcopy(documents.openapi)
     union = openapi["components"]["schemas"]["NoticesEvent"]["oneOf"]
     union.append(union[0])
@@ -210,7 +210,7 @@ def test_an_event_that_nobody_names_fits_where_others_are_documented_as_open(
 # -- WebSockets ------------------------------------------------------------------------------
 
 
-async def test_a_change_of_a_turn_is_found(many_kinds: Server, documents: Documents) -> None:
+async def test_a_change_of_a_turn_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
     asyncapi = documents.asyncapi
     assert judge_turn(asyncapi, "/notices/ws", turn) == []
@@ -232,7 +232,7 @@ async def test_a_change_of_a_turn_is_found(many_kinds: Server, documents: Docume
 
 
 async def test_a_turn_on_the_wrong_channel_is_found(
-    many_kinds: Server, documents: Documents
+    many_kinds: Server, documents: ApiSpecs
 ) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
     found = judge_turn(documents.asyncapi, "/model/ws", turn)
@@ -243,7 +243,7 @@ async def test_a_turn_on_the_wrong_channel_is_found(
 
 
 async def test_what_is_deleted_from_the_websocket_document_is_missed(
-    many_kinds: Server, documents: Documents
+    many_kinds: Server, documents: ApiSpecs
 ) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
     for name in ("Asking", "CompletionData", "EndData"):
@@ -270,11 +270,11 @@ async def test_what_is_deleted_from_the_websocket_document_is_missed(
     ],
 )
 def test_what_a_client_sends_fits_a_message_of_the_channel_or_not(
-    documents: Documents, message: str, fits: bool
+    documents: ApiSpecs, message: str, fits: bool
 ) -> None:
     assert (judge_sent(documents.asyncapi, "/notices/ws", message) == []) is fits
 
 
-def test_a_text_fits_no_channel_whose_chain_has_several_inputs(documents: Documents) -> None:
+def test_a_text_fits_no_channel_whose_chain_has_several_inputs(documents: ApiSpecs) -> None:
     assert judge_sent(documents.asyncapi, "/search/ws", "a text") != []
     assert judge_sent(documents.asyncapi, "/nowhere", "a text") != []

@@ -17,7 +17,7 @@ from tests.contract.judge import (
     judge_turn,
 )
 from tests.contract.recording import (
-    Documents,
+    ApiSpecs,
     Recorded,
     example_inputs,
     example_messages,
@@ -45,7 +45,7 @@ AGENT_STEPS = {
 }
 
 
-def assert_documented(documents: Documents, recorded: Recorded, status: int) -> None:
+def assert_documented(documents: ApiSpecs, recorded: Recorded, status: int) -> None:
     assert (recorded.judged_by(documents.openapi), recorded.status) == ([], status)
     assert SECRET.encode() not in recorded.body
 
@@ -61,7 +61,7 @@ def event_names(recorded: Recorded) -> set[str]:
 @pytest.fixture(scope="module", params=["3.2.0", "3.1.0"])
 def example(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, Documents]]:
+) -> Iterator[tuple[Server, ApiSpecs]]:
     """Serve the example app with either version of its document."""
     if request.param == "3.2.0":
         server = request.getfixturevalue("demo")
@@ -73,7 +73,7 @@ def example(
 
 
 def test_the_lists_of_these_tests_have_every_route_of_the_documents(
-    example: tuple[Server, Documents], request: pytest.FixtureRequest
+    example: tuple[Server, ApiSpecs], request: pytest.FixtureRequest
 ) -> None:
     _, documents = example
     assert documents.openapi["openapi"] == request.node.callspec.params["example"]
@@ -84,7 +84,7 @@ def test_the_lists_of_these_tests_have_every_route_of_the_documents(
 @pytest.mark.parametrize("accept", ANSWERS)
 @pytest.mark.parametrize(("method", "path"), EXAMPLE_OPERATIONS)
 def test_an_answer_of_the_example_app_is_as_documented(
-    example: tuple[Server, Documents], method: str, path: str, accept: str
+    example: tuple[Server, ApiSpecs], method: str, path: str, accept: str
 ) -> None:
     server, documents = example
     inputs = example_inputs(documents.openapi, path)
@@ -109,7 +109,7 @@ BAD_REQUESTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("accept", ANSWERS)
 @pytest.mark.parametrize(("method", "path"), EXAMPLE_OPERATIONS)
 def test_bad_input_of_all_kinds_is_refused_as_documented(
-    example: tuple[Server, Documents], method: str, path: str, accept: str
+    example: tuple[Server, ApiSpecs], method: str, path: str, accept: str
 ) -> None:
     server, documents = example
     for bad in BAD_REQUESTS:
@@ -121,7 +121,7 @@ def test_bad_input_of_all_kinds_is_refused_as_documented(
 
 @pytest.mark.parametrize("path", [path for method, path in EXAMPLE_OPERATIONS if method == "post"])
 def test_a_body_that_is_too_large_is_refused_as_documented(
-    example: tuple[Server, Documents], path: str
+    example: tuple[Server, ApiSpecs], path: str
 ) -> None:
     server, documents = example
     body = b'{"question": "' + Settings().max_message_bytes * b"a" + b'"}'
@@ -134,7 +134,7 @@ GETS = [path for method, path in EXAMPLE_OPERATIONS if method == "get"]
 
 @pytest.mark.parametrize("path", GETS)
 def test_a_browser_that_reconnects_after_the_end_is_told_to_stop_as_documented(
-    example: tuple[Server, Documents], path: str
+    example: tuple[Server, ApiSpecs], path: str
 ) -> None:
     server, documents = example
     inputs = example_inputs(documents.openapi, path)
@@ -147,7 +147,7 @@ def test_a_browser_that_reconnects_after_the_end_is_told_to_stop_as_documented(
 
 @pytest.mark.parametrize("path", GETS)
 def test_a_page_of_another_site_is_refused_as_documented(
-    example: tuple[Server, Documents], path: str
+    example: tuple[Server, ApiSpecs], path: str
 ) -> None:
     server, documents = example
     inputs = example_inputs(documents.openapi, path)
@@ -157,7 +157,7 @@ def test_a_page_of_another_site_is_refused_as_documented(
 
 @pytest.mark.parametrize("address", EXAMPLE_CHANNELS)
 async def test_the_turns_of_a_websocket_are_as_documented(
-    example: tuple[Server, Documents], address: str
+    example: tuple[Server, ApiSpecs], address: str
 ) -> None:
     server, documents = example
     good = example_messages(documents.asyncapi, address)
@@ -176,7 +176,7 @@ async def test_the_turns_of_a_websocket_are_as_documented(
 
 
 def test_the_retrieval_chain_sends_its_sources_as_documented(
-    example: tuple[Server, Documents],
+    example: tuple[Server, ApiSpecs],
 ) -> None:
     server, documents = example
     question = {"query": "How does BM25 rank documents?"}
@@ -189,7 +189,7 @@ def test_the_retrieval_chain_sends_its_sources_as_documented(
 
 
 @pytest.fixture(scope="module")
-def live(server: Server) -> Documents:
+def live(server: Server) -> ApiSpecs:
     return fetch_documents(server)
 
 
@@ -225,14 +225,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def methods(documents: Documents, path: str) -> list[str]:
+def methods(documents: ApiSpecs, path: str) -> list[str]:
     return [method for method, known in chain_operations(documents.openapi) if known == path]
 
 
 @pytest.mark.parametrize("accept", ANSWERS)
 @pytest.mark.parametrize("path", [*LIVE, *PARAMETERS])
 def test_answers_of_many_kinds_of_chains_are_as_documented(
-    server: Server, live: Documents, path: str, accept: str
+    server: Server, live: ApiSpecs, path: str, accept: str
 ) -> None:
     options = {"inputs": ASK, **LIVE.get(path, {}), **PARAMETERS.get(path, {})}
     assert methods(live, path)
@@ -243,7 +243,7 @@ def test_answers_of_many_kinds_of_chains_are_as_documented(
 
 @pytest.mark.parametrize("path", LIVE)
 async def test_turns_with_many_kinds_of_chains_are_as_documented(
-    server: Server, live: Documents, path: str
+    server: Server, live: ApiSpecs, path: str
 ) -> None:
     address = f"{path}/ws"
     message = json.dumps(LIVE[path].get("inputs", ASK))
@@ -256,7 +256,7 @@ async def test_turns_with_many_kinds_of_chains_are_as_documented(
 
 
 async def test_a_websocket_with_parameters_in_its_address_is_as_documented(
-    server: Server, live: Documents
+    server: Server, live: ApiSpecs
 ) -> None:
     address = "/parameters/{number}/ws"
     turns = await record_turns(server, address, json.dumps(ASK), query="?temperature=1", number=7)
@@ -264,7 +264,7 @@ async def test_a_websocket_with_parameters_in_its_address_is_as_documented(
 
 
 def test_a_handler_that_declares_nothing_has_its_events_documented_as_open(
-    server: Server, live: Documents
+    server: Server, live: ApiSpecs
 ) -> None:
     recorded = record(server, "post", "/tools", AGENT_STEPS)
     assert event_names(recorded) == {"tool", "end"}
@@ -285,7 +285,7 @@ FAILING = {
 
 @pytest.mark.parametrize("path", FAILING)
 async def test_a_chain_that_fails_is_as_documented_on_every_transport(
-    server: Server, live: Documents, path: str
+    server: Server, live: ApiSpecs, path: str
 ) -> None:
     for method in methods(live, path):
         stream = record(server, method, path, FAILING[path])
@@ -297,14 +297,14 @@ async def test_a_chain_that_fails_is_as_documented_on_every_transport(
 
 
 def test_a_chain_that_fails_after_some_tokens_is_as_documented(
-    server: Server, live: Documents
+    server: Server, live: ApiSpecs
 ) -> None:
     recorded = record(server, "get", "/failing", ASK, query="?after=3")
     assert event_names(recorded) == {"completion", "error", "end"}
     assert_documented(live, recorded, 200)
 
 
-async def test_a_turn_that_is_stopped_is_as_documented(server: Server, live: Documents) -> None:
+async def test_a_turn_that_is_stopped_is_as_documented(server: Server, live: ApiSpecs) -> None:
     from tests.live.clients import socket
 
     frames = []
@@ -328,14 +328,14 @@ BROKEN_FACTORIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("accept", ANSWERS)
 @pytest.mark.parametrize("path", BROKEN_FACTORIES)
 def test_a_factory_that_fails_is_answered_as_documented(
-    server: Server, live: Documents, path: str, accept: str
+    server: Server, live: ApiSpecs, path: str, accept: str
 ) -> None:
     for method in methods(live, path):
         recorded = record(server, method, path, ASK, accept=accept, **BROKEN_FACTORIES[path])
         assert_documented(live, recorded, 500)
 
 
-def test_bad_parameters_are_refused_as_documented(server: Server, live: Documents) -> None:
+def test_bad_parameters_are_refused_as_documented(server: Server, live: ApiSpecs) -> None:
     for query in ["", "?temperature=hot", "?temperature=1&colour=mauve", "?temperature=1&x=1"]:
         recorded = record(server, "post", "/parameters/{number}", ASK, query=query, number=1)
         assert_documented(live, recorded, 400)

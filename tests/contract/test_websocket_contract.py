@@ -25,7 +25,7 @@ from tests.contract.judge import (
     judge_turn,
     messages_of,
 )
-from tests.contract.recording import Documents, example_messages, fetch_documents
+from tests.contract.recording import ApiSpecs, example_messages, fetch_documents
 from tests.servers import Server
 
 EXAMPLE_CHANNELS = ["/chat/ws", "/qa/ws", "/agent/ws"]
@@ -149,20 +149,20 @@ def test_a_channel_of_the_example_app_takes_what_its_document_says_and_nothing_e
 
 
 @pytest.fixture(scope="module")
-def documents(many_kinds: Server) -> Documents:
+def documents(many_kinds: Server) -> ApiSpecs:
     return fetch_documents(many_kinds)
 
 
 @pytest.mark.parametrize("address", CHANNELS)
 def test_a_channel_takes_what_its_document_says_and_nothing_else(
-    many_kinds: Server, documents: Documents, address: str
+    many_kinds: Server, documents: ApiSpecs, address: str
 ) -> None:
     assert sorted(channel_addresses(documents.asyncapi)) == sorted(CHANNELS)
     check_channel(many_kinds, documents.asyncapi, address, CHANNELS[address], 25)
 
 
 def test_what_the_document_does_not_allow_and_the_app_takes_is_found(
-    many_kinds: Server, documents: Documents
+    many_kinds: Server, documents: ApiSpecs
 ) -> None:
     asyncapi = json.loads(json.dumps(documents.asyncapi))
     question = asyncapi["components"]["schemas"]["TextInput"]["properties"]["question"]
@@ -184,7 +184,7 @@ HANDSHAKES = [
 
 @pytest.mark.parametrize(("query", "values", "fits"), HANDSHAKES)
 def test_a_handshake_takes_the_parameters_that_the_document_says(
-    many_kinds: Server, documents: Documents, query: str, values: Document, fits: bool
+    many_kinds: Server, documents: ApiSpecs, query: str, values: Document, fits: bool
 ) -> None:
     [channel] = [
         channel

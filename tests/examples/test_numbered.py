@@ -16,7 +16,7 @@ from quart_lanarky.events import Event, json_event
 from quart_lanarky.protocols.sse import Decoder
 from quart_lanarky.testing import answer_of
 from tests.contract.judge import chain_operations, channel_addresses, judge_turn
-from tests.contract.recording import Documents, fetch_documents, record, record_turns
+from tests.contract.recording import ApiSpecs, fetch_documents, record, record_turns
 from tests.examples.numbered import ASKED, EXAMPLES, Asked, command, number, pasted, started
 from tests.servers import ROOT, Server
 
@@ -29,7 +29,7 @@ class Running:
 
     example: Path
     server: Server
-    documents: Documents
+    documents: ApiSpecs
 
     @property
     def asked(self) -> list[Asked]:

@@ -256,8 +256,8 @@ async def vitals() -> ResponseReturnValue:
         chains=sum("Run._main" in repr(task.get_coro()) for task in asyncio.all_tasks()),
         our_tasks=len(tasks),
         ours=_tasks_of_ours(),
-        live=lanarky.live_runs.count,
-        sessions=len(lanarky.live_runs._sessions),
+        live=lanarky.registry.count,
+        sessions=len(lanarky.registry._sessions),
         unsent=_unsent_bytes() if "collect" in request.args else None,  # it takes a while
         cpu=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
         **factories,

@@ -269,7 +269,7 @@ async def heard_so_far() -> ResponseReturnValue:
 @app.post("/farewell")
 async def farewell() -> ResponseReturnValue:
     """Have all WebSockets close as on a shutdown, each after its turn; the server goes on."""
-    for session in list(lanarky.live_runs._sessions):
+    for session in list(lanarky.registry._sessions):
         session.shut_down()
     return ""
 

@@ -478,7 +478,7 @@ async def test_drain_can_be_called_by_hand_before_a_server_of_another_kind_is_st
     lanarky.add_chain("/hanging", RunnableLambda(hang))
     client = app.test_client()
     answering = create_task(client.get("/hanging?input=x"))
-    while not lanarky.live_runs.count:
+    while not lanarky.registry.count:
         await asyncio.sleep(0.01)
 
     started_at = time.monotonic()
@@ -488,7 +488,7 @@ async def test_drain_can_be_called_by_hand_before_a_server_of_another_kind_is_st
     answer = await (await answering).get_data(as_text=True)
     assert "event: error" in answer
     assert "event: end" in answer
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
     refused = await client.get("/hanging?input=x")
     assert refused.status_code == 503
     assert await refused.get_json() == ERROR

@@ -21,7 +21,7 @@ from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import ServerBusyError
 from quart_lanarky.runs import registry as live
 from quart_lanarky.runs import signals
-from quart_lanarky.runs.registry import LiveRuns, admit, current_live_runs, let_in
+from quart_lanarky.runs.registry import RunRegistry, current_registry, register_run, reserve_slot
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.signals import (
     RunReport,
@@ -41,7 +41,7 @@ PROMPT = ChatPromptTemplate.from_template("{question}")
 class Session:
     """A connection that notes what it is told, and ends as it is asked to."""
 
-    def __init__(self, runs: LiveRuns, ends_when: str = "") -> None:
+    def __init__(self, runs: RunRegistry, ends_when: str = "") -> None:
         self.told: list[str] = []
         self._runs = runs
         self._end = asyncio.Event()
@@ -50,8 +50,8 @@ class Session:
     def shut_down(self) -> None:
         self._hear("shut_down")
 
-    def drop(self) -> None:
-        self._hear("drop")
+    def force_disconnect(self) -> None:
+        self._hear("force_disconnect")
 
     def _hear(self, what: str) -> None:
         self.told.append(what)
@@ -72,7 +72,7 @@ class Watcher:
 
     timeout = heartbeat = None
 
-    def __init__(self, runs: LiveRuns) -> None:
+    def __init__(self, runs: RunRegistry) -> None:
         self._runs = runs
 
     def started(self, run: Run) -> None: ...
@@ -81,7 +81,7 @@ class Watcher:
         self._runs.discard(run)
 
 
-async def live_run(runs: LiveRuns, seconds: float = 60) -> "tuple[Run, asyncio.Task[list[str]]]":
+async def live_run(runs: RunRegistry, seconds: float = 60) -> "tuple[Run, asyncio.Task[list[str]]]":
     """Start a run of the registry; its reader gives the names of its events."""
     run = run_of(seconds)
     runs.add(run, None)
@@ -100,7 +100,7 @@ async def live_run(runs: LiveRuns, seconds: float = 60) -> "tuple[Run, asyncio.T
 
 
 def test_as_many_runs_are_let_in_as_may_be_live() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     first, second, third = run_of(), run_of(), run_of()
     runs.add(first, 2)
     runs.add(second, 2)
@@ -114,44 +114,44 @@ def test_as_many_runs_are_let_in_as_may_be_live() -> None:
 
 
 def test_without_a_limit_all_are_let_in() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     for _ in range(2000):
         runs.add(run_of(), None)
     assert runs.count == 2000
 
 
 async def test_a_run_counts_while_its_chain_is_being_made() -> None:
-    runs = LiveRuns()
-    async with runs.opening(1):
+    runs = RunRegistry()
+    async with runs.reserve(1):
         assert runs.count == 1
         with pytest.raises(ServerBusyError):
-            runs.check_room(1)
+            runs.check_capacity(1)
         with pytest.raises(ServerBusyError):
             runs.add(run_of(), 1)
     runs.add(run_of(), 1)
     with pytest.raises(ServerBusyError):
-        async with runs.opening(1):
+        async with runs.reserve(1):
             pytest.fail("there was no room")
     assert runs.count == 1
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
 async def test_a_chain_that_cannot_be_made_counts_no_more(error: type[Exception]) -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     with pytest.raises(error):
-        async with runs.opening(1):
+        async with runs.reserve(1):
             raise error
     assert runs.count == 0
 
 
 async def test_nothing_is_let_in_while_the_server_shuts_down() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     await runs.drain(0)
     for limit in (None, 7):
         with pytest.raises(ServerBusyError, match="the server is shutting down"):
             runs.add(run_of(), limit)
         with pytest.raises(ServerBusyError, match="the server is shutting down"):
-            runs.check_room(limit)
+            runs.check_capacity(limit)
     assert runs.count == 0
 
 
@@ -159,11 +159,11 @@ async def test_nothing_is_let_in_while_the_server_shuts_down() -> None:
 
 
 async def test_where_nothing_is_live_a_drain_is_over_at_once() -> None:
-    await asyncio.wait_for(LiveRuns().drain(60), 1)
+    await asyncio.wait_for(RunRegistry().drain(60), 1)
 
 
 async def test_a_drain_waits_for_the_runs_and_is_over_with_the_last() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     _, first = await live_run(runs, 0.05)
     _, second = await live_run(runs, 0.1)
     await asyncio.wait_for(runs.drain(60), 5)
@@ -172,7 +172,7 @@ async def test_a_drain_waits_for_the_runs_and_is_over_with_the_last() -> None:
 
 
 async def test_runs_that_take_longer_are_shut_down() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     run, reading = await live_run(runs)
     await asyncio.wait_for(runs.drain(0.05), 5)
     assert await reading == ["error", "end"]
@@ -182,8 +182,8 @@ async def test_runs_that_take_longer_are_shut_down() -> None:
 async def test_clients_that_do_not_take_the_end_are_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "LAST_WORDS", 0.05)
-    runs, run = LiveRuns(), run_of()
+    monkeypatch.setattr(live, "SHUTDOWN_FLUSH_TIMEOUT", 0.05)
+    runs, run = RunRegistry(), run_of()
     runs.add(run, None)
     run.watch(Watcher(runs))
 
@@ -200,7 +200,7 @@ async def test_clients_that_do_not_take_the_end_are_dropped(
 
 
 async def test_a_session_is_told_at_once_and_the_drain_waits_for_it() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     session = Session(runs, ends_when="shut_down")
     serving = asyncio.create_task(session.serve())
     await asyncio.sleep(0)
@@ -210,18 +210,18 @@ async def test_a_session_is_told_at_once_and_the_drain_waits_for_it() -> None:
 
 
 async def test_a_session_that_does_not_end_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "LAST_WORDS", 0.05)
-    runs = LiveRuns()
-    session = Session(runs, ends_when="drop")
+    monkeypatch.setattr(live, "SHUTDOWN_FLUSH_TIMEOUT", 0.05)
+    runs = RunRegistry()
+    session = Session(runs, ends_when="force_disconnect")
     serving = asyncio.create_task(session.serve())
     await asyncio.sleep(0)
     await asyncio.wait_for(runs.drain(0.05), 5)
     await asyncio.wait_for(serving, 1)
-    assert session.told == ["shut_down", "drop"]
+    assert session.told == ["shut_down", "force_disconnect"]
 
 
 async def test_a_session_that_begins_during_a_drain_is_told_as_well() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     await runs.drain(0)
     session = Session(runs, ends_when="shut_down")
     await asyncio.wait_for(session.serve(), 1)
@@ -229,7 +229,7 @@ async def test_a_session_that_begins_during_a_drain_is_told_as_well() -> None:
 
 
 async def test_a_session_that_has_ended_is_not_told() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     session = Session(runs)
     with runs.session(session):
         pass
@@ -238,10 +238,10 @@ async def test_a_session_that_has_ended_is_not_told() -> None:
 
 
 async def test_a_chain_that_is_being_made_is_given_up_at_once() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
 
     async def make() -> None:
-        async with runs.opening(None):
+        async with runs.reserve(None):
             await asyncio.Event().wait()
 
     making = asyncio.create_task(make())
@@ -253,10 +253,10 @@ async def test_a_chain_that_is_being_made_is_given_up_at_once() -> None:
 
 
 async def test_a_chain_that_is_not_given_up_at_once_keeps_nobody_from_draining_again() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
 
     async def make() -> None:
-        async with runs.opening(None):
+        async with runs.reserve(None):
             try:
                 await asyncio.Event().wait()
             finally:
@@ -272,7 +272,7 @@ async def test_a_chain_that_is_not_given_up_at_once_keeps_nobody_from_draining_a
 
 
 async def test_two_who_drain_are_both_told_when_it_is_over() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     _, reading = await live_run(runs, 0.1)
     async with asyncio.timeout(5):
         await asyncio.gather(runs.drain(60), runs.drain(60))
@@ -280,7 +280,7 @@ async def test_two_who_drain_are_both_told_when_it_is_over() -> None:
 
 
 async def test_a_second_drain_can_be_shorter_than_the_first() -> None:
-    runs = LiveRuns()
+    runs = RunRegistry()
     _, reading = await live_run(runs)
     first = asyncio.create_task(runs.drain(60))
     await asyncio.sleep(0.01)
@@ -409,7 +409,7 @@ async def ask(
 async def settle(lanarky: LanarkyExtension) -> None:
     """Wait until no run is live, which is soon."""
     async with asyncio.timeout(5):
-        while lanarky.live_runs.count:
+        while lanarky.registry.count:
             await asyncio.sleep(0.01)
 
 
@@ -541,7 +541,7 @@ async def test_what_is_refused_is_no_run(
         assert (await socket.receive_json())["event"] == "end"
     await lanarky.drain(0)
     assert (await client.post("/echo", json={"question": SECRET})).status_code == 503
-    assert (reports, lines(), lanarky.live_runs.count) == ([], [], 0)
+    assert (reports, lines(), lanarky.registry.count) == ([], [], 0)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -611,12 +611,12 @@ async def test_not_even_where_a_receiver_raises_as_well(
 
 async def test_an_app_without_the_extension_bounds_nothing() -> None:
     app, run = Quart(__name__), run_of(0)
-    assert current_live_runs() is None
-    async with let_in(Settings(max_runs=1)), let_in(Settings(max_runs=1)):
+    assert current_registry() is None
+    async with reserve_slot(Settings(max_runs=1)), reserve_slot(Settings(max_runs=1)):
         pass
     async with app.app_context():
-        assert current_live_runs() is None
-        admit(run, "sse")
+        assert current_registry() is None
+        register_run(run, "sse")
     async with run:
         assert [e.name async for batch in run.batches() for e in batch] == ["end"]
 
@@ -626,15 +626,15 @@ async def test_a_run_is_counted_from_when_it_is_admitted(
 ) -> None:
     app.config["QUART_LANARKY_MAX_RUNS"] = 1
     async with app.test_request_context("/nowhere"):
-        assert current_live_runs() is lanarky.live_runs
+        assert current_registry() is lanarky.registry
         run = run_of(0)
-        admit(run, "sse")
+        register_run(run, "sse")
         with pytest.raises(ServerBusyError):
-            admit(run_of(), "json")
-        assert lanarky.live_runs.count == 1
+            register_run(run_of(), "json")
+        assert lanarky.registry.count == 1
         async with run:
             pass
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
     assert check_told(reports, "cancelled", "sse").route is None
 
 
@@ -655,7 +655,7 @@ async def test_one_run_too_many_is_told_to_try_again_later(
         assert refusal.value.response.status_code == 503
         await lanarky.drain(0)
         await asking
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
 
 
 async def test_a_chain_is_not_even_made_where_there_is_no_room(
@@ -676,7 +676,7 @@ async def test_a_chain_is_not_even_made_where_there_is_no_room(
     async with asyncio.timeout(5):
         while not made:
             await asyncio.sleep(0.01)
-        assert lanarky.live_runs.count == 1
+        assert lanarky.registry.count == 1
         assert (await client.get("/slow?name=second&input=x")).status_code == 503
         may_go_on.set()
         assert '"made"' in await (await first).get_data(as_text=True)
@@ -716,7 +716,7 @@ async def test_a_chain_that_takes_too_long_to_make_is_a_504_and_counts_no_more(
         "detail": "the server was not ready within 0.2 seconds",
     }
     assert noted == ["opened", "closed"]
-    assert (lanarky.live_runs.count, reports) == (0, [])
+    assert (lanarky.registry.count, reports) == (0, [])
 
 
 async def test_a_chain_that_was_made_while_the_server_shut_down_is_cleaned_up(

@@ -496,7 +496,7 @@ async def test_work_that_has_used_up_our_patience_is_not_waited_for_again(
 async def test_a_server_that_is_about_to_exit_has_less_patience(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runs, "SHUTDOWN_PATIENCE", 0.05)
+    monkeypatch.setattr(runs, "SHUTDOWN_CANCEL_TIMEOUT", 0.05)
     stubborn = Stubborn()
     run = run_of(stubborn)
     async with asyncio.timeout(runs.CANCEL_TIMEOUT + 20):
@@ -559,9 +559,9 @@ async def test_a_run_that_is_refused_does_nothing_but_say_so(
 
 async def test_a_run_that_is_forgotten_has_ended_for_its_watcher() -> None:
     run, watcher = run_of(hang), Watcher()
-    run.forget()  # nobody watches
+    run.discard_unstarted()  # nobody watches
     run.watch(watcher)
-    run.forget()
+    run.discard_unstarted()
     assert watcher.told == [("ended", None)]
 
 
@@ -569,7 +569,7 @@ async def test_a_run_that_has_begun_cannot_be_forgotten() -> None:
     run, watcher = run_of(hang), Watcher()
     run.watch(watcher)
     async with run:
-        run.forget()
+        run.discard_unstarted()
         assert watcher.told == [("started", None)]
     assert watcher.told == [("started", None), ("ended", "cancelled")]
 
@@ -592,7 +592,7 @@ async def test_a_run_does_not_begin_where_somebody_has_swallowed_its_owners_canc
     owner.cancel()
     await asyncio.wait({owner}, timeout=5)
     assert owner.cancelled()
-    run.forget()
+    run.discard_unstarted()
     assert watcher.told == [("ended", None)]
 
 

@@ -44,7 +44,7 @@ def test_an_app_of_an_interactive_session_cannot_either(monkeypatch: pytest.Monk
 
 def test_an_app_is_found_where_it_is_a_global() -> None:
     for each in (app, proxied, plain):
-        place = serving._place_of(each)
+        place = serving._location_of(each)
         assert serving._load(place) is each
 
 
@@ -56,13 +56,13 @@ def test_an_app_is_looked_for_elsewhere_before_the_main_module(
     main.app = app  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "__main__", main)
     monkeypatch.setitem(sys.modules, "__mp_main__", main)
-    assert serving._place_of(app).module == __name__  # type: ignore[union-attr]
+    assert serving._location_of(app).module == __name__  # type: ignore[union-attr]
     main.app = Quart("main")
-    assert serving._place_of(main.app) == ("__main__", "app")
+    assert serving._location_of(main.app) == ("__main__", "app")
 
 
 def test_a_text_is_where_the_app_is() -> None:
-    assert serving._place_of("package.module:app") == "package.module:app"
+    assert serving._location_of("package.module:app") == "package.module:app"
     assert serving._load("tests.serving.test_serve:plain") is plain
 
 
@@ -122,10 +122,10 @@ def test_the_process_is_not_left_when_it_ends_in_time(exits: list[int]) -> None:
 async def told_and_hurried(*numbers: signal.Signals, supervised: bool) -> tuple[bool, bool]:
     """Return what a worker takes from some signals: that it stops, that it hurries."""
     both = (signal.SIGTERM, signal.SIGINT)
-    kinds = ((signal.SIGTERM,), (serving.HURRY,)) if supervised else (both, both)
-    worker = serving._Worker(app, Config(), stop=kinds[0], hurry=kinds[1])
-    told, hurried = asyncio.Event(), asyncio.Event()
-    worker._listen(told, hurried)
+    kinds = ((signal.SIGTERM,), (serving.FORCE_STOP_SIGNAL,)) if supervised else (both, both)
+    worker = serving._Worker(app, Config(), stop=kinds[0], force_stop=kinds[1])
+    told, force_stopped = asyncio.Event(), asyncio.Event()
+    worker._listen(told, force_stopped)
     try:
         for number in numbers:
             signal.raise_signal(number)
@@ -133,7 +133,7 @@ async def told_and_hurried(*numbers: signal.Signals, supervised: bool) -> tuple[
     finally:
         for number in {*kinds[0], *kinds[1]}:
             asyncio.get_running_loop().remove_signal_handler(number)
-    return told.is_set(), hurried.is_set()
+    return told.is_set(), force_stopped.is_set()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ async def test_a_second_signal_hurries_a_server_without_workers(
     [
         ([signal.SIGTERM], (True, False)),
         ([signal.SIGTERM, signal.SIGTERM], (True, False)),
-        ([signal.SIGTERM, serving.HURRY], (True, True)),
+        ([signal.SIGTERM, serving.FORCE_STOP_SIGNAL], (True, True)),
     ],
 )
 async def test_only_the_supervisor_hurries_a_worker(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from quart_lanarky.errors import ConfigurationError
-from quart_lanarky.serving.tuning import THRESHOLDS, calm_collector, loop_factory
+from quart_lanarky.serving.tuning import THRESHOLDS, loop_factory, tune_gc
 
 
 @pytest.fixture(autouse=True)
@@ -22,14 +22,14 @@ def _collector() -> Iterator[None]:
 
 
 def test_what_is_there_is_taken_from_the_collector_which_looks_less_often() -> None:
-    calm_collector()
+    tune_gc()
     assert gc.get_freeze_count() > 10_000
     assert gc.get_threshold() == THRESHOLDS
 
 
 def test_an_app_that_has_it_look_even_less_often_is_left_its_way() -> None:
     gc.set_threshold(10**6, 5, 10**6)
-    calm_collector()
+    tune_gc()
     assert gc.get_threshold() == (10**6, THRESHOLDS[1], 10**6)
 
 
@@ -40,7 +40,7 @@ def test_a_collector_that_is_off_stays_as_it_is(way: str) -> None:
     else:
         gc.set_threshold(0)
     thresholds = gc.get_threshold()
-    calm_collector()
+    tune_gc()
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == thresholds
 

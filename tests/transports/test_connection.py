@@ -26,14 +26,14 @@ from quart.wrappers import base
 from quart_lanarky import LanarkyExtension
 from quart_lanarky.transports import connection as connections
 from quart_lanarky.transports.connection import (
-    LINE_KEY,
-    Line,
+    CONNECTION_KEY,
+    ClientConnection,
     Server,
-    current_line,
-    put_off_sigterm,
+    current_connection,
+    defer_sigterm,
+    detect_server,
     raise_disconnect,
     send_frames,
-    server_behind,
 )
 
 GONE = {"type": "websocket.disconnect", "code": 1006}
@@ -58,39 +58,39 @@ async def check_that_nobody_waits() -> None:
 
 
 async def test_a_line_passes_on_what_the_client_sends_in_its_order(client: Sent) -> None:
-    line = Line(client.get)
+    connection = ClientConnection(client.get)
     messages = [{"type": "websocket.receive", "text": str(number)} for number in range(5)]
     for message in messages:
         client.put_nowait(message)
-    assert [await line.receive() for _ in messages] == messages
+    assert [await connection.receive() for _ in messages] == messages
 
 
 async def test_a_line_that_is_hung_up_tells_who_waits_that_the_client_is_gone(
     client: Sent,
 ) -> None:
-    line = Line(client.get)
-    waiting = asyncio.create_task(line.receive())
+    connection = ClientConnection(client.get)
+    waiting = asyncio.create_task(connection.receive())
     await asyncio.sleep(0)
-    line.hang_up()
+    connection.force_disconnect()
     assert await asyncio.wait_for(waiting, 1) == GONE
     await check_that_nobody_waits()
 
 
 async def test_nothing_comes_after_a_line_was_hung_up(client: Sent) -> None:
-    line = Line(client.get)
-    line.hang_up()
-    line.hang_up()
+    connection = ClientConnection(client.get)
+    connection.force_disconnect()
+    connection.force_disconnect()
     client.put_nowait(HELLO)
-    assert [await asyncio.wait_for(line.receive(), 1) for _ in range(3)] == [GONE] * 3
+    assert [await asyncio.wait_for(connection.receive(), 1) for _ in range(3)] == [GONE] * 3
 
 
 async def test_who_gives_up_waiting_leaves_nothing_behind_and_loses_nothing(client: Sent) -> None:
-    line = Line(client.get)
+    connection = ClientConnection(client.get)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(line.receive(), 0.01)
+        await asyncio.wait_for(connection.receive(), 0.01)
     await check_that_nobody_waits()
     client.put_nowait(HELLO)
-    assert await line.receive() == HELLO
+    assert await connection.receive() == HELLO
 
 
 async def test_what_the_server_raises_comes_through() -> None:
@@ -98,7 +98,7 @@ async def test_what_the_server_raises_comes_through() -> None:
         raise OSError("broken pipe")
 
     with pytest.raises(OSError, match="broken pipe"):
-        await Line(fail).receive()
+        await ClientConnection(fail).receive()
 
 
 def piece(body: bytes, more_body: bool = True) -> dict[str, Any]:
@@ -112,35 +112,35 @@ LEFT = {"type": "http.disconnect"}
 async def test_a_body_that_is_not_too_large_comes_as_it_was_sent(
     client: Sent, limit: int | None
 ) -> None:
-    line = Line(client.get, "http")
-    line.max_body = limit
+    connection = ClientConnection(client.get, "http")
+    connection.max_body = limit
     messages = [piece(b"ab"), piece(b"cd", more_body=False), LEFT]
     for message in messages:
         client.put_nowait(message)
-    assert [await line.receive() for _ in messages] == messages
-    assert not line.body_is_too_large
+    assert [await connection.receive() for _ in messages] == messages
+    assert not connection.body_is_too_large
 
 
 async def test_a_body_that_is_too_large_ends_and_what_follows_of_it_is_dropped(
     client: Sent,
 ) -> None:
-    line = Line(client.get, "http")
+    connection = ClientConnection(client.get, "http")
     client.put_nowait(piece(b"ab"))
-    assert await line.receive() == piece(b"ab")
-    line.max_body = 3
+    assert await connection.receive() == piece(b"ab")
+    connection.max_body = 3
     for _ in range(1000):
         client.put_nowait(piece(b"cd"))
     client.put_nowait(LEFT)
-    assert await line.receive() == piece(b"", more_body=False)
-    assert line.body_is_too_large
-    assert await line.receive() == LEFT
+    assert await connection.receive() == piece(b"", more_body=False)
+    assert connection.body_is_too_large
+    assert await connection.receive() == LEFT
 
 
 async def test_the_end_of_a_body_is_waited_for_kept_or_not(client: Sent) -> None:
-    line = Line(client.get, "http")
-    line.max_body = 3
-    taking = asyncio.create_task(take_all(line))
-    waiting = asyncio.create_task(line.wait_for_body(60))
+    connection = ClientConnection(client.get, "http")
+    connection.max_body = 3
+    taking = asyncio.create_task(take_all(connection))
+    waiting = asyncio.create_task(connection.wait_for_body(60))
     for _ in range(10):
         client.put_nowait(piece(b"cd"))
     await asyncio.sleep(0.01)
@@ -151,45 +151,45 @@ async def test_the_end_of_a_body_is_waited_for_kept_or_not(client: Sent) -> None
 
 
 async def test_the_end_of_a_body_is_waited_for_only_so_long(client: Sent) -> None:
-    line = Line(client.get, "http")
+    connection = ClientConnection(client.get, "http")
     client.put_nowait(piece(b"ab"))
-    await line.receive()
-    await asyncio.wait_for(line.wait_for_body(0.05), 5)
+    await connection.receive()
+    await asyncio.wait_for(connection.wait_for_body(0.05), 5)
 
 
 async def test_of_a_client_that_has_left_no_body_is_waited_for(client: Sent) -> None:
-    line = Line(client.get, "http")
+    connection = ClientConnection(client.get, "http")
     client.put_nowait(LEFT)
-    await line.receive()
-    await asyncio.wait_for(line.wait_for_body(60), 5)
+    await connection.receive()
+    await asyncio.wait_for(connection.wait_for_body(60), 5)
 
 
-async def take_all(line: Line) -> None:
+async def take_all(connection: ClientConnection) -> None:
     while True:
-        await line.receive()
+        await connection.receive()
 
 
 async def test_a_request_whose_line_is_hung_up_has_lost_its_client(client: Sent) -> None:
-    line = Line(client.get, "http")
-    line.hang_up()
-    assert (await line.receive())["type"] == "http.disconnect"
+    connection = ClientConnection(client.get, "http")
+    connection.force_disconnect()
+    assert (await connection.receive())["type"] == "http.disconnect"
 
 
 async def test_a_line_is_dead_when_the_server_has_given_the_client_up(client: Sent) -> None:
     stream = Stream(closed=False)
-    line = Line(client.get, "websocket", stream.app_send)
-    assert not line.is_dead
+    connection = ClientConnection(client.get, "websocket", stream.app_send)
+    assert not connection.closed_by_server
     stream.closed = True
-    assert line.is_dead
+    assert connection.closed_by_server
     for other in (send, Stream().app_send, Stream(closed="perhaps").app_send, None):
-        assert not Line(client.get, "websocket", other).is_dead
+        assert not ClientConnection(client.get, "websocket", other).closed_by_server
 
 
 async def test_what_comes_on_a_line_that_was_let_go_is_taken_when_the_client_has_left_as_well(
     client: Sent,
 ) -> None:
-    line = Line(client.get)
-    line.let_go()
+    connection = ClientConnection(client.get)
+    connection.discard_input()
     for message in (HELLO, HELLO, GONE, HELLO):
         client.put_nowait(message)
     await check_that_nobody_waits()
@@ -197,11 +197,14 @@ async def test_what_comes_on_a_line_that_was_let_go_is_taken_when_the_client_has
 
 
 async def test_on_a_line_whose_client_has_left_nothing_is_waited_for(client: Sent) -> None:
-    left, dead = Line(client.get), Line(client.get, send=Stream(closed=True).app_send)
+    left, dead = (
+        ClientConnection(client.get),
+        ClientConnection(client.get, send=Stream(closed=True).app_send),
+    )
     client.put_nowait(GONE)
     assert await left.receive() == GONE
-    left.let_go()
-    dead.let_go()
+    left.discard_input()
+    dead.discard_input()
     await check_that_nobody_waits()
 
 
@@ -226,14 +229,14 @@ async def test_a_request_of_an_app_with_the_extension_has_a_line_too() -> None:
 
     @app.get("/")
     async def look() -> str:
-        return type(current_line()).__name__
+        return type(current_connection()).__name__
 
     client = app.test_client()
     assert await (await client.get("/")).get_data(as_text=True) == "NoneType"
     LanarkyExtension(app)
-    assert await (await client.get("/")).get_data(as_text=True) == "Line"
+    assert await (await client.get("/")).get_data(as_text=True) == "ClientConnection"
     async with app.app_context():
-        assert current_line() is None
+        assert current_connection() is None
 
 
 async def test_a_websocket_of_an_app_with_the_extension_has_a_line_of_its_own() -> None:
@@ -242,8 +245,8 @@ async def test_a_websocket_of_an_app_with_the_extension_has_a_line_of_its_own() 
 
     @app.websocket("/ws")
     async def look() -> None:
-        lines.append(current_line())
-        await websocket.send(str(LINE_KEY in websocket.scope))
+        lines.append(current_connection())
+        await websocket.send(str(CONNECTION_KEY in websocket.scope))
 
     async def has_line() -> str | bytes:
         async with app.test_client().websocket("/ws") as connection:
@@ -254,8 +257,8 @@ async def test_a_websocket_of_an_app_with_the_extension_has_a_line_of_its_own() 
     assert [await has_line(), await has_line()] == ["True", "True"]
     nothing, first, second = lines
     assert nothing is None
-    assert isinstance(first, Line)
-    assert isinstance(second, Line)
+    assert isinstance(first, ClientConnection)
+    assert isinstance(second, ClientConnection)
     assert first is not second
 
 
@@ -266,9 +269,9 @@ async def test_hanging_up_ends_a_view_that_waits_for_its_client() -> None:
 
     @app.websocket("/ws")
     async def listen() -> None:
-        line = current_line()
-        assert line is not None
-        asyncio.get_running_loop().call_later(0.01, line.hang_up)
+        connection = current_connection()
+        assert connection is not None
+        asyncio.get_running_loop().call_later(0.01, connection.force_disconnect)
         try:
             await websocket.receive()
         finally:
@@ -312,7 +315,7 @@ async def send(message: Any) -> None: ...
 def test_hypercorn_is_known_by_the_method_with_which_it_sends() -> None:
     stopping = asyncio.Event()
     stream = Stream(context=Holder(terminated=stopping), config=Holder(graceful_timeout=3.0))
-    assert server_behind(stream.app_send) == Server(stopping, 3.0)
+    assert detect_server(stream.app_send) == Server(stopping, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +334,7 @@ def test_hypercorn_is_known_by_the_method_with_which_it_sends() -> None:
     ],
 )
 def test_any_other_server_is_unknown_and_nothing_is_asked_of_it(unknown: object) -> None:
-    assert server_behind(unknown) is None
+    assert detect_server(unknown) is None
 
 
 @pytest.mark.parametrize("kind", [HTTPStream, WSStream])
@@ -340,7 +343,7 @@ async def test_the_installed_hypercorn_still_says_when_it_stops(kind: Any) -> No
     config.graceful_timeout = 7
     context = WorkerContext(None)
     stream = kind(None, config, context, None, False, None, None, send, 1)
-    server = server_behind(stream.app_send)
+    server = detect_server(stream.app_send)
     assert server is not None
     assert server.graceful_timeout == 7
     waiting = asyncio.ensure_future(server.stopping.wait())
@@ -378,7 +381,7 @@ def stopping_server() -> Server:
 async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
     killed: list[float], when: str
 ) -> None:
-    with put_off_sigterm(stopping_server(), 0.1):
+    with defer_sigterm(stopping_server(), 0.1):
         if when == "within":
             raise_sigterm()
             await asyncio.sleep(0.15)
@@ -395,9 +398,9 @@ async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
 async def test_a_signal_before_the_stop_is_heeded_unless_the_stop_follows(
     killed: list[float], monkeypatch: pytest.MonkeyPatch, stops: bool
 ) -> None:
-    monkeypatch.setattr(connections, "NOTICE", 0.1)
+    monkeypatch.setattr(connections, "STOP_POLL_TIMEOUT", 0.1)
     server = Server(asyncio.Event(), 3.0)
-    with put_off_sigterm(server, 60):
+    with defer_sigterm(server, 60):
         raise_sigterm()
         await asyncio.sleep(0.05)
         assert not killed
@@ -408,7 +411,7 @@ async def test_a_signal_before_the_stop_is_heeded_unless_the_stop_follows(
 
 
 async def test_without_a_signal_nothing_comes_of_it(killed: list[float]) -> None:
-    with put_off_sigterm(stopping_server(), 0.01):
+    with defer_sigterm(stopping_server(), 0.01):
         pass
     await asyncio.sleep(0.05)
     assert not killed
@@ -419,7 +422,7 @@ async def test_a_process_that_handles_the_signal_itself_is_left_alone(killed: li
     def handle(*_: object) -> None: ...
 
     signal.signal(signal.SIGTERM, handle)
-    with put_off_sigterm(stopping_server(), 0.01):
+    with defer_sigterm(stopping_server(), 0.01):
         assert signal.getsignal(signal.SIGTERM) is handle
     await asyncio.sleep(0.05)
     assert signal.getsignal(signal.SIGTERM) is handle
@@ -428,7 +431,7 @@ async def test_a_process_that_handles_the_signal_itself_is_left_alone(killed: li
 
 async def test_in_another_thread_nothing_can_be_put_off(killed: list[float]) -> None:
     def in_thread() -> None:
-        with put_off_sigterm(stopping_server(), 0.01):
+        with defer_sigterm(stopping_server(), 0.01):
             pass
 
     await asyncio.to_thread(in_thread)

@@ -18,10 +18,10 @@ from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.transports import guards
 from quart_lanarky.transports.guards import (
     check_origin,
-    in_time,
+    is_finished_reconnect,
     limit_body,
     read_json,
-    was_read_to_its_end,
+    setup_timeout,
 )
 
 
@@ -124,17 +124,17 @@ def test_garbage_is_refused_and_breaks_nothing(origin: str, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("site", "let_in"),
+    ("site", "reserve_slot"),
     [
         *((None, True), ("same-origin", True), ("same-site", True), ("none", True)),
         ("cross-site", False),
     ],
 )
 def test_without_an_origin_only_a_browser_on_another_site_is_refused(
-    site: str | None, let_in: bool
+    site: str | None, reserve_slot: bool
 ) -> None:
     headers = {"Host": "example.org"} | ({"Sec-Fetch-Site": site} if site else {})
-    assert is_let_in(headers) is let_in
+    assert is_let_in(headers) is reserve_slot
 
 
 FOREIGN = {"Origin": "https://chat.example.org", "Host": "api.example.org"}
@@ -187,7 +187,7 @@ def test_only_the_id_of_an_end_says_that_a_stream_was_read_to_it(path: str) -> N
         ({"Last-Event-ID": end_id(run.id)}, True),
     ):
         asking: Any = SimpleNamespace(headers=headers)
-        assert was_read_to_its_end(asking) is was_read
+        assert is_finished_reconnect(asking) is was_read
 
 
 # -- how much ------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Quart:
-    monkeypatch.setattr(guards, "LINGER", 0.02)
+    monkeypatch.setattr(guards, "REJECTED_BODY_TIMEOUT", 0.02)
     app = Quart(__name__)
     LanarkyExtension(app)
 
@@ -308,13 +308,13 @@ async def test_only_json_is_read_for_a_browser_asks_before_it_sends_that_elsewhe
 
 @pytest.mark.parametrize("seconds", [None, 60.0])
 async def test_what_is_ready_in_time_is_left_alone(seconds: float | None) -> None:
-    async with in_time(seconds):
+    async with setup_timeout(seconds):
         await asyncio.sleep(0)
 
 
 async def test_what_is_not_ready_in_time_is_a_504() -> None:
     with pytest.raises(TooSlowError, match=r"not ready within 0\.02 seconds") as slow:
-        async with in_time(0.02):
+        async with setup_timeout(0.02):
             await asyncio.Event().wait()
     assert slow.value.get_response().status_code == 504
 
@@ -322,14 +322,14 @@ async def test_what_is_not_ready_in_time_is_a_504() -> None:
 @pytest.mark.parametrize("seconds", [None, 60.0])
 async def test_a_timeout_of_somebody_else_is_not_ours(seconds: float | None) -> None:
     with pytest.raises(TimeoutError):
-        async with in_time(seconds):
+        async with setup_timeout(seconds):
             raise TimeoutError
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02), in_time(seconds):
+        async with asyncio.timeout(0.02), setup_timeout(seconds):
             await asyncio.sleep(60)
 
 
 async def test_other_errors_pass() -> None:
     with pytest.raises(ZeroDivisionError):
-        async with in_time(1):
+        async with setup_timeout(1):
             raise ZeroDivisionError

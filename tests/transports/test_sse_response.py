@@ -125,12 +125,12 @@ async def test_a_client_that_leaves_before_the_body_begins_gives_its_place_back(
     async def view() -> None:
         async with app.test_request_context("/"):
             EventStreamResponse(Run(EventStream(), produce), resource.stack)
-            assert lanarky.live_runs.count == 1
+            assert lanarky.registry.count == 1
 
     await asyncio.create_task(view())
     async with asyncio.timeout(1):
         await resource.closed.wait()
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
 
 
 async def test_a_response_that_another_one_takes_the_place_of_gives_its_place_back(
@@ -143,7 +143,7 @@ async def test_a_response_that_another_one_takes_the_place_of_gives_its_place_ba
     response = await app.test_client().get("/hanging")
     assert await response.get_data(as_text=True) == "closed for today"
     await asyncio.sleep(0.01)
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
 
 
 @pytest.mark.parametrize("path", ["/quick", "/json"])
@@ -155,7 +155,7 @@ async def test_a_run_that_is_read_to_its_end_gives_its_place_back(
         response = await app.test_client().get(path)
         assert response.status_code == 200
         assert "hi" in await response.get_data(as_text=True)
-        assert lanarky.live_runs.count == 0
+        assert lanarky.registry.count == 0
 
 
 @pytest.mark.parametrize("path", ["/hanging", "/hanging/json"])
@@ -164,10 +164,10 @@ async def test_a_client_that_leaves_ends_the_run_and_gives_its_place_back(
 ) -> None:
     async with asyncio.timeout(5), app.test_client().request(path) as connection:
         await connection.send_complete()
-        while not lanarky.live_runs.count:
+        while not lanarky.registry.count:
             await asyncio.sleep(0.01)
         await connection.disconnect()
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
 
 
 @pytest.mark.parametrize("path", ["/quick", "/json"])
@@ -180,11 +180,11 @@ async def test_where_there_is_no_room_the_answer_is_503(
         await lanarky.drain(0)
     async with app.test_request_context("/"):
         run = run_of(hang)
-        lanarky.live_runs._runs.add(run)
+        lanarky.registry._runs.add(run)
         response = await app.test_client().get(path)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert (await response.get_json())["detail"].startswith(reason)
-    assert lanarky.live_runs._runs == {run}
+    assert lanarky.registry._runs == {run}
 
 
 async def test_a_run_without_room_is_refused_where_it_is_made_and_keeps_nothing_open(
@@ -239,7 +239,7 @@ async def test_an_output_that_is_no_json_is_a_500_that_tells_only_the_log(
     error = {"status_code": 500, "detail": "Internal Server Error"}
     assert (response.status_code, await response.get_json()) == (500, error)
     assert "what-only-the-log-may-know" in caplog.text
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
 
 
 async def test_a_run_that_a_shutdown_ends_is_a_503_that_says_when_to_try_again(
@@ -247,7 +247,7 @@ async def test_a_run_that_a_shutdown_ends_is_a_503_that_says_when_to_try_again(
 ) -> None:
     asking = asyncio.create_task(app.test_client().get("/hanging/json"))
     async with asyncio.timeout(5):
-        while not lanarky.live_runs.count:
+        while not lanarky.registry.count:
             await asyncio.sleep(0.01)
         await lanarky.drain(0.01)
         response = await asking
@@ -269,13 +269,13 @@ async def test_a_run_that_is_dropped_ends_the_request_though_the_client_stays(
         async with app.test_client().request("/held") as connection:
             await connection.send_complete()
             await connection.receive()
-            run.drop()
+            run.abort_delivery()
 
     asking = asyncio.create_task(ask())
     await asyncio.wait({asking}, timeout=5)
     assert asking.done()
     assert asking.cancelled() or asking.exception() is None
-    assert lanarky.live_runs.count == 0
+    assert lanarky.registry.count == 0
 
 
 async def test_a_stream_is_not_cut_by_quarts_own_timeout(app: Quart) -> None:

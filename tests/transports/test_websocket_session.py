@@ -136,10 +136,10 @@ def app(lanarky: LanarkyExtension, turns: Turns, monkeypatch: pytest.MonkeyPatch
 class Socket:
     """A client of a WebSocket that speaks ASGI; Quart's own does not say how it was closed."""
 
-    def __init__(self, app: Quart, path: str = "/ws", *, is_dead: bool = False) -> None:
+    def __init__(self, app: Quart, path: str = "/ws", *, closed_by_server: bool = False) -> None:
         self._sent: asyncio.Queue[Any] = asyncio.Queue()
         self._received: asyncio.Queue[Any] = asyncio.Queue()
-        self.closed = is_dead  # as Hypercorn's streams have it
+        self.closed = closed_by_server  # as Hypercorn's streams have it
         scope: Any = {
             "type": "websocket",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -216,7 +216,7 @@ LEAVING = "the server is shutting down"
 async def settle(lanarky: LanarkyExtension) -> None:
     """Wait until no run is live, which is soon: `end` has been sent a moment before."""
     async with asyncio.timeout(5):
-        while lanarky.live_runs.count:
+        while lanarky.registry.count:
             await asyncio.sleep(0.01)
 
 
@@ -500,13 +500,13 @@ async def test_a_session_that_is_dropped_ends_whatever_its_client_does(
     async with asyncio.timeout(5), Socket(app, "/held") as socket:
         await socket.send("hang")
         assert (await socket.frame())["event"] == "completion"
-        sessions[0].drop()
+        sessions[0].force_disconnect()
         await ended.wait()
     assert turns.running == []
 
 
 async def test_a_session_whose_client_the_server_has_given_up_ends_at_once(app: Quart) -> None:
-    async with asyncio.timeout(5), Socket(app, is_dead=True) as socket:
+    async with asyncio.timeout(5), Socket(app, closed_by_server=True) as socket:
         await socket.has_ended()
 
 
@@ -531,7 +531,7 @@ async def test_a_client_that_leaves_takes_its_turns_with_it_and_is_nothing_to_lo
         for message in ("hang", "second"):
             await socket.send(message)
         assert (await socket.frame())["event"] == "completion"
-    assert (turns.running, lanarky.live_runs.count) == ([], 0)
+    assert (turns.running, lanarky.registry.count) == ([], 0)
     async with asyncio.timeout(5):
         while asyncio.all_tasks() != before:  # what still comes is taken for a moment longer
             await asyncio.sleep(0.01)

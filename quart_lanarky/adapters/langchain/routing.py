@@ -18,11 +18,17 @@ from ...events import Mode
 from ...protocols import sse
 from ...protocols.native.requests import parse_object
 from ...protocols.negotiation import prefers_json
-from ...runs.registry import let_in
+from ...runs.registry import reserve_slot
 from ...runs.stream import EventStream
 from ...settings import Settings, current_settings
-from ...transports.guards import check_origin, in_time, limit_body, read_json, was_read_to_its_end
-from ...transports.route_description import mark_view
+from ...transports.guards import (
+    check_origin,
+    is_finished_reconnect,
+    limit_body,
+    read_json,
+    setup_timeout,
+)
+from ...transports.route_description import attach_route
 from ...transports.sse_response import EventStreamResponse, json_answer
 from ...transports.websocket_session import WebSocketSession
 from .inputs.parameters import factory_parameters
@@ -139,7 +145,7 @@ def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None
             # Quart makes a circle of it and its frames, which have all that the client has sent.
             raise error.with_traceback(None)  # noqa: B904  # it is the same error
 
-    mark_view(view, route.describer)
+    attach_route(view, route.describer)
     return view
 
 
@@ -162,7 +168,7 @@ class _ChainRoute:
             return Response(content_type=sse.CONTENT_TYPE)
         if request.method == "GET":
             check_origin(request, settings.allowed_origins)
-            if was_read_to_its_end(request):
+            if is_finished_reconnect(request):
                 return Response(status=204)
         else:
             body = parse_object(await read_json(settings.max_message_bytes))
@@ -198,7 +204,7 @@ class _ChainRoute:
         self, parameters: dict[str, Any], side: Side, settings: Settings, stack: AsyncExitStack
     ) -> _ChainService:
         asking = request if side == HTTP else websocket
-        async with let_in(settings), in_time(settings.run_timeout):
+        async with reserve_slot(settings), setup_timeout(settings.run_timeout):
             config = await self._config(asking)
             chain = await open_chain(self._factory, parameters, stack)
         source = f"the route {asking.url_rule}"

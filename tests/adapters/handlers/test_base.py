@@ -14,7 +14,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenStreamingCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
-from quart_lanarky.adapters.langchain.handlers.selection import Speech
+from quart_lanarky.adapters.langchain.handlers.selection import AnswerSpec
 from tests.adapters.handlers.test_tokens import OTHER, ROOT, RUN, Recorder
 
 
@@ -64,7 +64,7 @@ async def test_what_was_retrieved_is_sent_where_the_chain_drops_it(sink: Recorde
 
 async def test_what_was_retrieved_is_not_sent_for_a_chain_that_keeps_it(sink: Recorder) -> None:
     handler = SourceDocumentStreamingCallbackHandler(sink)
-    handler.follow(Speech(returns_documents=True))
+    handler.use_spec(AnswerSpec(returns_documents=True))
     await handler.on_retriever_start({}, "?", run_id=RUN, parent_run_id=ROOT)
     await handler.on_retriever_end([Document("a")], run_id=RUN)
     await handler.on_chain_end("answer", run_id=ROOT)

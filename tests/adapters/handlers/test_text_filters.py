@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from quart_lanarky.adapters.langchain.handlers.text_filters import (
     DEFAULT_ANSWER_PREFIX_TOKENS,
-    AnswerCutter,
     AnswerFinder,
+    StopFilter,
 )
 from quart_lanarky.errors import ConfigurationError
 
@@ -25,7 +25,7 @@ def find(pieces: list[str], **options: Any) -> str:
 
 
 def pieces_of(text: str, cuts: list[int]) -> list[str]:
-    edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    edges = [0, *sorted(stop_pattern % (len(text) + 1) for stop_pattern in cuts), len(text)]
     return [text[a:b] for a, b in pairwise(edges)]
 
 
@@ -115,13 +115,13 @@ SOURCES = (r"SOURCES?:|QUESTION:\s", len("QUESTION: "))
 )
 def test_the_answer_ends_where_the_sources_begin(answer: str, mark: str, cuts: list[int]) -> None:
     text = answer + mark
-    cutter = AnswerCutter(*SOURCES)
+    cutter = StopFilter(*SOURCES)
     found = "".join(map(cutter.feed, pieces_of(text, cuts))) + cutter.finish()
     assert found == re.split(SOURCES[0], text, flags=re.IGNORECASE)[0]
 
 
 def test_no_more_is_held_back_than_it_takes_to_see_the_end() -> None:
-    cutter = AnswerCutter(*SOURCES)
+    cutter = StopFilter(*SOURCES)
     assert cutter.feed("a long enough answer") == "a long enou"
     assert cutter.finish() == "gh answer"
 

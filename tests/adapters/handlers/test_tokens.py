@@ -17,7 +17,12 @@ from quart_lanarky.adapters.langchain.callbacks import (
     FinalTokenStreamingCallbackHandler,
     TokenStreamingCallbackHandler,
 )
-from quart_lanarky.adapters.langchain.handlers.selection import Cut, InNodes, Speech, Tagged
+from quart_lanarky.adapters.langchain.handlers.selection import (
+    AnswerSpec,
+    InNodes,
+    StopPattern,
+    Tagged,
+)
 from quart_lanarky.adapters.langchain.handlers.tokens import TokenHandler
 from quart_lanarky.events import Event
 
@@ -252,7 +257,7 @@ async def test_a_model_that_is_not_to_stream_is_not_heard(
 
 async def test_only_models_with_the_final_tag_are_heard(sink: Recorder) -> None:
     handler = TokenStreamingCallbackHandler(sink, mode="text", final_tag="mine")
-    handler.follow(Speech(Tagged("not mine")))  # what the user says counts
+    handler.use_spec(AnswerSpec(Tagged("not mine")))  # what the user says counts
     await say(handler, "secret", tags=["seq:step:1"])
     await say(handler, "hi", run=OTHER, tags=["seq:step:2", "mine"])
     assert sink.text() == "hi"
@@ -290,7 +295,7 @@ async def test_a_dict_without_the_answers_key_is_the_answer_of_a_chain_that_was_
     await say(tokens, "half an ans")
     await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
     assert sink.text() == "half an ans"  # by hand, nobody knows better
-    tokens.follow(Speech(places=(("answer",),)))
+    tokens.use_spec(AnswerSpec(output_path=(("answer",),)))
     await say(tokens, "half an ans", run=OTHER)
     await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
     assert sink.text() == 'half an ans{"error": "sorry"}'
@@ -311,13 +316,13 @@ async def test_a_dict_without_the_answers_key_is_the_answer_of_a_chain_that_was_
 async def test_in_a_graph_the_nodes_decide(
     sink: Recorder, tokens: Any, path: str, heard: bool
 ) -> None:
-    tokens.follow(Speech(InNodes("tag", {"writer": None, "team": {"lead": None}})))
+    tokens.use_spec(AnswerSpec(InNodes("tag", {"writer": None, "team": {"lead": None}})))
     await say(tokens, "hi", tags=["tag"], metadata={"langgraph_checkpoint_ns": path})
     assert sink.text() == ("hi" if heard else "")
 
 
 async def test_what_follows_the_answer_is_cut_off(sink: Recorder, tokens: Any) -> None:
-    tokens.follow(Speech(places=(("answer",),), cut=Cut("SOURCES:", 8)))
+    tokens.use_spec(AnswerSpec(output_path=(("answer",),), stop_pattern=StopPattern("SOURCES:", 8)))
     await say(tokens, "It is", " so.\nSOUR", "CES: a.md")
     await tokens.on_chain_end({"answer": "It is so.\n", "sources": "a.md"}, run_id=ROOT)
     assert sink.text() == "It is so.\n"

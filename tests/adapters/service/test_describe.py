@@ -154,20 +154,20 @@ class Calls:
         return LCEL
 
 
-async def examine(factory: Any, **options: Any) -> Any:
+async def inspect_chain(factory: Any, **options: Any) -> Any:
     async with Quart(__name__).app_context():
-        return await describer(factory, **options).examine()
+        return await describer(factory, **options).inspect_chain()
 
 
 async def test_a_factory_is_called_once_where_nothing_else_says_what_its_chain_takes() -> None:
     calls = Calls()
-    assert await examine(calls) is LCEL
+    assert await inspect_chain(calls) is LCEL
     assert calls.made == 1
 
 
 async def test_a_factory_is_not_called_where_a_model_says_what_its_chain_takes() -> None:
     calls = Calls()
-    assert await examine(calls, input_model=Question) is None
+    assert await inspect_chain(calls, input_model=Question) is None
     assert calls.made == 0
 
 
@@ -225,7 +225,7 @@ evaluated.__annotations__["return"] = Runnable[Question, str]
 async def test_a_factory_is_not_called_where_its_annotation_says_what_its_chain_takes(
     factory: Any,
 ) -> None:
-    assert await examine(factory) is None
+    assert await inspect_chain(factory) is None
 
 
 def of_any() -> Runnable[Any, str]:
@@ -264,21 +264,21 @@ def of_something_else() -> dict[Question, str]:
     ],
 )
 async def test_a_factory_is_called_where_its_annotation_does_not_say_enough(factory: Any) -> None:
-    assert await examine(factory) is LCEL
+    assert await inspect_chain(factory) is LCEL
 
 
 async def test_a_factory_is_not_called_without_what_only_a_request_can_give() -> None:
     def of_user(user: str, k: int = 3) -> Any:
         raise AssertionError("nobody is there")
 
-    assert await examine(of_user) is None
+    assert await inspect_chain(of_user) is None
 
 
 async def test_a_factory_is_called_with_its_defaults() -> None:
     def of_defaults(k: int = 3, *, user: str = "ann") -> Any:
         return LCEL.with_config(tags=[f"{user} {k}"])
 
-    assert (await examine(of_defaults)).config["tags"] == ["ann 3"]
+    assert (await inspect_chain(of_defaults)).config["tags"] == ["ann 3"]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -293,7 +293,7 @@ async def test_a_factory_that_yields_may_clean_up(is_async: bool) -> None:
         yield calls()
         calls.closed += 1
 
-    assert await examine(yielding_async if is_async else yielding) is LCEL
+    assert await inspect_chain(yielding_async if is_async else yielding) is LCEL
     assert (calls.made, calls.closed) == (1, 1)
 
 
@@ -301,8 +301,8 @@ async def test_an_async_factory_is_awaited() -> None:
     async def of_chain_async() -> Any:
         return LCEL
 
-    assert await examine(of_chain_async) is LCEL
-    assert await examine(lambda k=1: of_chain_async()) is LCEL
+    assert await inspect_chain(of_chain_async) is LCEL
+    assert await inspect_chain(lambda k=1: of_chain_async()) is LCEL
 
 
 async def test_what_a_factory_raises_is_not_hidden() -> None:
@@ -310,9 +310,9 @@ async def test_what_a_factory_raises_is_not_hidden() -> None:
         raise KeyError("API_KEY")
 
     with pytest.raises(KeyError, match="API_KEY"):
-        await examine(without_key)
+        await inspect_chain(without_key)
     with pytest.raises(ChainTypeError, match="gave NoneType"):
-        await examine(lambda: None)
+        await inspect_chain(lambda: None)
 
 
 # -- its inputs ----------------------------------------------------------------------------

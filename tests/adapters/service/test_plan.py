@@ -58,14 +58,19 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.handlers.selection import (
-    GRAPH_MARK,
-    MARK,
+    ANSWER_TAG,
+    GRAPH_TAG,
     AnyOf,
     InNodes,
     Tagged,
-    nobody,
+    no_run,
 )
-from quart_lanarky.adapters.langchain.service.plan import ChainPlan, check_chain, mark, plan_chain
+from quart_lanarky.adapters.langchain.service.plan import (
+    ChainPlan,
+    check_chain,
+    plan_chain,
+    tag_answer_models,
+)
 from quart_lanarky.errors import ChainTypeError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -139,7 +144,7 @@ FINAL = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)
 
 
 @pytest.mark.parametrize(
-    ("chain", "pair", "places"),
+    ("chain", "pair", "output_path"),
     [
         (LCEL, TOKENS, ()),
         (LCEL.with_config(run_name="AgentExecutor"), TOKENS, ()),
@@ -153,17 +158,17 @@ FINAL = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)
         (RunnableLambda(len), FINAL, ()),  # it may return an agent
     ],
 )
-def test_the_handlers_fit_the_chain(chain: Runnable[Any, Any], pair: Any, places: Any) -> None:
+def test_the_handlers_fit_the_chain(chain: Runnable[Any, Any], pair: Any, output_path: Any) -> None:
     plan = plan_chain(chain)
     assert classes(plan) == [pair, DOCUMENTS]
-    assert plan.speech.places == places
+    assert plan.spec.output_path == output_path
 
 
 @pytest.mark.parametrize(
     ("chain", "returned"), [(LCEL, False), (qa(), True), (agent(), True), (graph("one"), True)]
 )
 def test_an_agents_retrievals_are_its_own_affair(chain: Runnable[Any, Any], returned: bool) -> None:
-    assert plan_chain(chain).speech.returns_documents is returned
+    assert plan_chain(chain).spec.returns_documents is returned
 
 
 def test_hold_tokens_reaches_the_handlers_of_agents() -> None:
@@ -174,7 +179,7 @@ def test_hold_tokens_reaches_the_handlers_of_agents() -> None:
 def test_a_final_tag_takes_the_place_of_all_marks() -> None:
     plan = plan_chain(LCEL, final_tag="mine")
     assert plan.chain is LCEL
-    assert plan.speech.speaks == Tagged("mine")
+    assert plan.spec.answer_runs == Tagged("mine")
 
 
 # -- marking -------------------------------------------------------------------------------
@@ -182,7 +187,7 @@ def test_a_final_tag_takes_the_place_of_all_marks() -> None:
 
 def marked_models(chain: Any) -> int:
     """Count the marks in all that a chain is made of."""
-    return repr(chain).count(MARK)
+    return repr(chain).count(ANSWER_TAG)
 
 
 @pytest.mark.parametrize("chain", [LCEL, LCEL.with_retry(), qa(), agent()])
@@ -194,7 +199,7 @@ def test_the_users_chain_is_not_changed(chain: Runnable[Any, Any]) -> None:
 
 def test_a_marked_chain_has_the_users_own_memory_and_model() -> None:
     memory = ConversationBufferMemory()
-    marked = mark(ConversationChain(llm=MODEL, memory=memory)).chain
+    marked = tag_answer_models(ConversationChain(llm=MODEL, memory=memory)).chain
     assert marked.memory is memory
     assert marked.llm.bound is MODEL
 
@@ -243,7 +248,7 @@ def test_output_key_says_which_way_the_answer_goes(
 ) -> None:
     plan = plan_chain(chain, output_key=key)
     assert marked_models(plan.chain) == marks
-    assert not marks or plan.speech.places[0] == (key,)
+    assert not marks or plan.spec.output_path[0] == (key,)
 
 
 class LoudLambda(RunnableLambda[Any, Any]):
@@ -306,7 +311,7 @@ def test_a_history_knows_where_the_answer_is() -> None:
         input_messages_key="question",
         output_messages_key="b",
     )
-    assert plan_chain(chain).speech.places == (("b",),)
+    assert plan_chain(chain).spec.output_path == (("b",),)
 
 
 class Streaming(FakeListLLM):
@@ -353,7 +358,7 @@ def test_a_chain_is_streamed_only_where_that_loses_nothing(
 ) -> None:
     plan = plan_chain(chain)
     assert plan.has_own_chunks is own
-    assert (plan.speech.speaks is nobody) is own, "else the model would be heard as well"
+    assert (plan.spec.answer_runs is no_run) is own, "else the model would be heard as well"
     assert not plan_chain(chain, final_tag="mine").has_own_chunks
 
 
@@ -367,12 +372,12 @@ def llm_chain(**options: Any) -> LLMChain:
 @pytest.mark.parametrize(("strips"), [True, False])
 def test_a_simple_sequence_may_strip_the_answer(strips: bool) -> None:
     chain = SimpleSequentialChain(chains=[llm_chain(), llm_chain()], strip_outputs=strips)
-    assert plan_chain(chain).speech.strip is strips
+    assert plan_chain(chain).spec.strip is strips
 
 
 def test_an_agent_that_announces_its_answer_strips_it() -> None:
-    speech = plan_chain(agent()).speech
-    assert (speech.prefix, speech.strip) == (("Final", "Answer", ":"), True)
+    spec = plan_chain(agent()).spec
+    assert (spec.prefix, spec.strip) == (("Final", "Answer", ":"), True)
 
 
 def test_a_router_speaks_if_all_its_destinations_speak_in_one_manner() -> None:
@@ -392,25 +397,29 @@ def test_what_makes_too_many_documents_fewer_does_not_speak() -> None:
     stuff = StuffDocumentsChain(
         llm_chain=llm_chain(), document_prompt=document, document_variable_name="question"
     )
-    marked = mark(ReduceDocumentsChain(combine_documents_chain=stuff)).chain
+    marked = tag_answer_models(ReduceDocumentsChain(combine_documents_chain=stuff)).chain
     assert marked_models(marked.combine_documents_chain) == 1
     assert marked.collapse_documents_chain is stuff
 
 
 def test_any_of_several_may_speak() -> None:
-    speech = plan_chain(graph("one").with_fallbacks([graph("two"), LCEL])).speech
-    rules = (InNodes(GRAPH_MARK, {"one": None}), InNodes(GRAPH_MARK, {"two": None}), Tagged(MARK))
-    assert speech.speaks == AnyOf(rules)
-    assert (speech.has_tools, speech.is_agent, speech.returns_documents) == (True, True, True)
+    spec = plan_chain(graph("one").with_fallbacks([graph("two"), LCEL])).spec
+    rules = (
+        InNodes(GRAPH_TAG, {"one": None}),
+        InNodes(GRAPH_TAG, {"two": None}),
+        Tagged(ANSWER_TAG),
+    )
+    assert spec.answer_runs == AnyOf(rules)
+    assert (spec.has_tools, spec.is_agent, spec.returns_documents) == (True, True, True)
 
 
 # -- graphs --------------------------------------------------------------------------------
 
 
 def speaking(chain: Any) -> Any:
-    speaks = plan_chain(chain).speech.speaks
-    assert isinstance(speaks, InNodes)
-    return speaks.nodes
+    answer_runs = plan_chain(chain).spec.answer_runs
+    assert isinstance(answer_runs, InNodes)
+    return answer_runs.nodes
 
 
 def test_the_nodes_speak_after_which_a_graph_can_end() -> None:
@@ -477,8 +486,8 @@ def test_a_graph_without_messages_speaks_where_its_only_output_is_or_where_it_is
     assert speaking(built()) == {}
     assert speaking(built(output_schema=Answer)) == {"one": None}
     plan = plan_chain(built(), output_key="answer")
-    assert plan.speech.places == (("__interrupt__", "answer"),)
-    assert plan.speech.speaks == InNodes(GRAPH_MARK, {"one": None})
+    assert plan.spec.output_path == (("__interrupt__", "answer"),)
+    assert plan.spec.answer_runs == InNodes(GRAPH_TAG, {"one": None})
 
 
 def test_a_function_of_langgraph_is_opaque() -> None:

@@ -26,24 +26,24 @@ from ....events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
 from ....events.declared import declared_events
 from ....runs.stream import EventSink, EventStream
 from .extraction import distinct, documents_in, to_source_document
-from .selection import Speech
+from .selection import AnswerSpec
 
 __all__ = [
     "ChainHandler",
     "EventCallbackHandler",
     "SourceDocumentHandler",
     "current_handlers",
-    "join_run",
+    "merge_run_spec",
 ]
 
 
-def _unless_heard(*callbacks: str) -> Any:
+def _unless_handled(*callbacks: str) -> Any:
     """Make a flag by which LangChain skips a handler that defines none of these callbacks.
 
     It calls them one by one, for every token, be it to do nothing.
     """
 
-    def is_deaf(handler: EventCallbackHandler) -> bool:
+    def ignores(handler: EventCallbackHandler) -> bool:
         kind: Any = type(handler)
         # Older versions of LangChain do not have all of them.
         return all(
@@ -51,7 +51,7 @@ def _unless_heard(*callbacks: str) -> Any:
             for callback in callbacks
         )
 
-    return cached_property(is_deaf)
+    return cached_property(ignores)
 
 
 class EventCallbackHandler(AsyncCallbackHandler):
@@ -75,23 +75,23 @@ class EventCallbackHandler(AsyncCallbackHandler):
 
     run_inline = True
 
-    ignore_llm = _unless_heard(
+    ignore_llm = _unless_handled(
         "on_llm_start",
         "on_llm_new_token",
         "on_stream_event",
         "on_llm_end",
         "on_llm_error",
     )
-    ignore_chat_model = _unless_heard("on_chat_model_start", "on_llm_start")
-    ignore_agent = _unless_heard(
+    ignore_chat_model = _unless_handled("on_chat_model_start", "on_llm_start")
+    ignore_agent = _unless_handled(
         "on_tool_start",
         "on_tool_end",
         "on_tool_error",
         "on_agent_action",
         "on_agent_finish",
     )
-    ignore_retry = _unless_heard("on_retry")
-    ignore_custom_event = _unless_heard("on_custom_event")
+    ignore_retry = _unless_handled("on_retry")
+    ignore_custom_event = _unless_handled("on_custom_event")
 
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
         self.mode = check_mode(mode)
@@ -123,18 +123,18 @@ class ChainHandler(EventCallbackHandler):
         super().__init__(stream, mode=mode)
         self.failure: Exception | None = None
         self._root: UUID | None = None
-        self._planned: Speech | None = None
-        self.speech = Speech()
+        self._planned_spec: AnswerSpec | None = None
+        self.spec = AnswerSpec()
 
-    def follow(self, speech: Speech) -> None:
+    def use_spec(self, spec: AnswerSpec) -> None:
         """Go by what the chain's kind says; the routes call it on each handler they make."""
-        self.speech = self._planned = speech
+        self.spec = self._planned_spec = spec
 
-    def join(self, speech: Speech) -> None:
+    def merge_spec(self, spec: AnswerSpec) -> None:
         """Go by what a chain says that was made while the planned one ran, and answers for it."""
-        if self._planned is not None:
-            places = self._planned.places + speech.places
-            self.speech = replace(speech, places=places)
+        if self._planned_spec is not None:
+            output_path = self._planned_spec.output_path + spec.output_path
+            self.spec = replace(spec, output_path=output_path)
 
     async def on_chain_start(
         self,
@@ -156,7 +156,7 @@ class ChainHandler(EventCallbackHandler):
         if parent_run_id is None and self._root in (None, run_id):
             self._root = None
             try:
-                await self._conclude(outputs)
+                await self._handle_output(outputs)
             except Exception as error:  # LangChain logs it and goes on, and the answer is lost
                 self.failure = error
                 raise
@@ -166,7 +166,7 @@ class ChainHandler(EventCallbackHandler):
         if self._root == run_id:
             self._root = None
 
-    async def _conclude(self, output: Any) -> None:
+    async def _handle_output(self, output: Any) -> None:
         raise NotImplementedError
 
 
@@ -190,7 +190,7 @@ class SourceDocumentHandler(ChainHandler):
     @property
     def ignore_retriever(self) -> bool:
         """Tell LangChain whether to be quiet about retrievers."""
-        return self._only_returned or self.speech.returns_documents
+        return self._only_returned or self.spec.returns_documents
 
     async def on_retriever_start(
         self,
@@ -213,7 +213,7 @@ class SourceDocumentHandler(ChainHandler):
             self._retrieving.discard(run_id)
             self._retrieved = [*(self._retrieved or []), *documents]
 
-    async def _conclude(self, output: Any) -> None:
+    async def _handle_output(self, output: Any) -> None:
         """Send the documents; an empty list is sent as well."""
         returned = documents_in(output)
         retrieved, self._retrieved = self._retrieved, None
@@ -223,11 +223,11 @@ class SourceDocumentHandler(ChainHandler):
             await self.sink.send(events.source_documents(payload))
 
 
-def join_run(speech: Speech) -> None:
+def merge_run_spec(spec: AnswerSpec) -> None:
     """Tell the handlers of the current run of a chain that was made in it; see `join`."""
     for handler in current_handlers():
         if isinstance(handler, ChainHandler):
-            handler.join(speech)
+            handler.merge_spec(spec)
 
 
 def current_handlers() -> Sequence[Any]:

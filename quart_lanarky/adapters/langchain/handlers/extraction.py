@@ -41,7 +41,7 @@ _ASKING = ("human", "system")
 
 Chunk = GenerationChunk | ChatGenerationChunk
 
-Places = Sequence[Sequence[str]]
+OutputPath = Sequence[Sequence[str]]
 """The keys that lead to an answer in nested dicts: for each level, which to try."""
 
 
@@ -78,15 +78,15 @@ def calls_tools(result: LLMResult) -> bool:
     )
 
 
-def find_answer(output: Any, places: Places) -> tuple[Any, bool]:
+def find_answer(output: Any, output_path: OutputPath) -> tuple[Any, bool]:
     """Return the part of a chain's output that is its answer, and whether it was to be there.
 
     Args:
         output: What the chain returned.
-        places: The keys that lead to the answer, level by level; of each level the first that
+        output_path: The keys that lead to the answer, level by level; of each level the first that
             there is, and rather one that holds no question that waits for an answer.
     """
-    for keys in places:
+    for keys in output_path:
         if not isinstance(output, Mapping):
             break
         given = [key for key in keys if output.get(key) is not None]
@@ -94,7 +94,7 @@ def find_answer(output: Any, places: Places) -> tuple[Any, bool]:
             return output, False
         key = next((key for key in given if not _is_unanswered(output[key])), given[0])
         output = _asked(output[key]) if key == INTERRUPT else output[key]
-    return output, bool(places) or not isinstance(output, Mapping)
+    return output, bool(output_path) or not isinstance(output, Mapping)
 
 
 def _asked(interrupts: Sequence[Any]) -> Any:
@@ -103,23 +103,23 @@ def _asked(interrupts: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def answer_json(output: Any, places: Places) -> JsonValue:
+def answer_json(output: Any, output_path: OutputPath) -> JsonValue:
     """Return the answer that a chain's output holds, as JSON: messages as their text.
 
     Args:
         output: What the chain returned: a message, a text, a dict of outputs, or anything.
-        places: The keys that lead to the answer. Of a conversation it is the last message,
+        output_path: The keys that lead to the answer. Of a conversation it is the last message,
             unless that is the user's or calls a tool.
     """
-    answer, _ = find_answer(output, places)
-    if _is_conversation(answer) and (places or any(m.type in _ASKING for m in answer)):
+    answer, _ = find_answer(output, output_path)
+    if _is_conversation(answer) and (output_path or any(m.type in _ASKING for m in answer)):
         return "" if _is_unanswered(answer) else str(answer[-1].text)
     return to_json(_with_texts(answer))
 
 
-def answer_text(output: Any, places: Places) -> str:
+def answer_text(output: Any, output_path: OutputPath) -> str:
     """Return the same answer as text: what is no text already as a JSON document."""
-    answer = answer_json(output, places)
+    answer = answer_json(output, output_path)
     if answer is None:
         return ""
     return answer if isinstance(answer, str) else json.dumps(answer)

@@ -12,26 +12,26 @@ from typing import Any, NamedTuple
 from ....errors import ConfigurationError
 
 __all__ = [
+    "ANSWER_TAG",
     "DEFAULT_HOLD_TOKENS",
-    "GRAPH_MARK",
-    "MARK",
+    "GRAPH_TAG",
+    "AnswerSpec",
     "AnyOf",
-    "Cut",
     "InNodes",
     "ModelCall",
     "Nodes",
-    "Speaks",
-    "Speech",
+    "RunFilter",
+    "StopPattern",
     "Tagged",
+    "any_run",
     "check_hold",
-    "everyone",
-    "nobody",
+    "no_run",
 ]
 
-MARK = "quart_lanarky:speaks"
+ANSWER_TAG = "quart_lanarky:answer"
 """The tag that `chains.py` puts on the models that speak for their chain."""
 
-GRAPH_MARK = "quart_lanarky:graph"
+GRAPH_TAG = "quart_lanarky:graph"
 """The tag that it puts on graphs, some of whose models speak; all of them inherit it."""
 
 DEFAULT_HOLD_TOKENS = 32
@@ -62,7 +62,7 @@ class ModelCall(NamedTuple):
         return bool(self.parameters.get("tools") or self.parameters.get("functions"))
 
 
-Speaks = Callable[[ModelCall], bool]
+RunFilter = Callable[[ModelCall], bool]
 """Tells whether a model's run speaks for the answer."""
 
 Nodes = Mapping[str, "Nodes | None"]
@@ -75,12 +75,12 @@ def check_hold(tokens: int | None) -> None:
         raise ConfigurationError(f"hold_tokens is a number of tokens or None, not {tokens!r}")
 
 
-def everyone(call: ModelCall) -> bool:
+def any_run(call: ModelCall) -> bool:
     """Let every model's run speak that its owner has not told to be quiet."""
     return NOSTREAM.isdisjoint(call.tags)
 
 
-def nobody(call: ModelCall) -> bool:
+def no_run(call: ModelCall) -> bool:
     """Let no model's run speak: the chain itself does."""
     return False
 
@@ -97,7 +97,7 @@ class Tagged:
 
     def __call__(self, call: ModelCall) -> bool:
         """Tell whether the run speaks."""
-        return self.tag in call.tags and everyone(call)
+        return self.tag in call.tags and any_run(call)
 
 
 @dataclass(frozen=True)
@@ -138,15 +138,15 @@ class AnyOf:
         rules: The rules.
     """
 
-    rules: tuple[Speaks, ...]
+    rules: tuple[RunFilter, ...]
 
     def __call__(self, call: ModelCall) -> bool:
         """Tell whether the run speaks."""
-        return any(speaks(call) for speaks in self.rules)
+        return any(answer_runs(call) for answer_runs in self.rules)
 
 
 @dataclass(frozen=True)
-class Cut:
+class StopPattern:
     """Where an answer ends that is followed by something else.
 
     Attributes:
@@ -159,25 +159,25 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Speech:
+class AnswerSpec:
     """How the answer of a chain is told from all that is said while it runs.
 
     Attributes:
-        speaks: Which model runs say it.
-        places: Where in the chain's output it is: the keys that lead there, level by level,
+        answer_runs: Which model runs say it.
+        output_path: Where in the chain's output it is: the keys that lead there, level by level,
             of each level the first that there is. Without any it is the whole output.
         prefix: What announces it in a model's text, if the model also thinks aloud.
-        cut: What ends it, if the model's text goes on.
+        stop_pattern: What ends it, if the model's text goes on.
         strip: Whether the chain returns it without the white space around it.
         has_tools: Whether the models may call tools instead of answering.
         is_agent: Whether the models may think before they answer.
         returns_documents: Whether the output, and nothing else, says which documents count.
     """
 
-    speaks: Speaks = everyone
-    places: tuple[tuple[str, ...], ...] = ()
+    answer_runs: RunFilter = any_run
+    output_path: tuple[tuple[str, ...], ...] = ()
     prefix: tuple[str, ...] | None = None
-    cut: Cut | None = None
+    stop_pattern: StopPattern | None = None
     strip: bool = False
     has_tools: bool = False
     is_agent: bool = False

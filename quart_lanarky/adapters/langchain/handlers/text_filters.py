@@ -10,10 +10,10 @@ from ....errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_ANSWER_PREFIX_TOKENS",
-    "AnswerCutter",
+    "AnswerBuffer",
     "AnswerFinder",
+    "StopFilter",
     "TextFilter",
-    "Utterance",
 ]
 
 DEFAULT_ANSWER_PREFIX_TOKENS = ("Final", "Answer", ":")
@@ -30,7 +30,7 @@ class TextFilter(Protocol):
         """Return what of the answer was held back, now that the model has ended."""
 
 
-class Utterance:
+class AnswerBuffer:
     """What one model run says: what of it is the answer, and what of that waits.
 
     Args:
@@ -38,33 +38,33 @@ class Utterance:
         hold: How many tokens wait for it to be known that the run does not call a tool.
     """
 
-    __slots__ = ("_filter", "_heard", "_held", "hold", "may_call_tools")
+    __slots__ = ("_filter", "_received", "_buffered", "hold", "may_call_tools")
 
     def __init__(self, text_filter: TextFilter | None = None, hold: float | None = None) -> None:
         self.may_call_tools = hold is not None
         self.hold = hold or 0
         self._filter = text_filter
-        self._heard = False
-        self._held: list[str] = []
+        self._received = False
+        self._buffered: list[str] = []
 
-    def hear(self, text: str) -> list[str]:
+    def feed(self, text: str) -> list[str]:
         """Take the run's next text; return the tokens that can be sent now."""
-        self._heard = True
+        self._received = True
         if self._filter is not None:
             text = self._filter.feed(text)
         if text:
-            self._held.append(text)
-        return self._release() if len(self._held) > self.hold else []
+            self._buffered.append(text)
+        return self._release() if len(self._buffered) > self.hold else []
 
     def finish(self, text: str) -> list[str]:
         """Take the run's whole text, for it may not have streamed; return what is left to send."""
-        tokens = self.hear(text) if text and not self._heard else []
+        tokens = self.feed(text) if text and not self._received else []
         tokens += self._release()
         rest = "" if self._filter is None else self._filter.finish()
         return [*tokens, rest] if rest else tokens
 
     def _release(self) -> list[str]:
-        released, self._held, self.hold = self._held, [], 0
+        released, self._buffered, self.hold = self._buffered, [], 0
         return released
 
 
@@ -96,12 +96,12 @@ class AnswerFinder:
             self._prefix = _prefix_pattern(prefix_tokens, strip_tokens=strip_tokens)
         self._strip = strip_tokens
         self._stream_prefix = stream_prefix
-        self._held = ""  # text that was fed and is neither passed on nor given up
+        self._buffered = ""  # text that was fed and is neither passed on nor given up
         self._started = False  # something of the answer was passed on
 
     def feed(self, text: str) -> str:
         """Take the next text of the model; return what of the answer can be passed on now."""
-        self._held += text
+        self._buffered += text
         prefix = "" if self._found else self._find_prefix()
         return prefix + self._take_answer() if self._found else ""
 
@@ -110,28 +110,28 @@ class AnswerFinder:
         return ""
 
     def _find_prefix(self) -> str:
-        match = self._prefix.search(self._held)
+        match = self._prefix.search(self._buffered)
         if match is None or match["whole"] is None:
-            self._held = "" if match is None else match[0]
+            self._buffered = "" if match is None else match[0]
             return ""
         self._found = True
         self._started = self._stream_prefix  # then the space after the prefix is sent as well
-        self._held = self._held[match.end() :]
+        self._buffered = self._buffered[match.end() :]
         return match[0] if self._stream_prefix else ""
 
     def _take_answer(self) -> str:
         if not self._strip:
-            answer, self._held = self._held, ""
+            answer, self._buffered = self._buffered, ""
             return answer
-        answer = self._held.rstrip()
-        self._held = self._held[len(answer) :]
+        answer = self._buffered.rstrip()
+        self._buffered = self._buffered[len(answer) :]
         if not self._started:
             answer = answer.lstrip()
             self._started = bool(answer)
         return answer
 
 
-class AnswerCutter:
+class StopFilter:
     """Passes on a model's text until something follows that is not the answer.
 
     Args:
@@ -142,15 +142,15 @@ class AnswerCutter:
     def __init__(self, pattern: str, longest: int) -> None:
         self._pattern = re.compile(pattern, re.IGNORECASE)
         self._hold_back = longest - 1
-        self._held = ""
+        self._buffered = ""
         self._over = False
 
     def feed(self, text: str) -> str:
         """Take the next text of the model; return what of the answer can be passed on now."""
-        self._held += "" if self._over else text
-        if match := self._pattern.search(self._held):
+        self._buffered += "" if self._over else text
+        if match := self._pattern.search(self._buffered):
             self._over = True
-            self._held = self._held[: match.start()]
+            self._buffered = self._buffered[: match.start()]
         return self._take(0 if self._over else self._hold_back)
 
     def finish(self) -> str:
@@ -158,8 +158,8 @@ class AnswerCutter:
         return self._take(0)
 
     def _take(self, left: int) -> str:
-        end = max(0, len(self._held) - left)
-        text, self._held = self._held[:end], self._held[end:]
+        end = max(0, len(self._buffered) - left)
+        text, self._buffered = self._buffered[:end], self._buffered[end:]
         return text
 
 

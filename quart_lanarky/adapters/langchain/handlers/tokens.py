@@ -26,18 +26,18 @@ from .extraction import (
 )
 from .selection import (
     DEFAULT_HOLD_TOKENS,
+    AnswerSpec,
     ModelCall,
-    Speaks,
-    Speech,
+    RunFilter,
     Tagged,
     check_hold,
 )
 from .text_filters import (
     DEFAULT_ANSWER_PREFIX_TOKENS,
-    AnswerCutter,
+    AnswerBuffer,
     AnswerFinder,
+    StopFilter,
     TextFilter,
-    Utterance,
 )
 from .usage import UsageMeter
 
@@ -45,7 +45,7 @@ __all__ = ["FinalTokenHandler", "TokenHandler"]
 
 T = TypeVar("T")
 
-SILENT_TOKENS = 64
+TOKENS_PER_YIELD = 64
 """After how many tokens that nobody hears the event loop gets its turn."""
 
 AGENT_KEYS = (INTERRUPT, "structured_response", "output", "messages")
@@ -76,18 +76,18 @@ class TokenHandler(ChainHandler):
     ) -> None:
         super().__init__(stream, mode=mode)
         self._output_key = output_key
-        self._speaks: Speaks | None = None if final_tag is None else Tagged(final_tag)
+        self._answer_runs: RunFilter | None = None if final_tag is None else Tagged(final_tag)
         self.meter = UsageMeter()
-        self._utterances: dict[UUID, Utterance] = {}  # of the model runs that speak now
+        self._buffers: dict[UUID, AnswerBuffer] = {}  # of the model runs that speak now
         self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
-        self._aside: set[UUID] = set()  # the runs whose models speak to somebody else
-        self._floor: UUID | None = None  # whose text the sent tokens are
+        self._tool_runs: set[UUID] = set()  # the runs whose models speak to somebody else
+        self._active_run: UUID | None = None  # whose text the sent tokens are
         self._sent: list[str] = []  # the tokens that stand at the client
-        self._muted = False  # two runs spoke at once
+        self._conflict = False  # two runs spoke at once
         self._is_loose = False  # what is sent may differ from what the chain returns
-        self._passed_over = False  # some model said something that nobody was to hear
+        self._skipped_output = False  # some model said something that nobody was to hear
         self.fell_back = False  # so the output was sent whole
-        self._silences = 0
+        self._unsent_tokens = 0
 
     # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
     # several that have them LangChain asks one, so it passes the chunks on to the next: that
@@ -109,13 +109,13 @@ class TokenHandler(ChainHandler):
         self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Listen to the run if it speaks for the answer."""
-        self._begin(run_id, **kwargs)
+        self._start_run(run_id, **kwargs)
 
     async def on_llm_start(
         self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Listen to the run if it speaks for the answer."""
-        self._begin(run_id, **kwargs)
+        self._start_run(run_id, **kwargs)
 
     async def on_llm_new_token(
         self,
@@ -126,44 +126,44 @@ class TokenHandler(ChainHandler):
         **kwargs: Any,
     ) -> None:
         """Send the token's text. LangChain passes `token` by its name: do not rename it."""
-        utterance = self._utterances.get(run_id)
-        heard: Sequence[str] = ()
-        if utterance is not None:
-            if utterance.may_call_tools and is_tool_call(chunk):
-                utterance.hold = inf  # nothing goes before it is known what the run ends in
+        buffer = self._buffers.get(run_id)
+        tokens: Sequence[str] = ()
+        if buffer is not None:
+            if buffer.may_call_tools and is_tool_call(chunk):
+                buffer.hold = inf  # nothing goes before it is known what the run ends in
             if text := token_text(token, chunk):
-                heard = utterance.hear(text)
-        if not await self._utter(run_id, heard):
-            await self._be_silent()
+                tokens = buffer.feed(text)
+        if not await self._emit(run_id, tokens):
+            await self._yield_to_loop()
 
-    async def _be_silent(self) -> None:
+    async def _yield_to_loop(self) -> None:
         """Let others have their turn now and then, and a cancellation come through.
 
         A model that never suspends does so only while its tokens are sent, where the client's
         pace holds it back.
         """
-        self._silences += 1
-        if self._silences % SILENT_TOKENS == 0:
+        self._unsent_tokens += 1
+        if self._unsent_tokens % TOKENS_PER_YIELD == 0:
             await asyncio.sleep(0)
 
     async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left of the run's text, or take it back if it called a tool."""
         self.meter.on_llm_end(response, run_id=run_id)
-        utterance = self._utterances.get(run_id)
-        if utterance is None:
-            self._passed_over = self._passed_over or bool(result_text(response))
+        buffer = self._buffers.get(run_id)
+        if buffer is None:
+            self._skipped_output = self._skipped_output or bool(result_text(response))
             return
-        if utterance.may_call_tools and calls_tools(response):
-            del self._utterances[run_id]
-            if self._floor == run_id:
+        if buffer.may_call_tools and calls_tools(response):
+            del self._buffers[run_id]
+            if self._active_run == run_id:
                 await self._retract(len(self._sent))
             return
-        await self._utter(run_id, utterance.finish(result_text(response)))
-        self._utterances.pop(run_id, None)
+        await self._emit(run_id, buffer.finish(result_text(response)))
+        self._buffers.pop(run_id, None)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Leave the floor: what was sent stands until another run speaks in its place."""
-        self._utterances.pop(run_id, None)
+        self._buffers.pop(run_id, None)
 
     async def on_chain_start(
         self,
@@ -183,44 +183,44 @@ class TokenHandler(ChainHandler):
         if any(tag.startswith("graph:step:") for tag in tags or ()):
             self._nodes.add(run_id)
         elif parent_run_id in self._nodes and "seq:step:1" not in (tags or ()):
-            self._aside.add(run_id)
+            self._tool_runs.add(run_id)
 
     async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left to send, if it was the whole chain that ended."""
-        self._forget(run_id)
+        self._end_run(run_id)
         await super().on_chain_end(outputs, run_id=run_id, **kwargs)
 
     async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that the whole chain has failed, if it has."""
-        self._forget(run_id)
+        self._end_run(run_id)
         await super().on_chain_error(error, run_id=run_id, **kwargs)
 
-    def _forget(self, run_id: UUID) -> None:
+    def _end_run(self, run_id: UUID) -> None:
         self._nodes.discard(run_id)
-        self._aside.discard(run_id)
+        self._tool_runs.discard(run_id)
 
     async def on_tool_start(
         self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Note that what models say from now on is said to the tool."""
-        self._aside.add(run_id)
+        self._tool_runs.add(run_id)
 
     async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that the tool has ended."""
-        self._aside.discard(run_id)
+        self._tool_runs.discard(run_id)
 
     async def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that the tool has ended."""
-        self._aside.discard(run_id)
+        self._tool_runs.discard(run_id)
 
-    async def hear(self, run_id: UUID, text: str) -> None:
+    async def send_text(self, run_id: UUID, text: str) -> None:
         """Take text that the chain itself put out, as its run `run_id`."""
         if text:
-            await self._utter(run_id, [text])
+            await self._emit(run_id, [text])
 
     # -- one run's text --------------------------------------------------------------------
 
-    def _begin(
+    def _start_run(
         self,
         run_id: UUID,
         *,
@@ -231,44 +231,44 @@ class TokenHandler(ChainHandler):
         **kwargs: Any,
     ) -> None:
         call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
-        speaks = self._speaks or self.speech.speaks
-        if not self._aside and speaks(call):
-            self._muted = self._muted or bool(self._utterances)
-            self._utterances[run_id] = self._listen(call)
+        answer_runs = self._answer_runs or self.spec.answer_runs
+        if not self._tool_runs and answer_runs(call):
+            self._conflict = self._conflict or bool(self._buffers)
+            self._buffers[run_id] = self._new_buffer(call)
 
-    def _listen(self, call: ModelCall) -> Utterance:
+    def _new_buffer(self, call: ModelCall) -> AnswerBuffer:
         """Return how a run that begins is listened to: here, all of its text is the answer."""
-        return Utterance(_filter_of(self.speech))
+        return AnswerBuffer(_filter_of(self.spec))
 
     # -- what is sent ----------------------------------------------------------------------
 
-    async def _utter(self, run_id: UUID, tokens: Sequence[str]) -> bool:
+    async def _emit(self, run_id: UUID, tokens: Sequence[str]) -> bool:
         """Send the tokens, if it is the run's turn to speak; say whether there were any to send."""
         if not tokens:
             return False
-        if self._muted or self._floor != run_id:
-            await self._take_floor(run_id)
-        if not self._muted:
+        if self._conflict or self._active_run != run_id:
+            await self._switch_run(run_id)
+        if not self._conflict:
             for token in tokens:
                 self._sent.append(token)
                 await self.sink.send(events.completion(token, self.mode))
-        return not self._muted
+        return not self._conflict
 
-    async def _take_floor(self, run_id: UUID) -> None:
+    async def _switch_run(self, run_id: UUID) -> None:
         """Give the floor to the run; whoever had it before did not say the answer."""
         await self._retract(len(self._sent))
-        self._floor = run_id
+        self._active_run = run_id
 
-    async def _conclude(self, output: Any) -> None:
+    async def _handle_output(self, output: Any) -> None:
         """Make what was sent equal to what the whole chain returned."""
-        await self._settle(output)
-        self._floor, self._sent, self._muted = None, [], False
+        await self._reconcile(output)
+        self._active_run, self._sent, self._conflict = None, [], False
 
-    async def _settle(self, output: Any) -> None:
+    async def _reconcile(self, output: Any) -> None:
         """Send what the output has beyond the sent tokens; take back those it does not have."""
-        places = self.speech.places if self._output_key is None else ((self._output_key,),)
-        answer = answer_text(output, places)
-        is_told = find_answer(output, places)[1] or self._planned is not None
+        output_path = self.spec.output_path if self._output_key is None else ((self._output_key,),)
+        answer = answer_text(output, output_path)
+        is_told = find_answer(output, output_path)[1] or self._planned_spec is not None
         sent = "".join(self._sent)
         if says_the_same(sent, answer) or (sent and (self._is_loose or not is_told)):
             return
@@ -277,7 +277,7 @@ class TokenHandler(ChainHandler):
             if not answer.startswith(text + token):
                 break
             kept, text = kept + 1, text + token
-        self.fell_back = bool(answer) and not sent and (self._passed_over or self._muted)
+        self.fell_back = bool(answer) and not sent and (self._skipped_output or self._conflict)
         await self._retract(len(self._sent) - kept)
         if rest := answer[len(text) :]:
             await self.sink.send(events.completion(rest, self.mode))
@@ -308,7 +308,7 @@ class FinalTokenHandler(TokenHandler):
         hold_tokens: int | None = DEFAULT_HOLD_TOKENS,
     ) -> None:
         super().__init__(stream, mode=mode, output_key=output_key, final_tag=final_tag)
-        self.speech = Speech(places=(AGENT_KEYS,), has_tools=True)
+        self.spec = AnswerSpec(output_path=(AGENT_KEYS,), has_tools=True)
         self._is_loose = stream_prefix or not strip_tokens
         self._prefix = answer_prefix_tokens
         self._strip = strip_tokens
@@ -317,17 +317,17 @@ class FinalTokenHandler(TokenHandler):
         self._hold = inf if hold_tokens is None else hold_tokens
         self._find_prefix()  # a prefix without text is refused here and not at the first token
 
-    def _listen(self, call: ModelCall) -> Utterance:
+    def _new_buffer(self, call: ModelCall) -> AnswerBuffer:
         """Return how a run that begins is listened to: each one starts anew."""
-        is_known = self._planned is not None or "langgraph_node" in call.metadata
-        is_announced = self._prefix is not None or self.speech.prefix is not None
+        is_known = self._planned_spec is not None or "langgraph_node" in call.metadata
+        is_announced = self._prefix is not None or self.spec.prefix is not None
         if is_announced or not (is_known or call.has_tools):
-            return Utterance(self._find_prefix())
-        holds = call.has_tools and self.speech.has_tools
-        return Utterance(_filter_of(self.speech), self._hold if holds else None)
+            return AnswerBuffer(self._find_prefix())
+        holds = call.has_tools and self.spec.has_tools
+        return AnswerBuffer(_filter_of(self.spec), self._hold if holds else None)
 
     def _find_prefix(self) -> AnswerFinder:
-        told = self.speech.prefix if self._prefix is None else self._prefix
+        told = self.spec.prefix if self._prefix is None else self._prefix
         prefix = DEFAULT_ANSWER_PREFIX_TOKENS if told is None else told
         return AnswerFinder(prefix, strip_tokens=self._strip, stream_prefix=self._stream_prefix)
 
@@ -338,7 +338,7 @@ def _other_tap() -> Any:
     return next((h for h in others if hasattr(h, "tap_output_aiter")), None)
 
 
-def _filter_of(speech: Speech) -> TextFilter | None:
-    if speech.cut is not None:
-        return AnswerCutter(speech.cut.pattern, speech.cut.longest)
-    return AnswerFinder(None, strip_tokens=True) if speech.strip else None
+def _filter_of(spec: AnswerSpec) -> TextFilter | None:
+    if spec.stop_pattern is not None:
+        return StopFilter(spec.stop_pattern.pattern, spec.stop_pattern.longest)
+    return AnswerFinder(None, strip_tokens=True) if spec.strip else None

@@ -33,7 +33,7 @@ __all__ = [
     "is_required",
     "keyed_hints",
     "root_of",
-    "split_mark",
+    "split_requiredness",
     "takes_list",
     "takes_messages",
     "takes_object",
@@ -41,29 +41,29 @@ __all__ = [
     "takes_text",
     "typed_dict_hints",
     "unaliased",
-    "unmarked",
+    "without_requiredness",
 ]
 
 
-def split_mark(hint: Any) -> tuple[Any, Any]:
+def split_requiredness(hint: Any) -> tuple[Any, Any]:
     """Return `Required` or `NotRequired` if `hint` says it, and the hint without."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Required, NotRequired):
         return origin, args[0]
     if origin is Annotated and get_origin(args[0]) in (Required, NotRequired):
-        mark, bare = split_mark(args[0])
+        mark, bare = split_requiredness(args[0])
         return mark, Annotated[bare, *args[1:]]
     return None, hint
 
 
-def unmarked(hint: Any) -> Any:
+def without_requiredness(hint: Any) -> Any:
     """Return a type without its `Required` or `NotRequired`."""
-    return split_mark(hint)[1]
+    return split_requiredness(hint)[1]
 
 
 def is_required(hint: Any) -> bool:
     """Tell whether a field of this type may not be missing."""
-    return split_mark(hint)[0] is not NotRequired
+    return split_requiredness(hint)[0] is not NotRequired
 
 
 def field_hint(field: FieldInfo) -> Any:
@@ -80,7 +80,7 @@ def typed_dict_hints(kind: Any) -> dict[str, Any]:
     origin = get_origin(kind) or kind
     hints = {}
     for name, hint in get_type_hints(origin, include_extras=True).items():
-        mark, bare = split_mark(hint)
+        mark, bare = split_requiredness(hint)
         required = mark is Required or (mark is None and name in origin.__required_keys__)
         hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
     return hints

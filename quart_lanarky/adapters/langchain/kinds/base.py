@@ -19,15 +19,15 @@ from itertools import chain as chained
 from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
-from ..handlers.extraction import Places
-from ..handlers.selection import MARK, AnyOf, Speaks, Speech, Tagged, nobody
+from ..handlers.extraction import OutputPath
+from ..handlers.selection import ANSWER_TAG, AnswerSpec, AnyOf, RunFilter, Tagged, no_run
 
 __all__ = [
-    "MARKED_MODELS",
-    "Mark",
-    "Marked",
-    "Marker",
-    "Markers",
+    "TAGGED_MODELS",
+    "TagModels",
+    "TaggedChain",
+    "Tagger",
+    "Taggers",
     "agreed",
     "class_path",
     "is_a",
@@ -37,22 +37,22 @@ __all__ = [
 
 T = TypeVar("T")
 
-MARKED_MODELS = Speech(Tagged(MARK))
+TAGGED_MODELS = AnswerSpec(Tagged(ANSWER_TAG))
 """The speech of most chains: that of their marked models, as it is."""
 
 
 @dataclass(frozen=True)
-class Marked:
+class TaggedChain:
     """A chain that is marked.
 
     Attributes:
         chain: The marked chain.
-        speech: How its answer is told from the rest.
+        spec: How its answer is told from the rest.
         has_own_chunks: Whether its answer is best taken from the chunks that it streams.
     """
 
     chain: Any
-    speech: Speech = MARKED_MODELS
+    spec: AnswerSpec = TAGGED_MODELS
     has_own_chunks: bool = False
 
     def within(self, container: Any, *keys: str) -> Self:
@@ -62,18 +62,18 @@ class Marked:
             container: A copy of the container with the marked chain in it.
             keys: Where in the container's output the chain's is, if not all of it.
         """
-        places = (*((key,) for key in keys), *self.speech.places)
-        speech = replace(self.speech, places=places)
-        return replace(self, chain=container, speech=speech, has_own_chunks=False)
+        output_path = (*((key,) for key in keys), *self.spec.output_path)
+        spec = replace(self.spec, output_path=output_path)
+        return replace(self, chain=container, spec=spec, has_own_chunks=False)
 
 
-Mark = Callable[[Any, str | None], Marked]
+TagModels = Callable[[Any, str | None], TaggedChain]
 """Marks a chain whose answer is under a key of its output, or is all of it."""
 
-Marker = Callable[[Any, str | None, Mark], Marked]
-"""Marks chains of one kind; it gets `Mark` for the chains inside."""
+Tagger = Callable[[Any, str | None, TagModels], TaggedChain]
+"""Marks chains of one kind; it gets `TagModels` for the chains inside."""
 
-Markers = Mapping[str, Marker]
+Taggers = Mapping[str, Tagger]
 """The markers by the paths of the classes that they are for."""
 
 
@@ -99,26 +99,28 @@ def with_step(sequence: Any, place: int, step: Any) -> Any:
     return sequence.model_copy(update={"first": steps[0], "middle": steps[1:-1], "last": steps[-1]})
 
 
-def agreed(chain: Any, update: dict[str, Any], options: Sequence[Marked]) -> Marked:
+def agreed(chain: Any, update: dict[str, Any], options: Sequence[TaggedChain]) -> TaggedChain:
     """Mark a chain that has one of several speak, if what they say is read in one manner."""
-    speeches = [option.speech for option in options]
-    rules: list[Speaks] = []
-    for speech in speeches:
-        rules += [] if speech.speaks in rules else [speech.speaks]
+    specs = [option.spec for option in options]
+    rules: list[RunFilter] = []
+    for spec in specs:
+        rules += [] if spec.answer_runs in rules else [spec.answer_runs]
     common = replace(
-        speeches[0],
-        speaks=rules[0] if len(rules) == 1 else AnyOf(tuple(rules)),
-        places=_union([speech.places for speech in speeches]),
-        has_tools=any(speech.has_tools for speech in speeches),
-        is_agent=any(speech.is_agent for speech in speeches),
-        returns_documents=any(speech.returns_documents for speech in speeches),
+        specs[0],
+        answer_runs=rules[0] if len(rules) == 1 else AnyOf(tuple(rules)),
+        output_path=_union([spec.output_path for spec in specs]),
+        has_tools=any(spec.has_tools for spec in specs),
+        is_agent=any(spec.is_agent for spec in specs),
+        returns_documents=any(spec.returns_documents for spec in specs),
     )
-    if len({(speech.prefix, speech.cut, speech.strip) for speech in speeches}) > 1:
-        return Marked(chain, replace(common, speaks=nobody, prefix=None, cut=None, strip=False))
-    return Marked(chain.model_copy(update=update), common)
+    if len({(spec.prefix, spec.stop_pattern, spec.strip) for spec in specs}) > 1:
+        return TaggedChain(
+            chain, replace(common, answer_runs=no_run, prefix=None, stop_pattern=None, strip=False)
+        )
+    return TaggedChain(chain.model_copy(update=update), common)
 
 
-def _union(places: Sequence[Places]) -> tuple[tuple[str, ...], ...]:
+def _union(output_path: Sequence[OutputPath]) -> tuple[tuple[str, ...], ...]:
     """Return where the answer of any of several chains is, level by level."""
-    levels = zip_longest(*places, fillvalue=())
+    levels = zip_longest(*output_path, fillvalue=())
     return tuple(tuple(dict.fromkeys(chained.from_iterable(level))) for level in levels)

@@ -11,9 +11,19 @@ from typing import Any
 
 from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
 
-from ..handlers.selection import Cut, Speech
+from ..handlers.selection import AnswerSpec, StopPattern
 from ..handlers.text_filters import DEFAULT_ANSWER_PREFIX_TOKENS
-from .base import MARKED_MODELS, Mark, Marked, Marker, Markers, agreed, is_a, nearest, with_step
+from .base import (
+    TAGGED_MODELS,
+    TaggedChain,
+    Tagger,
+    Taggers,
+    TagModels,
+    agreed,
+    is_a,
+    nearest,
+    with_step,
+)
 
 __all__ = ["CLASSIC", "is_agent_executor", "is_retrieval_qa"]
 
@@ -22,7 +32,7 @@ _RETRIEVAL_QA = "langchain_classic.chains.retrieval_qa.base.BaseRetrievalQA"
 
 _BESIDE_THE_ANSWER = ("intermediate_steps", "source_documents")
 
-_SOURCES = Cut(r"SOURCES?:|QUESTION:\s", len("QUESTION: "))
+_SOURCES = StopPattern(r"SOURCES?:|QUESTION:\s", len("QUESTION: "))
 """How the chains with sources take the sources off the model's text."""
 
 
@@ -36,9 +46,9 @@ def is_retrieval_qa(chain: Any) -> bool:
     return is_a(chain, _RETRIEVAL_QA)
 
 
-def _chain(chain: Any, key: str | None, mark: Mark) -> Marked:
+def _chain(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
     """Leave a chain that cannot be seen into as it is, such as a user's own."""
-    return _of(chain, key, Marked(chain))
+    return _of(chain, key, TaggedChain(chain))
 
 
 def _key(chain: Any, key: str | None) -> str:
@@ -47,85 +57,87 @@ def _key(chain: Any, key: str | None) -> str:
     return keys[0] if keys else "output"
 
 
-def _found(chain: Any, key: str | None, update: dict[str, Any], said_by: Marked) -> Marked:
+def _found(
+    chain: Any, key: str | None, update: dict[str, Any], said_by: TaggedChain
+) -> TaggedChain:
     """Return `chain` with marked chains in the fields that say its answer."""
-    return _of(chain, key, Marked(chain.model_copy(update=update), said_by.speech))
+    return _of(chain, key, TaggedChain(chain.model_copy(update=update), said_by.spec))
 
 
-def _of(chain: Any, key: str | None, marked: Marked) -> Marked:
-    """Return `marked` with what holds for all classic chains: a dict of outputs."""
-    speech = replace(marked.speech, places=((_key(chain, key),),), returns_documents=True)
-    return replace(marked, speech=speech)
+def _of(chain: Any, key: str | None, tagged: TaggedChain) -> TaggedChain:
+    """Return `tagged` with what holds for all classic chains: a dict of outputs."""
+    spec = replace(tagged.spec, output_path=((_key(chain, key),),), returns_documents=True)
+    return replace(tagged, spec=spec)
 
 
-def _said_by(field: str) -> Marker:
+def _said_by(field: str) -> Tagger:
     """Make the marker for chains whose answer is that of the chain in one field."""
 
-    def marker(chain: Any, key: str | None, mark: Mark) -> Marked:
+    def tagger(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
         if key is not None and key != _key(chain, None):
-            return _chain(chain, key, mark)  # an output that is usually beside the answer
-        marked = mark(getattr(chain, field), None)
-        return _found(chain, key, {field: marked.chain}, marked)
+            return _chain(chain, key, tag)  # an output that is usually beside the answer
+        tagged = tag(getattr(chain, field), None)
+        return _found(chain, key, {field: tagged.chain}, tagged)
 
-    return marker
+    return tagger
 
 
-def _llm_chain(chain: Any, key: str | None, mark: Mark) -> Marked:
+def _llm_chain(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
     if type(chain.output_parser) is not StrOutputParser:
-        return _chain(chain, key, mark)
-    return _said_by("llm")(chain, key, mark)
+        return _chain(chain, key, tag)
+    return _said_by("llm")(chain, key, tag)
 
 
-def _with_sources(chain: Any, key: str | None, mark: Mark) -> Marked:
-    found = _said_by("combine_documents_chain")(chain, key, mark)
-    return replace(found, speech=replace(found.speech, cut=_SOURCES))
+def _with_sources(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
+    found = _said_by("combine_documents_chain")(chain, key, tag)
+    return replace(found, spec=replace(found.spec, stop_pattern=_SOURCES))
 
 
-def _reduce(chain: Any, key: str | None, mark: Mark) -> Marked:
+def _reduce(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
     """Mark the last step, and not the same chain where it makes too many documents fewer."""
-    marked = mark(chain.combine_documents_chain, None)
+    tagged = tag(chain.combine_documents_chain, None)
     collapse = chain.collapse_documents_chain or chain.combine_documents_chain
-    update = {"combine_documents_chain": marked.chain, "collapse_documents_chain": collapse}
-    return _found(chain, key, update, marked)
+    update = {"combine_documents_chain": tagged.chain, "collapse_documents_chain": collapse}
+    return _found(chain, key, update, tagged)
 
 
-def _sequential(chain: Any, key: str | None, mark: Mark) -> Marked:
+def _sequential(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
     """Mark the chain that returns the only output, or the one that is named."""
     if key is None and len(chain.output_variables) > 1:
-        return Marked(chain, replace(MARKED_MODELS, returns_documents=True))
+        return TaggedChain(chain, replace(TAGGED_MODELS, returns_documents=True))
     wanted = _key(chain, key)
     place = next((i for i, c in enumerate(chain.chains) if wanted in c.output_keys), None)
-    return _chain(chain, key, mark) if place is None else _nth(chain, place, wanted, mark)
+    return _chain(chain, key, tag) if place is None else _nth(chain, place, wanted, tag)
 
 
-def _simple_sequential(chain: Any, key: str | None, mark: Mark) -> Marked:
-    found = _nth(chain, len(chain.chains) - 1, None, mark)
-    return replace(found, speech=replace(found.speech, strip=chain.strip_outputs))
+def _simple_sequential(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
+    found = _nth(chain, len(chain.chains) - 1, None, tag)
+    return replace(found, spec=replace(found.spec, strip=chain.strip_outputs))
 
 
-def _nth(chain: Any, place: int, key: str | None, mark: Mark) -> Marked:
-    marked = mark(chain.chains[place], key)
-    chains = [*chain.chains[:place], marked.chain, *chain.chains[place + 1 :]]
-    return _found(chain, key, {"chains": chains}, marked)
+def _nth(chain: Any, place: int, key: str | None, tag: TagModels) -> TaggedChain:
+    tagged = tag(chain.chains[place], key)
+    chains = [*chain.chains[:place], tagged.chain, *chain.chains[place + 1 :]]
+    return _found(chain, key, {"chains": chains}, tagged)
 
 
-def _router(chain: Any, key: str | None, mark: Mark) -> Marked:
+def _router(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
     """Mark all destinations: one of them answers."""
-    marked = {name: mark(each, None) for name, each in chain.destination_chains.items()}
-    default = mark(chain.default_chain, None)
-    destinations = {name: each.chain for name, each in marked.items()}
+    tagged = {name: tag(each, None) for name, each in chain.destination_chains.items()}
+    default = tag(chain.default_chain, None)
+    destinations = {name: each.chain for name, each in tagged.items()}
     update = {"destination_chains": destinations, "default_chain": default.chain}
-    return _of(chain, key, agreed(chain, update, [default, *marked.values()]))
+    return _of(chain, key, agreed(chain, update, [default, *tagged.values()]))
 
 
 # -- agents --------------------------------------------------------------------------------
 
 
-def _executor(chain: Any, key: str | None, mark: Mark) -> Marked:
-    agent, parser = _agent(chain.agent, mark)
+def _executor(chain: Any, key: str | None, tag: TagModels) -> TaggedChain:
+    agent, parser = _agent(chain.agent, tag)
     prefix = None if parser is None else (nearest(parser, _PREFIXES) or _any_prefix)(parser)
-    speech = Speech(
-        MARKED_MODELS.speaks,
+    spec = AnswerSpec(
+        TAGGED_MODELS.answer_runs,
         ((_key(chain, key),),),
         prefix=prefix,
         strip=prefix is not None,
@@ -133,20 +145,20 @@ def _executor(chain: Any, key: str | None, mark: Mark) -> Marked:
         is_agent=True,
         returns_documents=True,
     )
-    return Marked(chain.model_copy(update={"agent": agent}), speech)
+    return TaggedChain(chain.model_copy(update={"agent": agent}), spec)
 
 
-def _agent(agent: Any, mark: Mark) -> tuple[Any, Any]:
+def _agent(agent: Any, tag: TagModels) -> tuple[Any, Any]:
     """Return the agent with its own model marked, and the parser that understands the model."""
     if hasattr(agent, "llm_chain"):
-        chain = mark(agent.llm_chain, None).chain
+        chain = tag(agent.llm_chain, None).chain
         return agent.model_copy(update={"llm_chain": chain}), getattr(agent, "output_parser", None)
     runnable = getattr(agent, "runnable", None)
     steps = getattr(runnable, "steps", [])
     if len(steps) < 2 or not isinstance(steps[-1], BaseOutputParser):  # noqa: PLR2004
         return agent, None
     # The parser makes steps of the model's text; the model before it is the agent's voice.
-    runnable = with_step(runnable, len(steps) - 2, mark(steps[-2], None).chain)
+    runnable = with_step(runnable, len(steps) - 2, tag(steps[-2], None).chain)
     return agent.model_copy(update={"runnable": runnable}), steps[-1]
 
 
@@ -172,7 +184,7 @@ _PREFIXES: dict[str, Callable[[Any], tuple[str, ...] | None]] = {
 _CHAINS = "langchain_classic.chains"
 _COMBINE = f"{_CHAINS}.combine_documents"
 
-CLASSIC: Markers = {
+CLASSIC: Taggers = {
     f"{_CHAINS}.base.Chain": _chain,
     f"{_CHAINS}.llm.LLMChain": _llm_chain,
     _RETRIEVAL_QA: _said_by("combine_documents_chain"),

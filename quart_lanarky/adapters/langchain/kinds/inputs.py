@@ -41,10 +41,10 @@ from ..inputs.types import (
     hints_of,
     is_required,
     root_of,
-    split_mark,
+    split_requiredness,
     takes_object,
     typed_dict_hints,
-    unmarked,
+    without_requiredness,
 )
 from .base import class_path, is_a, nearest
 from .classic import is_agent_executor, is_retrieval_qa
@@ -160,7 +160,9 @@ def _of_branch(chain: Any) -> Fields:
 def _optional(fields: Fields) -> Fields:
     if not fields.is_object:
         return fields
-    return Fields({name: NotRequired[unmarked(hint)] for name, hint in fields.hints.items()})
+    return Fields(
+        {name: NotRequired[without_requiredness(hint)] for name, hint in fields.hints.items()}
+    )
 
 
 def _of_history(chain: Any) -> Fields:
@@ -205,7 +207,7 @@ def _state_hints(state: Any) -> dict[str, Any]:
     marked = get_type_hints(state, include_extras=True)
     hints = {}
     for name, hint in marked.items():
-        mark, bare = split_mark(hint)
+        mark, bare = split_requiredness(hint)
         required = mark is Required or (mark is None and name == "messages")
         hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
     return hints
@@ -215,7 +217,7 @@ def _is_omitted(hint: Any) -> bool:
     """Tell whether agents mark a field of their state as none of the client's business."""
     return any(
         is_a(mark, "langchain.agents.middleware.types.OmitFromSchema") and mark.input
-        for mark in getattr(unmarked(hint), "__metadata__", ())
+        for mark in getattr(without_requiredness(hint), "__metadata__", ())
     )
 
 
@@ -226,7 +228,7 @@ def _of_classic(chain: Any) -> Fields:
     known = _read(_best_known(chain)) if _best_known(chain) else _described(chain)
     if not chain.input_keys and not known.is_object:
         return known
-    required = {key: unmarked(known.hints.get(key, Any)) for key in chain.input_keys}
+    required = {key: without_requiredness(known.hints.get(key, Any)) for key in chain.input_keys}
     fields = Fields(known.hints | required).without(_supplied(chain))
     if "chat_history" in fields.hints and hasattr(chain, "get_chat_history"):
         optional = {"chat_history": NotRequired[fields.hints["chat_history"]]}
@@ -283,7 +285,7 @@ def _merge(parts: Sequence[Fields], needed: Callable[[Iterable[bool]], bool] = a
 def _common(
     name: str, objects: list[dict[str, Any]], needed: Callable[[Iterable[bool]], bool]
 ) -> Any:
-    found = [unmarked(hints[name]) for hints in objects if name in hints]
+    found = [without_requiredness(hints[name]) for hints in objects if name in hints]
     hint = next((hint for hint in found if hint is not Any), Any)
     required = needed(name in hints and is_required(hints[name]) for hints in objects)
     return hint if required else NotRequired[hint]

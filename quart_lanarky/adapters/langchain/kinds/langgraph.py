@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..handlers.extraction import INTERRUPT
-from ..handlers.selection import GRAPH_MARK, InNodes, Nodes, Speech
-from .base import Mark, Marked, Markers, is_a
+from ..handlers.selection import GRAPH_TAG, AnswerSpec, InNodes, Nodes
+from .base import TaggedChain, Taggers, TagModels, is_a
 
 __all__ = ["GRAPHS"]
 
@@ -23,21 +23,21 @@ _TOOLS = "langgraph.prebuilt.tool_node.ToolNode"
 _MIDDLEWARE = "langchain.agents.middleware.types.AgentMiddleware"
 
 
-def _opaque(graph: Any, key: str | None, mark: Mark) -> Marked:
+def _opaque(graph: Any, key: str | None, tag: TagModels) -> TaggedChain:
     """Leave a graph as it is whose nodes cannot be seen, such as a function's."""
     keys = (INTERRUPT,) if key is None else (INTERRUPT, key)
-    return Marked(graph, _speech({}, keys))
+    return TaggedChain(graph, _spec({}, keys))
 
 
-def _graph(graph: Any, key: str | None, mark: Mark) -> Marked:
+def _graph(graph: Any, key: str | None, tag: TagModels) -> TaggedChain:
     keys = _answer_keys(graph) if key is None else (key,)
-    nodes = _speaking(graph) if keys else {}
-    return Marked(graph.with_config(tags=[GRAPH_MARK]), _speech(nodes, (INTERRUPT, *keys)))
+    nodes = _answer_nodes(graph) if keys else {}
+    return TaggedChain(graph.with_config(tags=[GRAPH_TAG]), _spec(nodes, (INTERRUPT, *keys)))
 
 
-def _speech(nodes: Nodes, keys: tuple[str, ...]) -> Speech:
-    return Speech(
-        InNodes(GRAPH_MARK, nodes),
+def _spec(nodes: Nodes, keys: tuple[str, ...]) -> AnswerSpec:
+    return AnswerSpec(
+        InNodes(GRAPH_TAG, nodes),
         (keys,),
         has_tools=True,
         is_agent=True,
@@ -54,10 +54,10 @@ def _answer_keys(graph: Any) -> tuple[str, ...]:
     return (*_MESSAGES, *alone) if "messages" in names else alone
 
 
-def _speaking(graph: Any) -> Nodes:
+def _answer_nodes(graph: Any) -> Nodes:
     """Return the nodes after which the graph can end; of graphs inside it, theirs."""
     return {
-        name: _speaking(node.bound) if _is_graph(node.bound) else None
+        name: _answer_nodes(node.bound) if _is_graph(node.bound) else None
         for name, node in graph.nodes.items()
         if name != _START and not _is_quiet(graph, name) and _can_end(graph, name)
     }
@@ -105,4 +105,4 @@ def _is_graph(bound: Any) -> bool:
     return is_a(bound, _COMPILED)
 
 
-GRAPHS: Markers = {_COMPILED: _graph, "langgraph.pregel.main.Pregel": _opaque}
+GRAPHS: Taggers = {_COMPILED: _graph, "langgraph.pregel.main.Pregel": _opaque}

@@ -41,9 +41,18 @@ from langchain_core.runnables.utils import (
     is_async_generator,
 )
 
-from ..handlers.base import join_run
-from ..handlers.selection import MARK
-from .base import MARKED_MODELS, Mark, Marked, Markers, agreed, class_path, nearest, with_step
+from ..handlers.base import merge_run_spec
+from ..handlers.selection import ANSWER_TAG
+from .base import (
+    TAGGED_MODELS,
+    TaggedChain,
+    Taggers,
+    TagModels,
+    agreed,
+    class_path,
+    nearest,
+    with_step,
+)
 
 __all__ = ["RUNNABLES", "reports_its_end", "unwrap"]
 
@@ -69,22 +78,22 @@ def reports_its_end(chain: Runnable[Any, Any]) -> bool:
 # -- what speaks ---------------------------------------------------------------------------
 
 
-def _model(model: Any, key: str | None, mark: Mark) -> Marked:
-    return Marked(model.with_config(tags=[MARK]))
+def _model(model: Any, key: str | None, tag: TagModels) -> TaggedChain:
+    return TaggedChain(model.with_config(tags=[ANSWER_TAG]))
 
 
-def _llm(model: Any, key: str | None, mark: Mark) -> Marked:
+def _llm(model: Any, key: str | None, tag: TagModels) -> TaggedChain:
     """Mark a model that is no chat model: only `astream` makes it stream, if it can."""
     kind = type(model)
     streams = kind._astream is not BaseLLM._astream or kind._stream is not BaseLLM._stream  # noqa: SLF001
     own = streams and not _is_cached(model)
-    return Marked(model.with_config(tags=[MARK]), has_own_chunks=own)
+    return TaggedChain(model.with_config(tags=[ANSWER_TAG]), has_own_chunks=own)
 
 
-def _generator(generator: Any, key: str | None, mark: Mark) -> Marked:
+def _generator(generator: Any, key: str | None, tag: TagModels) -> TaggedChain:
     if not hasattr(generator, "_atransform"):  # then LangChain can only invoke it
         generator = RunnableGenerator(_in_threads(generator._transform), name=generator.name)  # noqa: SLF001
-    return Marked(generator, has_own_chunks=True)
+    return TaggedChain(generator, has_own_chunks=True)
 
 
 def _in_threads(transform: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
@@ -101,29 +110,31 @@ def _in_threads(transform: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
     return atransform
 
 
-def _function(function: RunnableLambda[Any, Any], key: str | None, mark: Mark) -> Marked:
+def _function(function: RunnableLambda[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
     """Mark what the function returns, if that is a chain, when it is called.
 
     It may be an agent. What else the function calls cannot be seen, and is not heard.
     """
-    speech = replace(MARKED_MODELS, places=() if key is None else ((key,),), is_agent=True)
+    spec = replace(TAGGED_MODELS, output_path=() if key is None else ((key,),), is_agent=True)
     func, afunc = getattr(function, "func", None), getattr(function, "afunc", None)
     if isgeneratorfunction(func) or is_async_generator(afunc):
-        return Marked(function, speech, has_own_chunks=is_async_generator(afunc))
+        return TaggedChain(function, spec, has_own_chunks=is_async_generator(afunc))
 
-    def mark_returned(returned: Any) -> Any:
+    def tag_returned(returned: Any) -> Any:
         if not isinstance(returned, Runnable):
             return returned
-        marked = mark(returned, key)
-        places = marked.speech.places[len(speech.places) :]  # the run knows the key already
-        join_run(replace(marked.speech, places=places))
-        return marked.chain
+        tagged = tag(returned, key)
+        output_path = tagged.spec.output_path[
+            len(spec.output_path) :
+        ]  # the run knows the key already
+        merge_run_spec(replace(tagged.spec, output_path=output_path))
+        return tagged.chain
 
-    marked_function = copy(function)
+    tagged_function = copy(function)
     for name in ("func", "afunc"):
         if hasattr(function, name):
-            setattr(marked_function, name, _returning(getattr(function, name), mark_returned))
-    return Marked(marked_function, speech)
+            setattr(tagged_function, name, _returning(getattr(function, name), tag_returned))
+    return TaggedChain(tagged_function, spec)
 
 
 def _returning(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -146,18 +157,18 @@ def _returning(function: Callable[..., Any], change: Callable[[Any], Any]) -> Ca
 # -- what contains what speaks -------------------------------------------------------------
 
 
-def _sequence(chain: RunnableSequence[Any, Any], key: str | None, mark: Mark) -> Marked:
-    place, key, is_picked = _speaking_step(chain.steps, key)
-    marked = mark(chain.steps[place], key)
-    copied = with_step(chain, place, marked.chain)
-    found = marked.within(copied)
+def _sequence(chain: RunnableSequence[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
+    place, key, is_picked = _answer_step(chain.steps, key)
+    tagged = tag(chain.steps[place], key)
+    copied = with_step(chain, place, tagged.chain)
+    found = tagged.within(copied)
     if is_picked:
-        found = replace(found, speech=replace(found.speech, places=found.speech.places[1:]))
-    own = marked.has_own_chunks and not any(map(_needs_whole, chain.steps[:place]))
+        found = replace(found, spec=replace(found.spec, output_path=found.spec.output_path[1:]))
+    own = tagged.has_own_chunks and not any(map(_needs_whole, chain.steps[:place]))
     return replace(found, has_own_chunks=own)
 
 
-def _speaking_step(steps: Sequence[Any], key: str | None) -> tuple[int, str | None, bool]:
+def _answer_step(steps: Sequence[Any], key: str | None) -> tuple[int, str | None, bool]:
     """Go back over the steps that pass the answer on as it is.
 
     Returns:
@@ -210,46 +221,48 @@ def _is_cached(model: BaseLanguageModel[Any]) -> bool:
     return model.cache is not False and get_llm_cache() is not None
 
 
-def _parallel(chain: RunnableParallel[Any], key: str | None, mark: Mark) -> Marked:
+def _parallel(chain: RunnableParallel[Any], key: str | None, tag: TagModels) -> TaggedChain:
     if key is None or key not in chain.steps__:
-        return Marked(chain)
-    marked = mark(chain.steps__[key], None)
-    steps = {**chain.steps__, key: marked.chain}
-    return marked.within(chain.model_copy(update={"steps__": steps}), key)
+        return TaggedChain(chain)
+    tagged = tag(chain.steps__[key], None)
+    steps = {**chain.steps__, key: tagged.chain}
+    return tagged.within(chain.model_copy(update={"steps__": steps}), key)
 
 
-def _assign(chain: RunnableAssign, key: str | None, mark: Mark) -> Marked:
+def _assign(chain: RunnableAssign, key: str | None, tag: TagModels) -> TaggedChain:
     """Mark the value that is assigned, if there is one or it is named: it is the answer."""
     if key is None and len(chain.mapper.steps__) == 1:
         key = next(iter(chain.mapper.steps__))
-    marked = mark(chain.mapper, key)
-    return marked.within(chain.model_copy(update={"mapper": marked.chain}))
+    tagged = tag(chain.mapper, key)
+    return tagged.within(chain.model_copy(update={"mapper": tagged.chain}))
 
 
-def _binding(chain: RunnableBindingBase[Any, Any], key: str | None, mark: Mark) -> Marked:
-    marked = mark(chain.bound, key)
-    found = marked.within(chain.model_copy(update={"bound": marked.chain}))
-    return replace(found, has_own_chunks=marked.has_own_chunks)
+def _binding(chain: RunnableBindingBase[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
+    tagged = tag(chain.bound, key)
+    found = tagged.within(chain.model_copy(update={"bound": tagged.chain}))
+    return replace(found, has_own_chunks=tagged.has_own_chunks)
 
 
-def _retry(chain: RunnableRetry[Any, Any], key: str | None, mark: Mark) -> Marked:
-    return replace(_binding(chain, key, mark), has_own_chunks=False)
+def _retry(chain: RunnableRetry[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
+    return replace(_binding(chain, key, tag), has_own_chunks=False)
 
 
-def _history(chain: RunnableWithMessageHistory, key: str | None, mark: Mark) -> Marked:
-    return _binding(chain, key or chain.output_messages_key, mark)
+def _history(chain: RunnableWithMessageHistory, key: str | None, tag: TagModels) -> TaggedChain:
+    return _binding(chain, key or chain.output_messages_key, tag)
 
 
-def _fields(chain: RunnableConfigurableFields[Any, Any], key: str | None, mark: Mark) -> Marked:
+def _fields(
+    chain: RunnableConfigurableFields[Any, Any], key: str | None, tag: TagModels
+) -> TaggedChain:
     """Mark a configurable model; which it is to be, its configuration says later."""
-    return _model(chain, key, mark) if _is_model(chain.default) else Marked(chain)
+    return _model(chain, key, tag) if _is_model(chain.default) else TaggedChain(chain)
 
 
 def _configurable(
-    chain: RunnableConfigurableAlternatives[Any, Any], key: str | None, mark: Mark
-) -> Marked:
+    chain: RunnableConfigurableAlternatives[Any, Any], key: str | None, tag: TagModels
+) -> TaggedChain:
     are_models = all(map(_is_model, [chain.default, *chain.alternatives.values()]))
-    return _model(chain, key, mark) if are_models else Marked(chain)
+    return _model(chain, key, tag) if are_models else TaggedChain(chain)
 
 
 def _is_model(chain: Any) -> bool:
@@ -259,9 +272,9 @@ def _is_model(chain: Any) -> bool:
 # -- what has one of several speak ---------------------------------------------------------
 
 
-def _branch(chain: RunnableBranch[Any, Any], key: str | None, mark: Mark) -> Marked:
-    branches = [mark(branch, key) for _, branch in chain.branches]
-    default = mark(chain.default, key)
+def _branch(chain: RunnableBranch[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
+    branches = [tag(branch, key) for _, branch in chain.branches]
+    default = tag(chain.default, key)
     conditions = [condition for condition, _ in chain.branches]
     update = {
         "branches": [(c, b.chain) for c, b in zip(conditions, branches, strict=True)],
@@ -270,21 +283,23 @@ def _branch(chain: RunnableBranch[Any, Any], key: str | None, mark: Mark) -> Mar
     return agreed(chain, update, [*branches, default])
 
 
-def _fallbacks(chain: RunnableWithFallbacks[Any, Any], key: str | None, mark: Mark) -> Marked:
-    first, *others = [mark(each, key) for each in chain.runnables]
+def _fallbacks(
+    chain: RunnableWithFallbacks[Any, Any], key: str | None, tag: TagModels
+) -> TaggedChain:
+    first, *others = [tag(each, key) for each in chain.runnables]
     update = {"runnable": first.chain, "fallbacks": [other.chain for other in others]}
     return agreed(chain, update, [first, *others])
 
 
-def _router(chain: RouterRunnable[Any], key: str | None, mark: Mark) -> Marked:
-    marked = {name: mark(each, key) for name, each in chain.runnables.items()}
-    update = {"runnables": {name: each.chain for name, each in marked.items()}}
-    return agreed(chain, update, list(marked.values()))
+def _router(chain: RouterRunnable[Any], key: str | None, tag: TagModels) -> TaggedChain:
+    tagged = {name: tag(each, key) for name, each in chain.runnables.items()}
+    update = {"runnables": {name: each.chain for name, each in tagged.items()}}
+    return agreed(chain, update, list(tagged.values()))
 
 
-RUNNABLES: Markers = {
-    class_path(kind): marker
-    for kind, marker in (
+RUNNABLES: Taggers = {
+    class_path(kind): tagger
+    for kind, tagger in (
         (BaseLanguageModel, _model),
         (BaseLLM, _llm),
         (RunnableLambda, _function),

@@ -27,7 +27,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from typing_extensions import is_typeddict
 
 from ..inputs.parameters import runnable_hint
-from ..service.plan import mark
+from ..service.plan import tag_answer_models
 from .base import class_path, is_a, nearest
 
 __all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
@@ -70,7 +70,7 @@ def _read(chain: Any) -> Any:
     declared = getattr(chain, "custom_output_type", None)  # by .with_types()
     if declared is not None:
         kind = _described(declared)
-        has_answer_inside = _is_object(kind) and mark(chain).speech.places
+        has_answer_inside = _is_object(kind) and tag_answer_models(chain).spec.output_path
         return Any if has_answer_inside else kind
     reader = nearest(chain, _READERS)
     return Any if reader is None else reader(chain)

@@ -55,46 +55,46 @@ class ChainRun(Run):
         self._plan = plan
         self._inputs = inputs
         self._source = source
-        self._followers = [h for h in handlers if isinstance(h, ChainHandler)]
-        self._speakers = [h for h in handlers if isinstance(h, TokenHandler)]
+        self._chain_handlers = [h for h in handlers if isinstance(h, ChainHandler)]
+        self._token_handlers = [h for h in handlers if isinstance(h, TokenHandler)]
         # A handler that hears of each token is costly: speakers have a meter, and hear enough.
-        self._meter = self._speakers[0].meter if self._speakers else UsageMeter()
-        listeners = handlers if self._speakers else [*handlers, self._meter]
+        self._meter = self._token_handlers[0].meter if self._token_handlers else UsageMeter()
+        listeners = handlers if self._token_handlers else [*handlers, self._meter]
         ours: RunnableConfig = {"callbacks": [*listeners], "run_id": self.id}
         self._config = ours if config is None else merge_configs(config, ours)
-        for follower in self._followers:
-            follower.follow(plan.speech)
+        for handler in self._chain_handlers:
+            handler.use_spec(plan.spec)
 
     async def _invoke(self) -> Any:
         try:
             if self._plan.has_own_chunks:
                 return await self._pass_on_chunks()
             result = await self._plan.chain.ainvoke(self._inputs, self._config)
-            for follower in self._followers:
-                if follower.failure is not None:
-                    raise follower.failure
+            for handler in self._chain_handlers:
+                if handler.failure is not None:
+                    raise handler.failure
             return result
         finally:
             self.usage = self._meter.usage()
-            if any(speaker.fell_back for speaker in self._speakers):
-                _say_once(self._source)
+            if any(handler.fell_back for handler in self._token_handlers):
+                _warn_once(self._source)
 
     async def _pass_on_chunks(self) -> Any:
         output: Any = None
         async for chunk in self._plan.chain.astream(self._inputs, self._config):
             output = chunk if output is None else _joined(output, chunk)
-            for speaker in self._speakers if isinstance(chunk, str | BaseMessage) else ():
-                await speaker.hear(self.id, answer_text(chunk, ()))
+            for handler in self._token_handlers if isinstance(chunk, str | BaseMessage) else ():
+                await handler.send_text(self.id, answer_text(chunk, ()))
         return output
 
     def output(self) -> JsonValue:
         """Return the chain's answer as JSON, once the run has ended."""
-        speech = self._followers[0].speech if self._followers else self._plan.speech
-        return answer_json(self.result, speech.places)
+        spec = self._chain_handlers[0].spec if self._chain_handlers else self._plan.spec
+        return answer_json(self.result, spec.output_path)
 
 
 @cache
-def _say_once(source: str) -> None:
+def _warn_once(source: str) -> None:
     """Tell the developer, once for each route, why nothing streams."""
     logger.warning(
         "%s: which of its models speaks for the answer cannot be seen from the chain, so the "

@@ -67,7 +67,7 @@ class ChainDescriber:
             return None
         return kind if issubclass(kind, BaseModel) or is_dataclass(kind) else None
 
-    async def examine(self) -> Runnable[Any, Any] | None:
+    async def inspect_chain(self) -> Runnable[Any, Any] | None:
         """Return the chain, made for this once, or None if it need not or cannot be made.
 
         Raises:
@@ -126,7 +126,7 @@ class ChainDescriber:
         if self._options.output_key is not None:
             return Any
         known = Any if chain is None else answer_type(chain)
-        is_part = chain is not None and bool(self._options.plan_for(chain).speech.places)
+        is_part = chain is not None and bool(self._options.plan_for(chain).spec.output_path)
         if known is not Any or is_part:
             return known
         return declared_type(declared_chain(self._factory)[1])

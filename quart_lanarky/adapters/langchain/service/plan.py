@@ -19,8 +19,8 @@ from ..callbacks import (
     TokenWebSocketCallbackHandler,
 )
 from ..handlers.base import EventCallbackHandler
-from ..handlers.selection import DEFAULT_HOLD_TOKENS, Speech, Tagged, nobody
-from ..kinds.base import MARKED_MODELS, Marked, nearest
+from ..handlers.selection import DEFAULT_HOLD_TOKENS, AnswerSpec, Tagged, no_run
+from ..kinds.base import TAGGED_MODELS, TaggedChain, nearest
 from ..kinds.classic import CLASSIC
 from ..kinds.langgraph import GRAPHS
 from ..kinds.lcel import RUNNABLES, reports_its_end
@@ -31,8 +31,8 @@ __all__ = [
     "HandlerPair",
     "check_chain",
     "class_of",
-    "mark",
     "plan_chain",
+    "tag_answer_models",
 ]
 
 HandlerFactory = Callable[..., EventCallbackHandler]
@@ -41,7 +41,7 @@ HandlerFactory = Callable[..., EventCallbackHandler]
 HandlerPair = tuple[HandlerFactory, HandlerFactory]
 """The handler for HTTP streaming and the handler for WebSockets."""
 
-_MARKERS = {**RUNNABLES, **CLASSIC, **GRAPHS}
+_TAGGERS = {**RUNNABLES, **CLASSIC, **GRAPHS}
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class ChainPlan:
     Attributes:
         chain: The chain to run, with the models marked that speak for its answer.
         pairs: The handler pairs, in the order in which LangChain is to call them.
-        speech: How the answer is told from all else that is said.
+        spec: How the answer is told from all else that is said.
         has_own_chunks: Whether the chain is streamed, and its own chunks are the tokens.
     """
 
     chain: Runnable[Any, Any]
     pairs: tuple[HandlerPair, ...]
-    speech: Speech
+    spec: AnswerSpec
     has_own_chunks: bool
 
 
@@ -78,24 +78,26 @@ def plan_chain(
         hold_tokens: How many tokens wait while a model that has tools may still call one.
         handlers: Overrides the handlers: the user's own pair.
     """
-    marked = mark(chain, output_key)
+    tagged = tag_answer_models(chain, output_key)
     if final_tag is not None:
-        speech = replace(marked.speech, speaks=Tagged(final_tag))
-        marked = Marked(chain, speech)
-    elif marked.has_own_chunks:
-        marked = replace(marked, speech=replace(marked.speech, speaks=nobody))
+        spec = replace(tagged.spec, answer_runs=Tagged(final_tag))
+        tagged = TaggedChain(chain, spec)
+    elif tagged.has_own_chunks:
+        tagged = replace(tagged, spec=replace(tagged.spec, answer_runs=no_run))
     return ChainPlan(
-        chain=_reporting(marked.chain),
-        pairs=_pairs(marked, hold_tokens) if handlers is None else (handlers,),
-        speech=marked.speech,
-        has_own_chunks=marked.has_own_chunks,
+        chain=_reporting(tagged.chain),
+        pairs=_pairs(tagged, hold_tokens) if handlers is None else (handlers,),
+        spec=tagged.spec,
+        has_own_chunks=tagged.has_own_chunks,
     )
 
 
-def mark(chain: Any, key: str | None = None) -> Marked:
+def tag_answer_models(chain: Any, key: str | None = None) -> TaggedChain:
     """Mark the models that speak for the answer of `chain`, which is under `key` of its output."""
-    marker = nearest(chain, _MARKERS)
-    return Marked(chain, _under(key)) if marker is None else marker(chain, key, mark)
+    tagger = nearest(chain, _TAGGERS)
+    return (
+        TaggedChain(chain, _under(key)) if tagger is None else tagger(chain, key, tag_answer_models)
+    )
 
 
 def class_of(handler: HandlerFactory) -> type:
@@ -123,8 +125,8 @@ def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
     )
 
 
-def _under(key: str | None) -> Speech:
-    return replace(MARKED_MODELS, places=() if key is None else ((key,),))
+def _under(key: str | None) -> AnswerSpec:
+    return replace(TAGGED_MODELS, output_path=() if key is None else ((key,),))
 
 
 def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
@@ -139,8 +141,8 @@ def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     return RunnablePassthrough() | RunnableBinding(bound=chain)
 
 
-def _pairs(marked: Marked, hold_tokens: int | None) -> tuple[HandlerPair, ...]:
-    if not marked.speech.is_agent:
+def _pairs(tagged: TaggedChain, hold_tokens: int | None) -> tuple[HandlerPair, ...]:
+    if not tagged.spec.is_agent:
         return _TOKENS, _DOCUMENTS
     http, websocket = _FINAL_TOKENS
     finals = (partial(http, hold_tokens=hold_tokens), partial(websocket, hold_tokens=hold_tokens))
