@@ -9,13 +9,11 @@
     ├── InputTooLargeError     it sent too much (also werkzeug's RequestEntityTooLarge: status 413)
     ├── ForeignOriginError     another site's page sent it (also werkzeug's Forbidden: status 403)
     ├── ServerBusyError        too many run now (also werkzeug's ServiceUnavailable: status 503)
-    ├── TooSlowError           it took too long (also werkzeug's GatewayTimeout: status 504)
-    ├── RefusedError           what a test of the app got instead of a stream
-    └── ClosedError            the app closed the WebSocket of a test
+    └── TooSlowError           it took too long (also werkzeug's GatewayTimeout: status 504)
 
 The branches never mix: a ``ConfigurationError`` is for the log and reaches the client as status
-500 without its text; the others are for the client and name what to send instead. The last two
-are for tests alone.
+500 without its text; the others are for the client and name what to send instead. `testing.py` has
+two more, which only the tests of an app get: `RefusedError` and `ClosedError`.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
-from quart import Response
 from werkzeug.exceptions import (
     BadRequest,
     Forbidden,
@@ -38,7 +35,6 @@ from werkzeug.exceptions import (
 
 __all__ = [
     "ChainTypeError",
-    "ClosedError",
     "ConfigurationError",
     "FieldProblem",
     "ForeignOriginError",
@@ -46,7 +42,6 @@ __all__ = [
     "InputProblem",
     "InputTooLargeError",
     "LanarkyError",
-    "RefusedError",
     "ServerBusyError",
     "TooSlowError",
 ]
@@ -183,35 +178,3 @@ class TooSlowError(_RefusalError, GatewayTimeout):
     Args:
         detail: How long it may take.
     """
-
-
-class RefusedError(LanarkyError):
-    """The app answered a test's request with something else than a stream.
-
-    Args:
-        status_code: The status code of the answer.
-        detail: What the answer says.
-        errors: For each wrong field its name and what is wrong with it.
-        response: The answer.
-    """
-
-    def __init__(
-        self, status_code: int, detail: str, errors: dict[str, str], response: Response
-    ) -> None:
-        self.status_code = status_code
-        self.detail = detail
-        self.errors = errors
-        self.response = response
-        super().__init__(f"the app answered with status {status_code}: {detail}")
-
-
-class ClosedError(LanarkyError):
-    """The app closed the WebSocket of a test.
-
-    Args:
-        code: The code that it gave, such as 1013; 1006 where it gave none.
-    """
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(f"the app closed the WebSocket with code {code}")

@@ -15,13 +15,8 @@ from .apidocs.specs import ApiSpecs
 from .playground.views import add_playground, check_path
 from .runs.registry import RunRegistry
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
-from .transports.connection import (
-    CONNECTION_KEY,
-    ClientConnection,
-    Server,
-    defer_sigterm,
-    detect_server,
-)
+from .transports.connection import CONNECTION_KEY, ClientConnection
+from .transports.hypercorn import Server, defer_sigterm, detect_server
 
 __all__ = ["API_SPECS_KEY", "LanarkyExtension"]
 

@@ -26,7 +26,7 @@ from quart import Response
 from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol
 
-from .errors import ClosedError, RefusedError
+from .errors import LanarkyError
 from .events import COMPLETION, END, PING, RETRACT, Event, Mode, check_mode, json_event
 from .protocols.native.requests import STOP
 from .protocols.sse import CONTENT_TYPE, Decoder
@@ -41,6 +41,38 @@ _GONE: Final = 1006
 
 _SHORT: Final = 400
 """Characters of an answer that an error repeats. A page with a traceback has more."""
+
+
+class RefusedError(LanarkyError):
+    """The app answered a test's request with something else than a stream.
+
+    Args:
+        status_code: The status code of the answer.
+        detail: What the answer says.
+        errors: For each wrong field its name and what is wrong with it.
+        response: The answer.
+    """
+
+    def __init__(
+        self, status_code: int, detail: str, errors: dict[str, str], response: Response
+    ) -> None:
+        self.status_code = status_code
+        self.detail = detail
+        self.errors = errors
+        self.response = response
+        super().__init__(f"the app answered with status {status_code}: {detail}")
+
+
+class ClosedError(LanarkyError):
+    """The app closed the WebSocket of a test.
+
+    Args:
+        code: The code that it gave, such as 1013; 1006 where it gave none.
+    """
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"the app closed the WebSocket with code {code}")
 
 
 async def stream(

@@ -1,28 +1,23 @@
-"""The HTTP side: a response that owns its run, and the same answer as one JSON document."""
+"""A response that runs a chain and sends its events as server-sent events."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
-from pydantic import JsonValue
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
-from .. import events
-from ..errors import RETRY_AFTER, ServerBusyError
-from ..events import SOURCE_DOCUMENTS
 from ..protocols import sse
-from ..runs.registry import register_run
 from ..runs.run import Run
+from .admission import register_run
 from .connection import current_connection
 
-__all__ = ["EventStreamResponse", "json_answer"]
+__all__ = ["EventStreamResponse"]
 
 logger = logging.getLogger(__name__)
 
@@ -92,43 +87,3 @@ class EventStreamResponse(Response):
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.
         self.timeout = None
-
-
-async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
-    """Run `run` to its end and answer with one JSON document instead of a stream.
-
-    Args:
-        run: The run. It is cancelled when the client goes away.
-        output: Called after the run; returns the chain's answer.
-
-    Returns:
-        `{"output": …}`, with `source_documents` where the run sent some; or the payload of
-        the `error` event, under its status code, when the run failed.
-
-    Raises:
-        ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
-    """
-    register_run(run, "json")
-    answer: dict[str, JsonValue] = {}
-    async with run:
-        async for batch in run.batches():
-            for event in batch:
-                if event.name == SOURCE_DOCUMENTS:
-                    answer |= event.json()
-    if run.failure is not None:
-        problem = run.failure.json()
-        return _json_response(problem, problem["status_code"])
-    try:
-        document = {"output": output()} | answer
-    except Exception:
-        logger.exception("run %s: its output is no JSON", run.id)
-        problem = events.error(500, "Internal Server Error").json()
-        return _json_response(problem, 500)
-    return _json_response(document, 200)
-
-
-def _json_response(document: JsonValue, status: int) -> Response:
-    response = Response(json.dumps(document), status, content_type="application/json")
-    if status == ServerBusyError.code:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
-    return response

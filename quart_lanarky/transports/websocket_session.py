@@ -22,11 +22,13 @@ from .. import events
 from ..errors import ServerBusyError
 from ..events import Event, Mode
 from ..protocols.native.requests import PONG, STOP, parse_message
-from ..runs.registry import RunRegistry, current_registry, register_run
+from ..runs.registry import RunRegistry
 from ..runs.run import SHUTTING_DOWN, Run, raise_if_cancelled
 from ..runs.stream import LOOP_BLOCKED_AFTER, EventStream
 from ..settings import Settings
-from .connection import current_connection, raise_disconnect, send_frames
+from .admission import current_registry, register_run
+from .connection import current_connection, raise_disconnect
+from .hypercorn import send_frames
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer", "encode"]
 

@@ -18,9 +18,9 @@ from ...events import Mode
 from ...protocols import sse
 from ...protocols.native.requests import parse_object
 from ...protocols.negotiation import prefers_json
-from ...runs.registry import reserve_slot
 from ...runs.stream import EventStream
 from ...settings import Settings, current_settings
+from ...transports.admission import reserve_slot
 from ...transports.guards import (
     check_origin,
     is_finished_reconnect,
@@ -28,8 +28,9 @@ from ...transports.guards import (
     read_json,
     setup_timeout,
 )
+from ...transports.json_response import json_answer
 from ...transports.route_description import attach_route
-from ...transports.sse_response import EventStreamResponse, json_answer
+from ...transports.sse_response import EventStreamResponse
 from ...transports.websocket_session import WebSocketSession
 from .inputs.parameters import factory_parameters
 from .service.chain_run import ChainRun

@@ -65,12 +65,8 @@ from quart_lanarky.adapters.langchain.handlers.selection import (
     Tagged,
     no_run,
 )
-from quart_lanarky.adapters.langchain.service.plan import (
-    ChainPlan,
-    check_chain,
-    plan_chain,
-    tag_answer_models,
-)
+from quart_lanarky.adapters.langchain.kinds.registry import check_chain, tag_answer_models
+from quart_lanarky.adapters.langchain.service.plan import ChainPlan, plan_chain
 from quart_lanarky.errors import ChainTypeError
 
 pytestmark = pytest.mark.filterwarnings(

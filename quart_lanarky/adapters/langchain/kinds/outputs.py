@@ -27,8 +27,8 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from typing_extensions import is_typeddict
 
 from ..inputs.parameters import runnable_hint
-from ..service.plan import tag_answer_models
 from .base import class_path, is_a, nearest
+from .registry import tag_answer_models
 
 __all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
 

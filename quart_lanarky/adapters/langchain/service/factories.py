@@ -14,7 +14,7 @@ from quart import current_app
 from ....errors import ChainTypeError
 from ..inputs.parameters import factory_name
 from ..kinds.lcel import unwrap
-from .plan import check_chain
+from ..kinds.registry import check_chain
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableBinding, RunnablePassthrough
 
-from ....errors import ChainTypeError
 from ..callbacks import (
     FinalTokenStreamingCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
@@ -20,19 +19,16 @@ from ..callbacks import (
 )
 from ..handlers.base import EventCallbackHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, AnswerSpec, Tagged, no_run
-from ..kinds.base import TAGGED_MODELS, TaggedChain, nearest
-from ..kinds.classic import CLASSIC
-from ..kinds.langgraph import GRAPHS
-from ..kinds.lcel import RUNNABLES, reports_its_end
+from ..kinds.base import TaggedChain
+from ..kinds.lcel import reports_its_end
+from ..kinds.registry import tag_answer_models
 
 __all__ = [
     "ChainPlan",
     "HandlerFactory",
     "HandlerPair",
-    "check_chain",
     "class_of",
     "plan_chain",
-    "tag_answer_models",
 ]
 
 HandlerFactory = Callable[..., EventCallbackHandler]
@@ -40,8 +36,6 @@ HandlerFactory = Callable[..., EventCallbackHandler]
 
 HandlerPair = tuple[HandlerFactory, HandlerFactory]
 """The handler for HTTP streaming and the handler for WebSockets."""
-
-_TAGGERS = {**RUNNABLES, **CLASSIC, **GRAPHS}
 
 
 @dataclass(frozen=True)
@@ -92,41 +86,11 @@ def plan_chain(
     )
 
 
-def tag_answer_models(chain: Any, key: str | None = None) -> TaggedChain:
-    """Mark the models that speak for the answer of `chain`, which is under `key` of its output."""
-    tagger = nearest(chain, _TAGGERS)
-    return (
-        TaggedChain(chain, _under(key)) if tagger is None else tagger(chain, key, tag_answer_models)
-    )
-
-
 def class_of(handler: HandlerFactory) -> type:
     """Return the class of handlers that a factory makes; `object` if that cannot be told."""
     while isinstance(handler, partial):
         handler = handler.func
     return handler if isinstance(handler, type) else object
-
-
-def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
-    """Return `candidate` if it is a chain.
-
-    Args:
-        candidate: What may be a chain.
-        source: Where it comes from, for the error's text.
-
-    Raises:
-        ChainTypeError: It is no LangChain Runnable.
-    """
-    if isinstance(candidate, Runnable):
-        return candidate
-    raise ChainTypeError(
-        f"{source} gave {type(candidate).__name__}, which is no LangChain Runnable; "
-        "it has to be a chain, an agent or a graph"
-    )
-
-
-def _under(key: str | None) -> AnswerSpec:
-    return replace(TAGGED_MODELS, output_path=() if key is None else ((key,),))
 
 
 def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:

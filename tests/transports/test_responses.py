@@ -14,7 +14,8 @@ from quart_lanarky.events import completion
 from quart_lanarky.protocols.sse import HEARTBEAT, Decoder
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
-from quart_lanarky.transports.sse_response import EventStreamResponse, json_answer
+from quart_lanarky.transports.json_response import json_answer
+from quart_lanarky.transports.sse_response import EventStreamResponse
 
 
 async def produce() -> None:

@@ -1,0 +1,127 @@
+"""Admission of runs: how many, what the log says of them, what the app is told of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from blinker import NamedSignal
+from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
+
+from ..runs.registry import RunRegistry
+from ..runs.run import Outcome, Run
+from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
+from ..settings import EXTENSION_KEY, Settings, current_settings
+
+__all__ = ["Transport", "current_registry", "register_run", "reserve_slot"]
+
+logger = logging.getLogger("quart_lanarky.runs")
+
+Transport = Literal["sse", "json", "websocket"]
+
+
+_SIGNALS: Final[dict[Outcome, NamedSignal]] = {
+    "finished": run_finished,
+    "failed": run_failed,
+    "cancelled": run_cancelled,
+}
+
+
+@dataclass(frozen=True)
+class _Watcher:
+    """What is bounded, logged and told of one run."""
+
+    live: RunRegistry
+    app: Quart
+    settings: Settings
+    route: str | None
+    transport: Transport
+
+    @property
+    def timeout(self) -> float | None:
+        return self.settings.run_timeout
+
+    @property
+    def heartbeat(self) -> float | None:
+        return self.settings.heartbeat
+
+    def started(self, run: Run) -> None:
+        with suppress(Exception):  # a log that is full raises: that is no reason not to answer
+            publish(run_started, self.app, RunReport(run.id, self.route, self.transport))
+
+    def ended(self, run: Run) -> None:
+        self.live.discard(run)
+        if run.outcome is not None:
+            with suppress(Exception):
+                publish(_SIGNALS[run.outcome], self.app, self._report(run))
+                self._log(run)
+
+    def _report(self, run: Run) -> RunReport:
+        return RunReport(
+            run_id=run.id,
+            route=self.route,
+            transport=self.transport,
+            duration=run.duration,
+            tokens=run.stream.tokens,
+            time_to_first_token=run.time_to_first_token,
+            usage=run.usage,
+            reason=run.reason,
+        )
+
+    def _log(self, run: Run) -> None:
+        """Write one line for the run, with no word of a prompt or an answer in it."""
+        first = run.time_to_first_token
+        logger.info(
+            "run %s %s%s: route %s, %s, %d tokens in %.3f s%s, usage %s",
+            run.id,
+            run.outcome,
+            f" ({run.reason})" if run.reason else "",
+            self.route,
+            self.transport,
+            run.stream.tokens,
+            run.duration,
+            "" if first is None else f", the first after {first:.3f} s",
+            run.usage,
+        )
+
+
+def current_registry() -> RunRegistry | None:
+    """Return the registry of the current app; None if that has no extension."""
+    if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
+        return None
+    live: RunRegistry = current_app.extensions[EXTENSION_KEY].registry
+    return live
+
+
+def register_run(run: Run, transport: Transport) -> None:
+    """Count `run` among the live runs of the current app, if that has the extension.
+
+    Raises:
+        ServerBusyError: There are too many, or the server is shutting down.
+    """
+    live = current_registry()
+    if live is None:
+        return
+    settings = current_settings()
+    live.add(run, settings.max_runs)
+    app: Quart = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    rule = websocket.url_rule if has_websocket_context() else request.url_rule
+    run.watch(_Watcher(live, app, settings, None if rule is None else rule.rule, transport))
+
+
+@asynccontextmanager
+async def reserve_slot(settings: Settings) -> AsyncIterator[None]:
+    """Count a run whose chain is being made, before anything costly is done.
+
+    Raises:
+        ServerBusyError: There are too many, or the server is shutting down.
+    """
+    live = current_registry()
+    if live is None:
+        yield
+        return
+    async with live.reserve(settings.max_runs):
+        yield
