@@ -22,6 +22,7 @@ from quart_schema.openapi import (
 )
 
 from ..events import Event
+from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components, Schema, numbered, plain
 from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
 from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
@@ -29,7 +30,6 @@ from ..protocols.native.schemas import EventKind, frame, frame_kinds, input_sche
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
-    RouteDescription,
     ServedRule,
     chain_rules,
     path_of,

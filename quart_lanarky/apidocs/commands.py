@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components
 from ..protocols.native.schemas import input_schema
-from ..transports.route_description import RouteDescription
 from .specs import ApiSpecs
 
 __all__ = ["commands_for"]

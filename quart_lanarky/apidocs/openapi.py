@@ -18,12 +18,12 @@ from quart_schema import OpenAPIProvider
 from quart_schema.openapi import PATH_RE, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
+from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components, numbered, plain
 from ..settings import OpenAPIVersion
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
-    RouteDescription,
     chain_rules,
     path_of,
     route_of,

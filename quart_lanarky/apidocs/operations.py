@@ -15,6 +15,7 @@ from werkzeug.routing import Rule
 from ..errors import InputError, InputProblem, InputTooLargeError
 from ..events import ErrorData, Event, SourceDocumentsData
 from ..protocols import sse
+from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components, Schema
 from ..protocols.native.examples import (
     NO_EXAMPLE,
@@ -32,7 +33,7 @@ from ..protocols.native.schemas import (
     server_sent_event,
 )
 from ..settings import OpenAPIVersion
-from ..transports.route_description import CHAIN_EXTENSION, RouteDescription
+from ..transports.route_description import CHAIN_EXTENSION
 
 __all__ = ["Operation", "OperationBuilder"]
 

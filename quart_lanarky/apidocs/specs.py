@@ -18,8 +18,9 @@ from quart import Quart, Response
 from quart_schema import QuartSchema, hide
 from werkzeug.routing import Rule
 
+from ..protocols.base import RouteDescription
 from ..settings import OpenAPIVersion, Settings
-from ..transports.route_description import ChainRoute, RouteDescription, chain_rules
+from ..transports.route_description import ChainRoute, chain_rules
 from . import asyncapi
 from .openapi import ChainProvider, in_front_of
 from .pages import ASYNCAPI_ENDPOINT, add_pages

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from quart import Quart
 
 from quart_lanarky import events, stream_chain
-from quart_lanarky.transports.route_description import RouteDescription
+from quart_lanarky.protocols.base import RouteDescription
 from tests.adapters.service.test_plan import LCEL
 
 OURS = {

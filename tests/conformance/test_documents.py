@@ -14,8 +14,8 @@ from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.events import END, SOURCE_DOCUMENTS, Event
+from quart_lanarky.protocols.base import RouteDescription
 from quart_lanarky.runs.stream import EventStream
-from quart_lanarky.transports.route_description import RouteDescription
 from tests.conformance.models import Kit
 from tests.conformance.rows import Row, as_body
 from tests.conformance.rows_models import Plan

@@ -14,7 +14,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from ... import events
 from ...events import Event, Mode, SourceDocument, json_event
-from ...transports.route_description import RouteDescription
+from ..base import RouteDescription
 from ..json_schema import Components, Schema
 
 __all__ = [

@@ -23,7 +23,7 @@ from ...events import (
     Mode,
     PingData,
 )
-from ...transports.route_description import RouteDescription
+from ..base import RouteDescription
 from ..json_schema import Components, Schema
 
 __all__ = [

@@ -31,7 +31,8 @@ from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.errors import ChainTypeError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
-from quart_lanarky.transports.route_description import RouteDescription, chain_rules, route_of
+from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.transports.route_description import chain_rules, route_of
 from tests.adapters.service.test_plan import LCEL, MODEL, agent, graph, qa
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from quart_lanarky.adapters.langchain.inputs.messages import (
 )
 from quart_lanarky.events import CompletionData, Event
 from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.base import RouteDescription
 from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.protocols.native.examples import (
     NO_EXAMPLE,
@@ -32,7 +33,6 @@ from quart_lanarky.protocols.native.schemas import (
     frame_kinds,
     server_sent_event,
 )
-from quart_lanarky.transports.route_description import RouteDescription
 from quart_lanarky.transports.websocket_session import encode
 from tests.apidocs.drawing import OURS, described, parsed, problem
 

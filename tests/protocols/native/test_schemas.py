@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from quart_lanarky import events
 from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
 from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.base import RouteDescription
 from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.protocols.native.examples import example_events
 from quart_lanarky.protocols.native.schemas import (
@@ -25,7 +26,6 @@ from quart_lanarky.protocols.native.schemas import (
     server_sent_event,
 )
 from quart_lanarky.transports import websocket_session as websockets
-from quart_lanarky.transports.route_description import RouteDescription
 from tests.apidocs.drawing import OURS, described, parsed, problem
 
 RUN_ID = UUID(int=7)

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from ....events import SOURCE_DOCUMENTS, Mode
 from ....events.declared import declared_events
-from ....transports.route_description import RouteDescription
+from ....protocols.base import RouteDescription
 from ..handlers.base import SourceDocumentHandler
 from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler
