@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self, get_args
 from quart import current_app
 
 from .errors import ConfigurationError
-from .events import Mode, check_mode
+from .protocols.native.encode import Mode, check_mode
 from .runs.stream import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
 
 __all__ = ["EXTENSION_KEY", "SETTING_KEYS", "OpenAPIVersion", "Settings", "current_settings"]

@@ -27,11 +27,22 @@ from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol
 
 from .errors import LanarkyError
-from .events import COMPLETION, END, PING, RETRACT, Event, Mode, check_mode, json_event
+from .events import END, PING
+from .events.fold import Answer
+from .protocols.base import EncodedEvent
+from .protocols.native.encode import Mode, check_mode, decode
 from .protocols.native.requests import STOP
 from .protocols.sse import CONTENT_TYPE, Decoder
 
-__all__ = ["ClosedError", "Conversation", "RefusedError", "answer_of", "connect", "stream"]
+__all__ = [
+    "ClosedError",
+    "Conversation",
+    "EncodedEvent",
+    "RefusedError",
+    "answer_of",
+    "connect",
+    "stream",
+]
 
 _NORMAL: Final = 1000
 """The code of a WebSocket that was closed without one."""
@@ -83,7 +94,7 @@ async def stream(
     query_string: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
     method: str | None = None,
-) -> AsyncGenerator[Event, None]:
+) -> AsyncGenerator[EncodedEvent, None]:
     """Ask a chain route over HTTP and yield its events as the app sends them.
 
     A loop that is left early hangs up, as a browser does when its tab is closed; with
@@ -159,7 +170,7 @@ class Conversation:
         self._pass_on = connection._asgi_send  # noqa: SLF001
         connection._asgi_send = self._on_asgi_send  # noqa: SLF001
 
-    async def ask(self, inputs: Mapping[str, Any] | str) -> AsyncGenerator[Event, None]:
+    async def ask(self, inputs: Mapping[str, Any] | str) -> AsyncGenerator[EncodedEvent, None]:
         """Send the inputs of a turn and yield its events, of which `end` is the last.
 
         What is left unread of earlier turns is dropped first.
@@ -183,7 +194,7 @@ class Conversation:
         self._unread += 1
         await self.connection.send(inputs if isinstance(inputs, str) else json_.dumps(inputs))
 
-    async def turn(self) -> AsyncGenerator[Event, None]:
+    async def turn(self) -> AsyncGenerator[EncodedEvent, None]:
         """Yield the events up to the next `end`. Errors are those of `ask`."""
         while True:
             event = _event_of(await self._frame())
@@ -217,7 +228,7 @@ class Conversation:
         return frame
 
 
-def answer_of(events: Iterable[Event], mode: Mode = "json") -> str:
+def answer_of(events: Iterable[EncodedEvent], mode: Mode = "json") -> str:
     """Return the answer that a client shows after these events.
 
     Args:
@@ -228,13 +239,10 @@ def answer_of(events: Iterable[Event], mode: Mode = "json") -> str:
         ConfigurationError: There is no such mode.
     """
     check_mode(mode)
-    tokens: list[str] = []
+    answer = Answer()
     for event in events:
-        if event.name == COMPLETION:
-            tokens.append(event.data if mode == "text" else event.json()["token"])
-        elif event.name == RETRACT:
-            del tokens[-event.json()["tokens"] :]
-    return "".join(tokens)
+        answer.add(decode(event, mode))
+    return answer.text
 
 
 async def _received(connection: Any) -> Any:
@@ -273,10 +281,10 @@ async def _refused_by(response: Response) -> RefusedError:
     return RefusedError(response.status_code, str(said.get("detail", words)), errors, response)
 
 
-def _event_of(frame: str) -> Event:
+def _event_of(frame: str) -> EncodedEvent:
     content = json_.loads(frame)
     name, data = content["event"], content["data"]
-    return Event(name, data) if isinstance(data, str) else json_event(name, data)
+    return EncodedEvent(name, data if isinstance(data, str) else json_.dumps(data))
 
 
 def _headers(*headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -21,12 +21,12 @@ from quart_schema.openapi import (
     QUART_SCHEMA_TAG_ATTRIBUTE,
 )
 
-from ..events import Event
-from ..protocols.base import RouteDescription
+from ..protocols.base import EncodedEvent, RouteDescription
 from ..protocols.json_schema import Components, Schema, numbered, plain
+from ..protocols.native.encode import frame as encoded_frame
 from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
 from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
-from ..protocols.native.schemas import EventKind, frame, frame_kinds, input_schema, pascal
+from ..protocols.native.schemas import RouteEvent, frame, frame_kinds, input_schema, pascal
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
@@ -34,7 +34,6 @@ from ..transports.route_description import (
     chain_rules,
     path_of,
 )
-from ..transports.websocket_session import encode
 
 __all__ = ["at_its_server", "build"]
 
@@ -160,7 +159,7 @@ class _ChannelBuilder:
     def _event_list(self) -> str:
         """Say in words what comes back; this is what people read first."""
         examples = example_events(self._description)
-        frames = {name: f"`{encode(event)}`" for name, event in examples.items()}
+        frames = {name: f"`{encoded_frame(event)}`" for name, event in examples.items()}
         kinds = frame_kinds(self._description)
         return "\n".join(f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in kinds)
 
@@ -275,10 +274,10 @@ class _ChannelBuilder:
         examples = example_events(self._description)
         return [self._event_message(k, examples) for k in frame_kinds(self._description)]
 
-    def _event_message(self, kind: EventKind, examples: Mapping[str, Event]) -> str:
+    def _event_message(self, kind: RouteEvent, examples: Mapping[str, EncodedEvent]) -> str:
         reference = frame(kind, self._components)
         name = reference["$ref"].rpartition("/")[2].removesuffix("Frame")
-        frames = [json.loads(encode(examples[kind.name]))] if kind.name in examples else []
+        frames = [json.loads(encoded_frame(examples[kind.name]))] if kind.name in examples else []
         shown = [(f"A frame of `{kind.name}`", value) for value in frames]
         return self._message(name, reference, kind.description, shown)
 

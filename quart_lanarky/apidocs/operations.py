@@ -13,9 +13,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from ..errors import InputError, InputProblem, InputTooLargeError
-from ..events import ErrorData, Event, SourceDocumentsData
+from ..events import ErrorData, SourceDocumentsData
 from ..protocols import sse
-from ..protocols.base import RouteDescription
+from ..protocols.base import EncodedEvent, RouteDescription
 from ..protocols.json_schema import Components, Schema
 from ..protocols.native.examples import (
     NO_EXAMPLE,
@@ -216,7 +216,7 @@ class OperationBuilder:
         return content if example is None else content | {"example": example}
 
 
-def _shown(event: Event) -> Schema:
+def _shown(event: EncodedEvent) -> Schema:
     value = {"event": event.name, "data": event.data}
     return {
         "summary": event.name,
@@ -224,7 +224,7 @@ def _shown(event: Event) -> Schema:
     }
 
 
-def _bytes(turn: Iterable[Event]) -> str:
+def _bytes(turn: Iterable[EncodedEvent]) -> str:
     return sse.encode(*turn).decode()
 
 

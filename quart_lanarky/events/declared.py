@@ -9,11 +9,11 @@ from typing import Any, Final
 from pydantic import BaseModel, JsonValue, PydanticUserError, TypeAdapter
 
 from ..errors import ConfigurationError
-from . import COMPLETION, END, ERROR, PING, RETRACT, SOURCE_DOCUMENTS, Event, json_event
+from .types import EVENT_KINDS, Event, json_event
 
 __all__ = ["DeclaredEvents", "declared_events"]
 
-_OURS: Final = frozenset({COMPLETION, RETRACT, SOURCE_DOCUMENTS, ERROR, END})
+_OURS: Final = {kind.name for kind in EVENT_KINDS.values() if not kind.is_of_the_connection}
 
 _NOBODYS: Final = ("quart_lanarky", "langchain_core", "builtins", "abc", "typing")
 """The packages whose classes send nothing of a user's own."""
@@ -48,9 +48,11 @@ class DeclaredEvents:
         Raises:
             ConfigurationError: Pydantic cannot describe one of them.
         """
-        if PING in self.types:
-            raise ConfigurationError(f"{self._handler}: the event {PING!r} is the WebSockets' own")
         for name in self.types:
+            if name in EVENT_KINDS and EVENT_KINDS[name].is_of_the_connection:
+                raise ConfigurationError(
+                    f"{self._handler}: the event {name!r} is the WebSockets' own"
+                )
             try:
                 self._adapter(name)
             except PydanticUserError as error:
@@ -66,7 +68,7 @@ class DeclaredEvents:
             ConfigurationError: A user's class declares its events, and this one is not there.
         """
         if name in _OURS or not self._is_binding:
-            return Event(name, data) if isinstance(data, str) else json_event(name, data)
+            return _undeclared(name, data)
         if name not in self.types:
             raise ConfigurationError(
                 f"{self._handler} sends {name!r}, which its `events` do not name; the documents "
@@ -82,6 +84,15 @@ class DeclaredEvents:
         if name not in self._adapters:
             self._adapters[name] = TypeAdapter(self.types[name])
         return self._adapters[name]
+
+
+def _undeclared(name: str, data: str | BaseModel | JsonValue) -> Event:
+    """Make an event of ours, or of a class that declares none."""
+    if isinstance(data, str):
+        return Event(name, data)
+    event = json_event(name, data)
+    text_field = EVENT_KINDS[name].text_field if name in EVENT_KINDS else None
+    return event if text_field is None else Event(name, event.data[text_field])
 
 
 @cache

@@ -1,17 +1,20 @@
-"""What goes to the client: the event, the names of the events, and their payloads.
+"""The kinds of events: one record for each, with its name, payload, when it is sent, an example.
 
-The payload models are the source of truth for the wire format and for the documents made from
-it. An :class:`Event` carries its payload as finished text, so that a payload that cannot be
-serialised fails where it was made, in the handler, and never in the middle of a response.
+Everything else reads these records: the encoders of the protocols, the API docs and their
+examples, the JSON response, the test helpers. A new kind of event is one record in `EVENT_KINDS`,
+and the handler that sends it.
+
+An :class:`Event` carries a value: the token itself, or what its payload model says, as plain JSON.
+How it looks on the wire is for a protocol to say.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
-from json.encoder import encode_basestring_ascii
-from typing import Any, Final, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
@@ -22,6 +25,7 @@ __all__ = [
     "COMPLETION",
     "END",
     "ERROR",
+    "EVENT_KINDS",
     "PING",
     "RETRACT",
     "SOURCE_DOCUMENTS",
@@ -29,12 +33,11 @@ __all__ = [
     "EndData",
     "ErrorData",
     "Event",
-    "Mode",
+    "EventKind",
     "PingData",
     "RetractData",
     "SourceDocument",
     "SourceDocumentsData",
-    "check_mode",
     "completion",
     "end",
     "end_id",
@@ -56,20 +59,12 @@ PING = "ping"
 _to_json: Final = json.JSONEncoder(allow_nan=False).encode  # `json.dumps` would make one each time
 _END_ID: Final = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}/{END}")
 
-Mode = Literal["text", "json"]
-"""How tokens travel: as bare text, or as a JSON object."""
 
-
-def check_mode(mode: str) -> Mode:
-    """Return `mode`, or raise ConfigurationError (a ValueError) if there is no such mode."""
-    for known in get_args(Mode):
-        if mode == known:
-            return known  # type: ignore[no-any-return]  # get_args is untyped
-    raise ConfigurationError(f"mode must be 'text' or 'json', not {mode!r}")
+# -- payloads ------------------------------------------------------------------------------
 
 
 class _Payload(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")  # no field that the documents lack
+    model_config = ConfigDict(frozen=True, extra="forbid")  # no field that the API docs lack
 
 
 class CompletionData(_Payload):
@@ -122,44 +117,48 @@ class PingData(RootModel[None]):
     """A sign of life, about no turn. Whoever answers `{"event": "pong"}` is not taken for gone."""
 
 
+# -- events --------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event on its way to the client, or as the client's decoder gave it.
+    """One event of a run.
 
     Args:
         name: The event's name, without line breaks and not empty.
-        data: The payload as text: the token itself, or a JSON document.
+        data: The token itself, another bare text, or a JSON value. What JSON cannot express is
+            refused here, where it is made, and not in the middle of a response.
         id: The event's id in the sense of server-sent events, if it has one.
-        is_json: Whether `data` is a JSON document. It only matters for a WebSocket, where
-            JSON goes into the frame as it is and text as a JSON string; no decoder can know
-            it, so it does not count when events are compared.
+        json: `data` as JSON, pure ASCII; None for a bare text. Made from `data`, unless it is
+            given: a text that is to travel as a JSON string.
+
+    Raises:
+        ConfigurationError: The name or the id would break the format of server-sent events.
+        TypeError, ValueError: JSON cannot express `data` (NaN included).
     """
 
     name: str
-    data: str
+    data: Any
     id: str | None = None
-    is_json: bool = field(default=False, compare=False)
+    json: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what would end the line of an `event:` or `id:` field early."""
-        if not isinstance(self.data, str):
-            raise TypeError(f"an event's data is text, not {type(self.data).__name__}")
+        """Refuse what cannot be sent, and write JSON where `data` is more than a text."""
         if not self.name or "\n" in self.name or "\r" in self.name:
             raise ConfigurationError(f"an event's name is one line of text, not {self.name!r}")
         if self.id is not None and not {"\n", "\r", "\0"}.isdisjoint(self.id):
             raise ConfigurationError(f"an event's id has no line break and no NUL: {self.id!r}")
+        if self.json is None and not isinstance(self.data, str):
+            object.__setattr__(self, "json", _to_json(self.data))
 
-    def json(self) -> Any:
-        """Return the payload parsed as JSON.
-
-        Raises:
-            ValueError: `data` is bare text.
-        """
-        return json.loads(self.data)
+    @property
+    def size(self) -> int:
+        """How many characters it has: what a bound on memory counts."""
+        return len(self.data if self.json is None else self.json)
 
 
-def json_event(name: str, payload: BaseModel | JsonValue) -> Event:
-    r"""Make an event that carries `payload` as JSON.
+def json_event(name: str, payload: BaseModel | JsonValue, id_: str | None = None) -> Event:
+    r"""Make an event that carries `payload` as JSON, a text as a JSON string.
 
     The JSON is pure ASCII, so that clients that split lines at U+2028 or U+0085 survive, and
     so that half a surrogate pair, as some models emit, is still valid UTF-8 on the wire.
@@ -168,32 +167,26 @@ def json_event(name: str, payload: BaseModel | JsonValue) -> Event:
         TypeError, ValueError: JSON cannot express `payload` (NaN included).
     """
     data = payload.model_dump(mode="json") if isinstance(payload, BaseModel) else payload
-    return Event(name, _to_json(data), is_json=True)
+    return Event(name, data, id_, _to_json(data))
 
 
-def completion(token: str, mode: Mode) -> Event:
-    """Make the event for one token of the answer.
-
-    The JSON is written without a model of it: this is done for every token. That it is what
-    `CompletionData` says is for a test to hold.
-    """
-    if mode == "text":
-        return Event(COMPLETION, token)
-    return Event(COMPLETION, f'{{"token": {encode_basestring_ascii(token)}}}', is_json=True)
+def completion(token: str) -> Event:
+    """Make the event for one token of the answer."""
+    return Event(COMPLETION, token)
 
 
 def retract(tokens: int) -> Event:
-    """Make the event that takes back the last `tokens` completions: JSON in both modes."""
+    """Make the event that takes back the last `tokens` completions."""
     return json_event(RETRACT, RetractData(tokens=tokens))
 
 
 def source_documents(documents: list[SourceDocument]) -> Event:
-    """Make the event for the documents behind the answer: JSON in both modes."""
+    """Make the event for the documents behind the answer."""
     return json_event(SOURCE_DOCUMENTS, SourceDocumentsData(source_documents=documents))
 
 
 def error(status_code: int, detail: str) -> Event:
-    """Make the event that says why there is no (complete) answer: JSON in both modes."""
+    """Make the event that says why there is no (complete) answer."""
     return json_event(ERROR, ErrorData(status_code=status_code, detail=detail))
 
 
@@ -202,15 +195,12 @@ def ping() -> Event:
     return json_event(PING, PingData(None))
 
 
-def end(run_id: UUID, usage: dict[str, JsonValue] | None, mode: Mode) -> Event:
-    """Make the last event of a stream; its data is empty in text mode.
+def end(run_id: UUID, usage: dict[str, JsonValue] | None) -> Event:
+    """Make the last event of a stream.
 
     It alone has an id, which a browser sends as `Last-Event-ID` when it reconnects.
     """
-    if mode == "text":
-        return Event(END, "", id=end_id(run_id))
-    data = json_event(END, EndData(run_id=str(run_id), usage=usage))
-    return replace(data, id=end_id(run_id))
+    return json_event(END, EndData(run_id=str(run_id), usage=usage), end_id(run_id))
 
 
 def end_id(run_id: UUID) -> str:
@@ -221,3 +211,93 @@ def end_id(run_id: UUID) -> str:
 def is_end_id(id_: str) -> bool:
     """Tell whether `id_` is that of an `end` event: the stream was read to its end."""
     return _END_ID.fullmatch(id_) is not None
+
+
+# -- the registry --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """One kind of event.
+
+    Attributes:
+        name: The event's name.
+        payload: The model of its payload.
+        when: When it is sent, as half a sentence.
+        examples: One or several in a row, as a run could send them.
+        text_field: The field of the payload that an event carries alone, as its `data`: events
+            of this kind are many, and each has only a text.
+        is_always_sent: Whether every run may send it, whichever handlers it has.
+        in_json_response: Whether the JSON response has the fields of its payload as well.
+        is_of_the_connection: Whether it is about the connection and no run.
+    """
+
+    name: str
+    payload: type[BaseModel]
+    when: str
+    examples: tuple[Event, ...]
+    text_field: str | None = None
+    is_always_sent: bool = False
+    in_json_response: bool = False
+    is_of_the_connection: bool = False
+
+
+_TOKENS: Final = ("A token", " is a piece", " of text.")
+
+_KINDS: Final = (
+    EventKind(
+        COMPLETION,
+        CompletionData,
+        "for each token of the answer",
+        tuple(map(completion, _TOKENS)),
+        text_field="token",
+    ),
+    EventKind(RETRACT, RetractData, "rarely, to take tokens back", (retract(len(_TOKENS)),)),
+    EventKind(
+        SOURCE_DOCUMENTS,
+        SourceDocumentsData,
+        "once, after the last token, where documents were looked up",
+        (
+            source_documents(
+                [
+                    SourceDocument(
+                        page_content="A model reads and writes text in tokens.",
+                        metadata={"source": "tokens.md"},
+                        id=None,
+                        type="Document",
+                    )
+                ]
+            ),
+        ),
+        in_json_response=True,
+    ),
+    EventKind(
+        ERROR,
+        ErrorData,
+        "at most once, if there is no (complete) answer",
+        (error(500, "Internal Server Error"),),
+        is_always_sent=True,
+    ),
+    EventKind(
+        END,
+        EndData,
+        "exactly once, last, whatever happened",
+        (
+            end(
+                UUID("3f0e6c2a-5d0b-4c39-9f5b-2f6c1b1f4a53"),
+                {"input_tokens": 12, "output_tokens": 5, "total_tokens": 17},
+            ),
+        ),
+        is_always_sent=True,
+    ),
+    EventKind(
+        PING,
+        PingData,
+        "when nothing else was sent for a while",
+        (ping(),),
+        is_of_the_connection=True,
+    ),
+)
+
+EVENT_KINDS: Final[Mapping[str, EventKind]] = {kind.name: kind for kind in _KINDS}
+"""The kinds by their names, in the order in which the API docs list them."""

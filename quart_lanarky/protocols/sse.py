@@ -7,10 +7,11 @@ them where they are not obvious. One codec serves the server, its tests and its 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from ..events import Event
+from .base import EncodedEvent
 
-__all__ = ["CONTENT_TYPE", "HEARTBEAT", "Decoder", "encode"]
+__all__ = ["CONTENT_TYPE", "HEARTBEAT", "Decoder", "block", "encode", "join"]
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
@@ -22,23 +23,28 @@ _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
-def encode(*batch: Event) -> bytes:
+def encode(*batch: EncodedEvent) -> bytes:
     r"""Return the events of `batch` as the bytes of one event block each.
 
     Line ends are LF, because some clients do not take CRLF. Line breaks inside the data become
     further `data:` lines; the format cannot tell CR, LF and CRLF apart, so in a bare text all
     three arrive as LF. There is always a `data:` line, since a browser drops an event without.
     """
-    # Half a surrogate pair has no UTF-8 form; '?' in its place keeps the stream valid.
-    return "".join(map(_block, batch)).encode("utf-8", "replace")
+    return join(block(event.name, event.data, event.id) for event in batch)
 
 
-def _block(event: Event) -> str:
-    id_ = "" if event.id is None else f"id: {event.id}\n"
-    data = event.data
+def block(name: str, data: str, id_: str | None = None) -> str:
+    """Return the block of one event, as text."""
+    id_line = "" if id_ is None else f"id: {id_}\n"
     if "\n" in data or "\r" in data:  # which JSON of ours never has
         data = "\ndata: ".join(_LINE_END.split(data))
-    return f"event: {event.name}\n{id_}data: {data}\n\n"
+    return f"event: {name}\n{id_line}data: {data}\n\n"
+
+
+def join(blocks: Iterable[str]) -> bytes:
+    """Return the bytes of several blocks."""
+    # Half a surrogate pair has no UTF-8 form; '?' in its place keeps the stream valid.
+    return "".join(blocks).encode("utf-8", "replace")
 
 
 class Decoder:
@@ -59,7 +65,7 @@ class Decoder:
         self._at_start = True
         self._clear()
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[EncodedEvent]:
         """Take the next bytes and return the events that they complete, often none."""
         if not data:
             return []
@@ -89,7 +95,7 @@ class Decoder:
             lines[0] = lines[0].removeprefix(_BOM)
         return [line.decode("utf-8", "replace") for line in lines]
 
-    def _line(self, line: str) -> Event | None:
+    def _line(self, line: str) -> EncodedEvent | None:
         if not line:
             return self._dispatch()
         if line.startswith(":"):
@@ -109,8 +115,8 @@ class Decoder:
         elif name == "retry" and value.isascii() and value.isdigit():
             self.retry = int(value)
 
-    def _dispatch(self) -> Event | None:
+    def _dispatch(self) -> EncodedEvent | None:
         """End the block: "if the data buffer is an empty string", there is no event."""
         name, data, id_ = self._name, self._data, self._id
         self._clear()
-        return Event(name or "message", "\n".join(data), id_) if data else None
+        return EncodedEvent(name or "message", "\n".join(data), id_) if data else None

@@ -33,7 +33,7 @@ from pydantic import JsonValue
 
 from .. import events
 from ..errors import InputError, ServerBusyError
-from ..events import Event, Mode
+from ..events import Event
 from .stream import EventStream
 
 __all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher", "raise_if_cancelled"]
@@ -87,7 +87,8 @@ class Run:
         stream: Where the events go.
         produce: Does the work. Called once, in the context (of contextvars) in which the run
             was created, so `quart.request` works in it.
-        mode: How the `end` event travels.
+        mode: How its tokens travel, for whoever sends them; by default as the stream says. The
+            run only passes it on.
 
     Attributes:
         id: The run's id: in the `end` event, in the log, and LangChain's `run_id`.
@@ -101,9 +102,10 @@ class Run:
         time_to_first_token: Seconds until the first `completion` event; None without one.
     """
 
-    def __init__(self, stream: EventStream, produce: Produce, *, mode: Mode = "json") -> None:
+    def __init__(self, stream: EventStream, produce: Produce, *, mode: str | None = None) -> None:
         self.id: UUID = uuid4()
         self.stream = stream
+        self.mode = stream.mode if mode is None else mode
         self.result: Any = None
         self.failure: Event | None = None
         self.usage: dict[str, JsonValue] | None = None
@@ -112,7 +114,6 @@ class Run:
         self.refusal: int | None = None
         self.duration = 0.0
         self._produce = produce
-        self._mode: Mode = mode
         self._context = copy_context()
         self._task: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
@@ -270,7 +271,7 @@ class Run:
         else:
             self.outcome = "finished"
         last = [] if self.failure is None else [self.failure]
-        self.stream.finish(*last, events.end(self.id, self.usage, self._mode))
+        self.stream.finish(*last, events.end(self.id, self.usage))
         self._call_later(DELIVERY_TIMEOUT, self.abort_delivery)
 
     @property

@@ -82,6 +82,8 @@ class EventStream:
 
     Attributes:
         tokens: How many `completion` events were sent into it.
+        mode: How its tokens travel, for whoever sends them; a handler used by hand sets it. None if
+            nobody has said.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
     """
 
@@ -94,6 +96,7 @@ class EventStream:
         self._max_events = max_events
         self._window = _Window(flush_interval)
         self.tokens = 0
+        self.mode: str | None = None
         self.first_token_at: float | None = None
         self._events: deque[Event] = deque()
         self._characters = 0
@@ -175,7 +178,7 @@ class EventStream:
                 self.first_token_at = time.monotonic()
         if not self._events:
             self._came_at = time.monotonic()
-        self._characters += len(event.data)
+        self._characters += event.size
         self._events.append(event)
 
     def _loop_is_blocked(self) -> bool:

@@ -11,7 +11,7 @@ from quart import Response
 
 from .. import events
 from ..errors import RETRY_AFTER, ServerBusyError
-from ..events import SOURCE_DOCUMENTS
+from ..events.fold import Answer
 from ..runs.run import Run
 from .admission import register_run
 
@@ -35,21 +35,19 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
         ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
     """
     register_run(run, "json")
-    answer: dict[str, JsonValue] = {}
+    answer = Answer()
     async with run:
         async for batch in run.batches():
             for event in batch:
-                if event.name == SOURCE_DOCUMENTS:
-                    answer |= event.json()
+                answer.add(event)
     if run.failure is not None:
-        problem = run.failure.json()
+        problem = run.failure.data
         return _json_response(problem, problem["status_code"])
     try:
-        document = {"output": output()} | answer
+        document = {"output": output()} | answer.fields
     except Exception:
         logger.exception("run %s: its output is no JSON", run.id)
-        problem = events.error(500, "Internal Server Error").json()
-        return _json_response(problem, 500)
+        return _json_response(events.error(500, "Internal Server Error").data, 500)
     return _json_response(document, 200)
 
 

@@ -14,8 +14,8 @@ from quart import Blueprint, Quart
 from quart_schema.openapi import QUART_SCHEMA_HIDDEN_ATTRIBUTE
 from werkzeug.routing import Rule
 
-from ..events import Mode
 from ..protocols.base import RouteDescription
+from ..protocols.native.encode import Mode
 
 __all__ = [
     "CHAIN_EXTENSION",

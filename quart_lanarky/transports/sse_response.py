@@ -12,7 +12,8 @@ from typing import Any
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
-from ..protocols import sse
+from ..protocols.base import Encoder
+from ..protocols.native.encode import NativeEncoder, check_mode
 from ..runs.run import Run
 from .admission import register_run
 from .connection import current_connection
@@ -29,8 +30,9 @@ class _RunBody(ResponseBody):
     would leak if the client went away before the body was entered.
     """
 
-    def __init__(self, run: Run, resources: AsyncExitStack) -> None:
+    def __init__(self, run: Run, resources: AsyncExitStack, encoder: Encoder) -> None:
         self._run = run
+        self._encoder = encoder
         self._resources = resources
         self._connection = current_connection()
         self._is_entered = False
@@ -63,7 +65,7 @@ class _RunBody(ResponseBody):
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         async for batch in self._run.batches():
-            yield sse.encode(*batch) or sse.HEARTBEAT
+            yield self._encoder.encode(batch) or self._encoder.heartbeat
 
 
 class EventStreamResponse(Response):
@@ -74,15 +76,24 @@ class EventStreamResponse(Response):
             goes away.
         resources: What the run needs until it ends, and what is closed then. They are taken
             over; if this raises, they stay the caller's.
+        encoder: Makes the bytes of the response; the native protocol, in the run's mode, if
+            nobody says.
 
     Raises:
         ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
     """
 
-    def __init__(self, run: Run, resources: AsyncExitStack | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        resources: AsyncExitStack | None = None,
+        *,
+        encoder: Encoder | None = None,
+    ) -> None:
         register_run(run, "sse")
-        body = _RunBody(run, AsyncExitStack() if resources is None else resources.pop_all())
-        super().__init__(body, content_type=sse.CONTENT_TYPE)
+        encoder = NativeEncoder(check_mode(run.mode or "json")) if encoder is None else encoder
+        resources = AsyncExitStack() if resources is None else resources.pop_all()
+        super().__init__(_RunBody(run, resources, encoder), content_type=encoder.content_type)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.

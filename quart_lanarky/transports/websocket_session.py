@@ -13,14 +13,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from quart import Websocket, has_websocket_context, websocket
 
 from .. import events
 from ..errors import ServerBusyError
-from ..events import Event, Mode
+from ..events import Event
+from ..protocols.native.encode import Mode, NativeEncoder, check_mode
 from ..protocols.native.requests import PONG, STOP, parse_message
 from ..runs.registry import RunRegistry
 from ..runs.run import SHUTTING_DOWN, Run, raise_if_cancelled
@@ -30,7 +30,7 @@ from .admission import current_registry, register_run
 from .connection import current_connection, raise_disconnect
 from .hypercorn import send_frames
 
-__all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer", "encode"]
+__all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,6 @@ CLOSE_TIMEOUT = 1.0
 
 OpenRun = Callable[[dict[str, Any] | str], Run]
 """Makes the run that answers a message, a JSON object or a bare text; may raise InputError."""
-
-
-def encode(event: Event) -> str:
-    """Return `event` as the text of one frame: a JSON object of the event's name and data."""
-    data = event.data if event.is_json else encode_basestring_ascii(event.data)
-    return f'{{"event": {encode_basestring_ascii(event.name)}, "data": {data}}}'
 
 
 async def answer(run: Run) -> None:
@@ -58,9 +52,10 @@ async def answer(run: Run) -> None:
         except ServerBusyError as busy:
             run.refuse(busy)
     socket, _ = _current_home()
+    encoder = NativeEncoder(check_mode(run.mode or "json"))
     async with run:
         async for batch in run.batches():
-            await send_frames(socket, [encode(event) for event in batch or [events.ping()]])
+            await send_frames(socket, encoder.frames(batch or [events.ping()]))
 
 
 class WebSocketSink:
@@ -68,9 +63,13 @@ class WebSocketSink:
 
     For handlers used by hand, in a view that talks to its WebSocket itself. Create it in the
     view: `send` then works from any thread and any event loop.
+
+    Args:
+        mode: How tokens travel.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mode: Mode = "json") -> None:
+        self._encoder = NativeEncoder(mode)
         self._home = _current_home() if has_websocket_context() else None
 
     async def send(self, event: Event, /) -> None:
@@ -81,10 +80,11 @@ class WebSocketSink:
         """
         self._home = self._home or _current_home()
         socket, loop = self._home
+        [text] = self._encoder.frames([event])
         if asyncio.get_running_loop() is loop:
-            await socket.send(encode(event))
+            await socket.send(text)
         else:
-            future = asyncio.run_coroutine_threadsafe(socket.send(encode(event)), loop)
+            future = asyncio.run_coroutine_threadsafe(socket.send(text), loop)
             # Not for ever: the loop may be blocked by the call that we are part of.
             await asyncio.wait({asyncio.wrap_future(future)}, timeout=LOOP_BLOCKED_AFTER)
 
@@ -126,13 +126,14 @@ class WebSocketSession:
         open_run: Makes the run for a message.
         settings: The app's: how long and how many messages may be, how long the client may be
             silent, and after how long a silence of ours it gets a `ping`.
-        mode: How the `end` event of a refused message travels.
+        mode: How tokens travel; it is passed on.
     """
 
     def __init__(self, open_run: OpenRun, *, settings: Settings, mode: Mode) -> None:
         self._open_run = open_run
         self._settings = settings
         self._mode: Mode = mode
+        self._encoder = NativeEncoder(mode)
         self._turns: deque[Run] = deque()  # the first one is in progress
         self._turn_arrived = asyncio.Event()
         self._closing: asyncio.Future[_CloseSessionError]
@@ -250,7 +251,7 @@ class WebSocketSession:
         if idle is not None and silence >= idle:
             raise _CloseSessionError(1008, f"no word and no pong for {idle:g} seconds")
         if self._settings.heartbeat is not None:
-            await websocket.send(encode(events.ping()))
+            await websocket.send(*self._encoder.frames([events.ping()]))
 
     # -- the end ---------------------------------------------------------------------------
 

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from quart_lanarky import events
 from quart_lanarky.errors import ConfigurationError
-from quart_lanarky.events import (
-    CompletionData,
-    EndData,
-    ErrorData,
-    Event,
-    Mode,
-    PingData,
-    SourceDocument,
-)
+from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, PingData, SourceDocument
+from quart_lanarky.protocols.native.encode import Mode
 
 RUN_ID = UUID(int=0xA7)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # half surrogate pairs as well

@@ -56,7 +56,7 @@ class WebSocketCallbackHandler(EventCallbackHandler):
 
     def default_sink(self) -> EventSink:
         """Return the WebSocket of the current view."""
-        return WebSocketSink()
+        return WebSocketSink(self.mode)
 
 
 class TokenStreamingCallbackHandler(TokenHandler, StreamingCallbackHandler):

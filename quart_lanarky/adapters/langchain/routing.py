@@ -14,8 +14,8 @@ from quart import Blueprint, Response, has_websocket_context, request, websocket
 from werkzeug.datastructures import MultiDict
 
 from ...errors import InputError
-from ...events import Mode
 from ...protocols import sse
+from ...protocols.native.encode import Mode
 from ...protocols.native.requests import parse_object
 from ...protocols.negotiation import prefers_json
 from ...runs.stream import EventStream

@@ -6,16 +6,25 @@ through the same encoder as the real ones.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
-from ... import events
-from ...events import Event, Mode, SourceDocument, json_event
-from ..base import RouteDescription
+from ...events import (
+    COMPLETION,
+    END,
+    ERROR,
+    EVENT_KINDS,
+    SOURCE_DOCUMENTS,
+    Event,
+    end,
+    json_event,
+)
+from ...events.fold import Answer
+from ..base import EncodedEvent, RouteDescription
 from ..json_schema import Components, Schema
+from .encode import check_mode, encode
 
 __all__ = [
     "NO_EXAMPLE",
@@ -28,16 +37,6 @@ __all__ = [
 
 NO_EXAMPLE: Final = object()
 """Stands for an example where none could be made."""
-
-_RUN_ID: Final = UUID("3f0e6c2a-5d0b-4c39-9f5b-2f6c1b1f4a53")
-_TOKENS: Final = ("A token", " is a piece", " of text.")
-_USAGE: Final[dict[str, JsonValue]] = {"input_tokens": 12, "output_tokens": 5, "total_tokens": 17}
-_DOCUMENT: Final = SourceDocument(
-    page_content="A model reads and writes text in tokens.",
-    metadata={"source": "tokens.md"},
-    id=None,
-    type="Document",
-)
 
 _SCALARS: Final[dict[str, Any]] = {
     "string": "What is a token?",
@@ -66,59 +65,55 @@ def example_input(adapter: TypeAdapter[Any], components: Components | None = Non
 
 
 def example_answer(description: RouteDescription) -> dict[str, Any] | None:
-    """Return an example of the JSON answer, where the answer is a text."""
+    """Return an example of the JSON response, where the answer is a text."""
     if description.output is not str:
         return None
-    answer: dict[str, Any] = {"output": "".join(_TOKENS)}
-    if events.SOURCE_DOCUMENTS in description.events:
-        answer["source_documents"] = [_DOCUMENT.model_dump(mode="json")]
-    return answer
+    fields = [name for name, kind in EVENT_KINDS.items() if kind.in_json_response]
+    answer = Answer()
+    for name in (COMPLETION, *(name for name in fields if name in description.events)):
+        for event in _examples(name):
+            answer.add(event)
+    return {"output": answer.text} | answer.fields
 
 
-def example_events(description: RouteDescription) -> dict[str, Event]:
+def example_events(description: RouteDescription) -> dict[str, EncodedEvent]:
     """Return an example of each kind of event that a route can send, by their names."""
-    ours = _our_events(description.mode)
     declared = {
-        name: ours[name] if name in ours else _example_event(name, kind)
+        name: next(iter(_examples(name)), None) or _example_event(name, kind)
         for name, kind in description.events.items()
     }
-    always = {name: ours[name] for name in (events.ERROR, events.END, events.PING)}
-    return {name: event for name, event in (declared | always).items() if event is not None}
+    always = {
+        kind.name: kind.examples[0]
+        for kind in EVENT_KINDS.values()
+        if kind.is_always_sent or kind.is_of_the_connection
+    }
+    return {
+        name: encode(event, check_mode(description.mode))
+        for name, event in (declared | always).items()
+        if event is not None
+    }
 
 
-def example_turn(description: RouteDescription) -> list[Event]:
+def example_turn(description: RouteDescription) -> list[EncodedEvent]:
     """Return the events of an answer; those of one's own come first, where most of them belong."""
-    examples, ours = example_events(description), _our_events(description.mode)
-    turn = [event for name, event in examples.items() if name not in ours]
-    if events.COMPLETION in examples:
-        turn += _tokens(description.mode)
-    last = (events.SOURCE_DOCUMENTS, events.END)
+    examples, mode = example_events(description), check_mode(description.mode)
+    turn = [event for name, event in examples.items() if name not in EVENT_KINDS]
+    if COMPLETION in examples:
+        turn += [encode(event, mode) for event in _examples(COMPLETION)]
+    last = (SOURCE_DOCUMENTS, END)
     return [*turn, *(examples[name] for name in last if name in examples)]
 
 
-def failed_turn(description: RouteDescription) -> list[Event]:
+def failed_turn(description: RouteDescription) -> list[EncodedEvent]:
     """Return the events of a chain that fails."""
-    failure = _our_events(description.mode)[events.ERROR]
-    return [failure, events.end(_RUN_ID, None, description.mode)]
+    run_id = UUID(EVENT_KINDS[END].examples[0].data["run_id"])
+    events = [*_examples(ERROR), end(run_id, None)]
+    return [encode(event, check_mode(description.mode)) for event in events]
 
 
-@cache
-def _our_events(mode: Mode) -> dict[str, Event]:
-    """Return an example of each kind of event that is not a user's own."""
-    examples = [
-        _tokens(mode)[0],
-        events.retract(len(_TOKENS)),
-        events.source_documents([_DOCUMENT]),
-        events.error(500, "Internal Server Error"),
-        events.end(_RUN_ID, _USAGE, mode),
-        events.ping(),
-    ]
-    return {event.name: event for event in examples}
-
-
-@cache
-def _tokens(mode: Mode) -> list[Event]:
-    return [events.completion(token, mode) for token in _TOKENS]
+def _examples(name: str) -> tuple[Event, ...]:
+    """Return the examples of a kind of event that is not a user's own."""
+    return EVENT_KINDS[name].examples if name in EVENT_KINDS else ()
 
 
 def _example_event(name: str, kind: Any) -> Event | None:

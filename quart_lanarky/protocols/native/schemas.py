@@ -10,24 +10,12 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ...events import (
-    COMPLETION,
-    END,
-    ERROR,
-    PING,
-    RETRACT,
-    SOURCE_DOCUMENTS,
-    CompletionData,
-    EndData,
-    ErrorData,
-    Mode,
-    PingData,
-)
+from ...events import END, EVENT_KINDS, PING
 from ..base import RouteDescription
 from ..json_schema import Components, Schema
 
 __all__ = [
-    "EventKind",
+    "RouteEvent",
     "event_kinds",
     "event_table",
     "frame",
@@ -37,17 +25,9 @@ __all__ = [
     "server_sent_event",
 ]
 
-_ALWAYS: Final[Mapping[str, Any]] = {ERROR: ErrorData, END: EndData}
+_ALWAYS: Final = {kind.name: kind.payload for kind in EVENT_KINDS.values() if kind.is_always_sent}
 """What every run sends, whichever handlers it has."""
 
-_WHEN: Final = {
-    COMPLETION: "for each token of the answer",
-    RETRACT: "rarely, to take tokens back",
-    SOURCE_DOCUMENTS: "once, after the last token, where documents were looked up",
-    ERROR: "at most once, if there is no (complete) answer",
-    END: "exactly once, last, whatever happened",
-    PING: "when nothing else was sent for a while",
-}
 _END_ID: Final = {
     "type": "string",
     "pattern": f"^[-0-9a-f]{{36}}/{END}$",
@@ -55,7 +35,7 @@ _END_ID: Final = {
 }
 
 
-def event_table(kinds: Iterable[EventKind], data: Mapping[str, str]) -> str:
+def event_table(kinds: Iterable[RouteEvent], data: Mapping[str, str]) -> str:
     """Return the events in a table of Markdown: this is what people read first.
 
     Args:
@@ -66,14 +46,14 @@ def event_table(kinds: Iterable[EventKind], data: Mapping[str, str]) -> str:
     return "\n".join(["| event | data, for example | sent |", "|---|---|---|", *rows])
 
 
-def _cell(kind: EventKind, example: str | None) -> str:
+def _cell(kind: RouteEvent, example: str | None) -> str:
     if example is None:
         return "JSON" if kind.name else "of the app's own"
     code = example.replace("|", "\\|")
     return f"`{code}`" if code else "empty"
 
 
-class EventKind(NamedTuple):
+class RouteEvent(NamedTuple):
     """A kind of event that a route can send.
 
     Attributes:
@@ -93,12 +73,13 @@ class EventKind(NamedTuple):
     @property
     def when(self) -> str:
         """When it is sent, as half a sentence."""
-        return _WHEN.get(self.name, "by a handler of this app")
+        kind = EVENT_KINDS.get(self.name)
+        return "by a handler of this app" if kind is None else kind.when
 
     @property
     def title(self) -> str:
         """What its component is named after."""
-        bare = self.name in (COMPLETION, END) and self.as_text
+        bare = self.name in EVENT_KINDS and self.as_text
         return pascal(self.name or "other") + ("Text" if bare else "")
 
     @property
@@ -112,7 +93,7 @@ class EventKind(NamedTuple):
         return f"{meaning} It comes {self.when}.".strip()
 
 
-_PING: Final = EventKind(PING, PingData)
+_PING: Final = RouteEvent(PING, EVENT_KINDS[PING].payload)
 
 
 def input_schema(description: RouteDescription, components: Components) -> Schema:
@@ -123,16 +104,16 @@ def input_schema(description: RouteDescription, components: Components) -> Schem
     return schema
 
 
-def event_kinds(description: RouteDescription) -> list[EventKind]:
+def event_kinds(description: RouteDescription) -> list[RouteEvent]:
     """Return the kinds of events that a route can send, in the order in which they come."""
     named = {**description.events, **_ALWAYS}
-    order = [*(n for n in named if n not in _WHEN), *(n for n in _WHEN if n in named)]
+    order = [*(n for n in named if n not in EVENT_KINDS), *(n for n in EVENT_KINDS if n in named)]
     kinds = [_kind(name, named[name], description.mode) for name in order]
-    others = EventKind("", Any, others=tuple(order))
+    others = RouteEvent("", Any, others=tuple(order))
     return [*kinds, others] if description.sends_other_events else kinds
 
 
-def frame_kinds(description: RouteDescription) -> list[EventKind]:
+def frame_kinds(description: RouteDescription) -> list[RouteEvent]:
     """Return the same for a WebSocket, which has a sign of life among its frames."""
     *kinds, last = event_kinds(description)
     if not last.name:
@@ -140,15 +121,16 @@ def frame_kinds(description: RouteDescription) -> list[EventKind]:
     return [*kinds, last, _PING]
 
 
-def _kind(name: str, payload: Any, mode: Mode) -> EventKind:
+def _kind(name: str, payload: Any, mode: str) -> RouteEvent:
     in_text_mode = mode == "text"
     if name == END and in_text_mode:
-        return EventKind(name, str, as_text=True, is_empty=True)
-    as_text = payload is str or (payload is CompletionData and in_text_mode)
-    return EventKind(name, payload, as_text=as_text)
+        return RouteEvent(name, str, as_text=True, is_empty=True)
+    kind = EVENT_KINDS.get(name)
+    is_token = kind is not None and kind.text_field is not None and payload is kind.payload
+    return RouteEvent(name, payload, as_text=payload is str or (is_token and in_text_mode))
 
 
-def server_sent_event(kind: EventKind, components: Components) -> Schema:
+def server_sent_event(kind: RouteEvent, components: Components) -> Schema:
     """Add the component for a server-sent event, as a parser of the format gives it."""
     data: Schema = {"type": "string"}
     if kind.is_empty:
@@ -163,7 +145,7 @@ def server_sent_event(kind: EventKind, components: Components) -> Schema:
     return components.add(f"{kind.title}Event", schema)
 
 
-def frame(kind: EventKind, components: Components) -> Schema:
+def frame(kind: RouteEvent, components: Components) -> Schema:
     """Add the component for the object in a WebSocket's text frame."""
     data: Schema = {"type": "string"} if kind.as_text else _payload(kind, components)
     if kind.is_empty:
@@ -171,7 +153,7 @@ def frame(kind: EventKind, components: Components) -> Schema:
     return components.add(f"{kind.title}Frame", _object(kind, data))
 
 
-def _object(kind: EventKind, data: Schema) -> Schema:
+def _object(kind: RouteEvent, data: Schema) -> Schema:
     which: Schema = {"const": kind.name} if kind.name else {"not": {"enum": list(kind.others)}}
     return {
         "type": "object",
@@ -182,7 +164,7 @@ def _object(kind: EventKind, data: Schema) -> Schema:
     }
 
 
-def _payload(kind: EventKind, components: Components) -> Schema:
+def _payload(kind: RouteEvent, components: Components) -> Schema:
     return components.named(kind.payload, "serialization") if kind.name else {}
 
 

@@ -22,8 +22,9 @@ from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import BaseModel, JsonValue
 
 from .... import events
-from ....events import SOURCE_DOCUMENTS, Mode, SourceDocumentsData, check_mode
+from ....events import SOURCE_DOCUMENTS, SourceDocumentsData
 from ....events.declared import declared_events
+from ....protocols.native.encode import Mode, check_mode
 from ....runs.stream import EventSink, EventStream
 from .extraction import distinct, documents_in, to_source_document
 from .selection import AnswerSpec
@@ -55,7 +56,7 @@ def _unless_handled(*callbacks: str) -> Any:
 
 
 class EventCallbackHandler(AsyncCallbackHandler):
-    """What all handlers share: a place to send to, and a mode.
+    """What all handlers share: a place to send to, and a mode, which they only pass on.
 
     Subclass `StreamingCallbackHandler` or `WebSocketCallbackHandler`; this one is for a mixin
     that serves both.
@@ -96,6 +97,8 @@ class EventCallbackHandler(AsyncCallbackHandler):
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
         self.mode = check_mode(mode)
         self.sink = self.default_sink() if stream is None else stream
+        if self.mode != "json" and isinstance(self.sink, EventStream):
+            self.sink.mode = self.mode  # for whoever sends what is in it
 
     def default_sink(self) -> EventSink:
         """Return where events go if the constructor was not told."""

@@ -11,7 +11,8 @@ from uuid import UUID
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
 from .... import events
-from ....events import COMPLETION, RETRACT, CompletionData, Mode, RetractData
+from ....events import COMPLETION, RETRACT, CompletionData, RetractData
+from ....protocols.native.encode import Mode
 from ....runs.stream import EventSink
 from .base import ChainHandler, current_handlers
 from .extraction import (
@@ -251,7 +252,7 @@ class TokenHandler(ChainHandler):
         if not self._conflict:
             for token in tokens:
                 self._sent.append(token)
-                await self.sink.send(events.completion(token, self.mode))
+                await self.sink.send(events.completion(token))
         return not self._conflict
 
     async def _switch_run(self, run_id: UUID) -> None:
@@ -280,7 +281,7 @@ class TokenHandler(ChainHandler):
         self.fell_back = bool(answer) and not sent and (self._skipped_output or self._conflict)
         await self._retract(len(self._sent) - kept)
         if rest := answer[len(text) :]:
-            await self.sink.send(events.completion(rest, self.mode))
+            await self.sink.send(events.completion(rest))
 
     async def _retract(self, count: int) -> None:
         if count:

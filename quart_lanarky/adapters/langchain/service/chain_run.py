@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
-from ....events import Mode
+from ....protocols.native.encode import Mode
 from ....runs.run import Run
 from ....runs.stream import EventStream
 from ..handlers.base import ChainHandler, EventCallbackHandler

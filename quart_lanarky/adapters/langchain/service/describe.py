@@ -17,9 +17,10 @@ from langchain_core.load.serializable import Serializable
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from ....events import SOURCE_DOCUMENTS, Mode
+from ....events import SOURCE_DOCUMENTS
 from ....events.declared import declared_events
 from ....protocols.base import RouteDescription
+from ....protocols.native.encode import Mode
 from ..handlers.base import SourceDocumentHandler
 from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler

@@ -10,8 +10,8 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import BaseModel
 
 from ....errors import ConfigurationError
-from ....events import Mode, check_mode
 from ....events.declared import declared_events
+from ....protocols.native.encode import Mode, check_mode
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
 from .plan import ChainPlan, HandlerPair, class_of, plan_chain
 
