@@ -9,13 +9,14 @@ from langchain_core.callbacks import BaseCallbackHandler
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
-from quart_lanarky.adapters.langchain.routing import _ChainRoute, _ChainService
 from quart_lanarky.adapters.langchain.service.compile import ChainCompiler
 from quart_lanarky.adapters.langchain.service.factories import factory_of
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
+from quart_lanarky.adapters.langchain.service.source import LangChainSource, OpenedChain
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import current_settings
+from quart_lanarky.transports.route import chain_view
 from quart_lanarky.transports.sse_response import EventStreamResponse
 
 from .apps.limit import Listener
@@ -44,18 +45,20 @@ async def measure() -> dict[str, float]:
     app.config["QUART_LANARKY_MAX_RUNS"] = None
     LanarkyExtension(app)
     async with app.test_request_context("/", method="POST", json=QUESTION):
-        route = _ChainRoute(factory_of(CHAIN), RouteOptions(), "qa")
+        view = chain_view(LangChainSource(factory_of(CHAIN), RouteOptions(), "qa"))
         compiler = ChainCompiler(RouteOptions(), lambda: None)
         settings = current_settings()
         for _ in range(2):
             chain = compiler.compile(CHAIN)
-        service = _ChainService(chain, None, settings, 0, None, "qa")
+        opened = OpenedChain(
+            chain, chain.plan.handlers, mode="json", config=None, settings=settings, source="qa"
+        )
         return {
             "settings, twice": 2 * await cost(current_settings),
             "compile a chain that comes again": await cost(lambda: compiler.compile(CHAIN)),
             "compile one that is new": await cost(lambda: new_compiler().compile(CHAIN)),
             "check the inputs": await cost(lambda: chain.inputs.for_chain(QUESTION)),
-            "stream, handlers, run": await cost(lambda: service.open_run(QUESTION)),
+            "stream, handlers, run": await cost(lambda: opened.new_run(QUESTION, EventStream())),
             "response, with a run that does nothing": await cost(
                 lambda: EventStreamResponse(Run(EventStream(), nothing))
             ),
@@ -64,9 +67,9 @@ async def measure() -> dict[str, float]:
             ),
             "LangChain: a run of one token, with one handler": await cost(langchain),
             "a run of one token, with its handlers": await cost(
-                lambda: read(service.open_run(QUESTION))
+                lambda: read(opened.new_run(QUESTION, EventStream()))
             ),
-            "the whole view, up to the response": await cost(lambda: route.respond({})),
+            "the whole view, up to the response": await cost(view),
         }
 
 

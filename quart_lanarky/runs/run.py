@@ -147,6 +147,11 @@ class Run:
         heartbeat = None if self._watcher is None else self._watcher.heartbeat
         return self.stream.batches(heartbeat=heartbeat)
 
+    def output(self) -> JsonValue:
+        """Return the answer for the JSON response, once the run has ended: the result itself."""
+        result: JsonValue = self.result
+        return result
+
     def discard_unstarted(self) -> None:
         """Tell the watcher that this run will not start."""
         if self._task is None and self._watcher is not None:

@@ -46,13 +46,16 @@ async def answer(run: Run) -> None:
 
     If too many runs are live, or the server is shutting down, that is an `error` and an `end`.
     """
+    await _answer(run, NativeEncoder(check_mode(run.mode or "json")))
+
+
+async def _answer(run: Run, encoder: NativeEncoder) -> None:
     if run.refusal is None:
         try:
             register_run(run, "websocket")
         except ServerBusyError as busy:
             run.refuse(busy)
     socket, _ = _current_home()
-    encoder = NativeEncoder(check_mode(run.mode or "json"))
     async with run:
         async for batch in run.batches():
             await send_frames(socket, encoder.frames(batch or [events.ping()]))
@@ -132,7 +135,6 @@ class WebSocketSession:
     def __init__(self, open_run: OpenRun, *, settings: Settings, mode: Mode) -> None:
         self._open_run = open_run
         self._settings = settings
-        self._mode: Mode = mode
         self._encoder = NativeEncoder(mode)
         self._turns: deque[Run] = deque()  # the first one is in progress
         self._turn_arrived = asyncio.Event()
@@ -210,7 +212,7 @@ class WebSocketSession:
 
     def _refusal(self, error: Exception) -> Run:
         """Make a run that fails with `error`: so a bad message is answered in its turn."""
-        run = Run(EventStream(), lambda: asyncio.sleep(0), mode=self._mode)
+        run = Run(EventStream(), lambda: asyncio.sleep(0))
         run.refuse(error)
         return run
 
@@ -224,7 +226,7 @@ class WebSocketSession:
         while True:
             await self._wait_for_turn()
             run = self._turns[0]
-            await answer(run)
+            await _answer(run, self._encoder)
             self._turns.popleft()
             self._last_received_at = time.monotonic()
             if run.refusal == ServerBusyError.code and not self._is_shutting_down:

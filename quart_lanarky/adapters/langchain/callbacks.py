@@ -7,6 +7,9 @@ WebSocket of the current view. What they do is written once, in `handlers.py` an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from ...errors import ConfigurationError
 from ...runs.stream import EventSink, EventStream
 from ...transports.websocket_session import WebSocketSink
@@ -14,6 +17,7 @@ from .handlers.base import EventCallbackHandler, SourceDocumentHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
+    "PAIRS",
     "EventCallbackHandler",
     "FinalTokenStreamingCallbackHandler",
     "FinalTokenWebSocketCallbackHandler",
@@ -196,3 +200,13 @@ SourceDocumentsStreamingCallbackHandler = SourceDocumentStreamingCallbackHandler
 
 SourceDocumentsWebSocketCallbackHandler = SourceDocumentWebSocketCallbackHandler
 """The same as `SourceDocumentWebSocketCallbackHandler`, for people who come from lanarky."""
+
+PAIRS: Final[Mapping[type, tuple[type, type]]] = {
+    TokenHandler: (TokenStreamingCallbackHandler, TokenWebSocketCallbackHandler),
+    SourceDocumentHandler: (
+        SourceDocumentStreamingCallbackHandler,
+        SourceDocumentWebSocketCallbackHandler,
+    ),
+    FinalTokenHandler: (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler),
+}
+"""The public pair of each handler; routes use the handler itself, with a stream."""

@@ -4,51 +4,18 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from inspect import isawaitable
-from typing import Any, Final, Literal, Unpack, overload
+from collections.abc import Callable
+from typing import Any, Unpack, overload
 
-from langchain_core.runnables import Runnable, RunnableConfig
-from quart import Blueprint, Response, has_websocket_context, request, websocket
-from werkzeug.datastructures import MultiDict
+from langchain_core.runnables import Runnable
+from quart import Blueprint
 
-from ...errors import InputError
-from ...protocols import sse
-from ...protocols.native.encode import Mode
-from ...protocols.native.requests import parse_object
-from ...protocols.negotiation import prefers_json
-from ...runs.stream import EventStream
-from ...settings import Settings, current_settings
-from ...transports.admission import reserve_slot
-from ...transports.guards import (
-    check_origin,
-    is_finished_reconnect,
-    limit_body,
-    read_json,
-    setup_timeout,
-)
-from ...transports.json_response import json_answer
-from ...transports.route_description import attach_route
-from ...transports.sse_response import EventStreamResponse
-from ...transports.websocket_session import WebSocketSession
-from .inputs.parameters import factory_parameters
-from .service.chain_run import ChainRun
-from .service.compile import ChainCompiler, CompiledChain
-from .service.describe import ChainDescriber
-from .service.factories import ChainFactory, factory_of, open_chain
+from ...transports.route import View, chain_view
+from .service.factories import ChainFactory, factory_of
 from .service.options import ChainOptions, RouteOptions
+from .service.source import LangChainSource
 
 __all__ = ["chain_blueprint", "stream_chain"]
-
-View = Callable[..., Awaitable[Any]]
-"""Any, because one view serves both: Quart types HTTP and WebSocket views differently."""
-
-Query = MultiDict[str, str]
-
-Side = Literal[0, 1]
-HTTP: Final = 0
-WEBSOCKET: Final = 1  # the two sides of a handler pair
 
 
 @overload
@@ -95,8 +62,8 @@ def stream_chain(
             - `config`: A LangChain configuration (callbacks, tags, `thread_id`), or a
               function, ``def`` or ``async def``, that is given Quart's request (for a
               WebSocket: its handshake) and returns one. The run's id is always ours.
-            - `handlers`: Your own pair of handler classes, the one for HTTP first, instead of
-              those that fit the chain. Their `events` say what they send.
+            - `handlers`: Your own handler class, or a pair of them, the one for HTTP first,
+              instead of those that fit the chain. Their `events` say what they send.
 
     Raises:
         ConfigurationError: An option makes no sense, or the factory has a parameter that
@@ -136,123 +103,5 @@ def chain_blueprint(
 
 
 def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None) -> View:
-    route = _ChainRoute(factory, options, label or str(getattr(factory, "__name__", "")))
-
-    @functools.wraps(factory)
-    async def view(**path: Any) -> Response | None:
-        try:
-            return await (route.talk(path) if has_websocket_context() else route.respond(path))
-        except InputError as error:
-            # Quart makes a circle of it and its frames, which have all that the client has sent.
-            raise error.with_traceback(None)  # noqa: B904  # it is the same error
-
-    attach_route(view, route.describer)
-    return view
-
-
-class _ChainRoute:
-    """What a route knows before any request: how its chain is made and compiled."""
-
-    def __init__(self, factory: ChainFactory, options: RouteOptions, label: str) -> None:
-        self._factory = factory
-        self._parameters = factory_parameters(factory)
-        self._options = options
-        self.describer = ChainDescriber(factory, self._parameters, options, label)
-        self._compiler = ChainCompiler(options, lambda: self.describer.declared_input)
-
-    async def respond(self, path: dict[str, Any]) -> Response:
-        """Answer the current HTTP request."""
-        settings = current_settings()
-        limit_body(settings.max_message_bytes)
-        body = None
-        if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
-            return Response(content_type=sse.CONTENT_TYPE)
-        if request.method == "GET":
-            check_origin(request, settings.allowed_origins)
-            if is_finished_reconnect(request):
-                return Response(status=204)
-        else:
-            body = parse_object(await read_json(settings.max_message_bytes))
-        parameters, rest = self._read_query(request.args, path)
-        if body is not None:
-            _refuse_unknown(rest)
-        async with AsyncExitStack() as stack:
-            service = await self._open(parameters, HTTP, settings, stack)
-            run = service.open_run(service.inputs.pick(rest) if body is None else body)
-            if prefers_json(request.headers.get("Accept", "")):
-                return await json_answer(run, run.output)
-            return EventStreamResponse(run, stack)
-
-    async def talk(self, path: dict[str, Any]) -> None:
-        """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""
-        settings = current_settings()
-        check_origin(websocket, settings.allowed_origins)
-        parameters, rest = self._read_query(websocket.args, path)
-        _refuse_unknown(rest)
-        async with AsyncExitStack() as stack:
-            service = await self._open(parameters, WEBSOCKET, settings, stack)
-            session = WebSocketSession(service.open_run, settings=settings, mode=service.mode)
-            await session.serve()
-
-    def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
-        """Return the factory's parameters, and what the query string holds besides them."""
-        names = self._parameters.hints
-        given = self._parameters.pick(query) | path
-        rest = MultiDict((n, v) for n, v in query.items(multi=True) if n not in names)
-        return self._parameters.check({n: v for n, v in given.items() if n in names}), rest
-
-    async def _open(
-        self, parameters: dict[str, Any], side: Side, settings: Settings, stack: AsyncExitStack
-    ) -> _ChainService:
-        asking = request if side == HTTP else websocket
-        async with reserve_slot(settings), setup_timeout(settings.run_timeout):
-            config = await self._config(asking)
-            chain = await open_chain(self._factory, parameters, stack)
-        source = f"the route {asking.url_rule}"
-        return _ChainService(
-            self._compiler.compile(chain), self._options.mode, settings, side, config, source
-        )
-
-    async def _config(self, asking: Any) -> RunnableConfig | None:
-        config = self._options.config
-        given = config(asking) if callable(config) else config
-        return await given if isawaitable(given) else given
-
-
-class _ChainService:
-    """A chain made for one request or connection, and how to run it."""
-
-    def __init__(
-        self,
-        chain: CompiledChain,
-        mode: Mode | None,
-        settings: Settings,
-        side: Side,
-        config: RunnableConfig | None,
-        source: str,
-    ) -> None:
-        self._settings = settings
-        self.mode: Mode = mode or settings.default_mode
-        self.inputs = chain.inputs
-        self._handlers = [pair[side] for pair in chain.plan.pairs]
-        self._new_run = functools.partial(
-            ChainRun, chain.plan, mode=self.mode, config=config, source=source
-        )
-
-    def open_run(self, message: Mapping[str, Any] | str) -> ChainRun:
-        """Make the run that answers `message`, with a stream and handlers of its own.
-
-        Raises:
-            InputError: The message does not fit the chain's inputs.
-        """
-        inputs = self.inputs.for_chain(message, self._settings.max_messages)
-        stream = EventStream(
-            max_events=self._settings.buffer_events, flush_interval=self._settings.flush_interval
-        )
-        handlers = [factory(stream, mode=self.mode) for factory in self._handlers]
-        return self._new_run(inputs, handlers, stream)
-
-
-def _refuse_unknown(query: Query) -> None:
-    if query:
-        raise InputError("unknown query parameters", dict.fromkeys(query, "there is none"))
+    label = label or str(getattr(factory, "__name__", ""))
+    return chain_view(LangChainSource(factory, options, label), options.mode, factory)

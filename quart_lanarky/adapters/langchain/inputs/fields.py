@@ -121,6 +121,11 @@ class Fields:
         self._defaults = dict(defaults or {})
 
     @property
+    def names(self) -> Collection[str]:
+        """The names of the fields."""
+        return self.hints.keys()
+
+    @property
     def is_known(self) -> bool:
         """Whether the chain says anything about what it takes."""
         return True

@@ -12,7 +12,6 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
-from ....protocols.native.encode import Mode
 from ....runs.run import Run
 from ....runs.stream import EventStream
 from ..handlers.base import ChainHandler, EventCallbackHandler
@@ -35,7 +34,6 @@ class ChainRun(Run):
         inputs: What it is called with.
         handlers: Fresh handlers, which send into `stream`.
         stream: Where the events go.
-        mode: How the `end` event travels.
         config: The user's own configuration: the callbacks in it see the run as well.
         source: Whose run this is, for the log.
     """
@@ -47,11 +45,10 @@ class ChainRun(Run):
         handlers: Sequence[EventCallbackHandler],
         stream: EventStream,
         *,
-        mode: Mode,
         config: RunnableConfig | None = None,
         source: str = "a chain",
     ) -> None:
-        super().__init__(stream, self._invoke, mode=mode)
+        super().__init__(stream, self._invoke)
         self._plan = plan
         self._inputs = inputs
         self._source = source

@@ -21,6 +21,7 @@ from ....events import SOURCE_DOCUMENTS
 from ....events.declared import declared_events
 from ....protocols.base import RouteDescription
 from ....protocols.native.encode import Mode
+from ..callbacks import PAIRS
 from ..handlers.base import SourceDocumentHandler
 from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler
@@ -81,14 +82,14 @@ class ChainDescriber:
             return await open_chain(self._factory, {}, stack)
 
     def describe(
-        self, chain: Runnable[Any, Any] | None, *, over_websocket: bool, default_mode: Mode
+        self, chain: Runnable[Any, Any] | None, *, over_websocket: bool, mode: Mode
     ) -> RouteDescription:
         """Describe the route on one transport.
 
         Args:
             chain: The chain, if it is known.
             over_websocket: Whether on a WebSocket.
-            default_mode: The mode of routes that name none.
+            mode: How tokens travel.
         """
         inputs = chain_inputs(chain, self._options.input_model, self.declared_input)
         handlers = self._handlers(chain, over_websocket=over_websocket)
@@ -97,7 +98,7 @@ class ChainDescriber:
         if self._options.handlers is None and not self._may_send_documents(chain, inputs):
             events.pop(SOURCE_DOCUMENTS, None)
         return RouteDescription(
-            mode=self._options.mode or default_mode,
+            mode=mode,
             parameters=self._parameters.adapter,
             body=inputs.adapter,
             output=self._output(chain),
@@ -106,18 +107,17 @@ class ChainDescriber:
             text_input=inputs.text_field,
             takes_other_inputs=isinstance(inputs, AnyObject),
             sends_other_events=not all(each.are_all for each in declared),
-            handlers=tuple(map(_name_of, handlers)),
+            handlers=tuple(_name_of(each, over_websocket=over_websocket) for each in handlers),
             notes=(_UNKNOWN_INPUTS,) if chain is None and isinstance(inputs, AnyObject) else (),
         )
 
     def _handlers(
         self, chain: Runnable[Any, Any] | None, *, over_websocket: bool
     ) -> list[HandlerFactory]:
-        if chain is not None:
-            pairs = self._options.plan_for(chain).pairs
-        else:
-            pairs = () if self._options.handlers is None else (self._options.handlers,)
-        return [pair[over_websocket] for pair in pairs]
+        own = self._options.handler_for(over_websocket=over_websocket)
+        if own is not None:
+            return [own]
+        return [] if chain is None else list(self._options.plan_for(chain).handlers)
 
     def _may_send_documents(self, chain: Runnable[Any, Any] | None, inputs: Fields) -> bool:
         given = any(map(holds_documents, inputs.hints.values()))
@@ -140,8 +140,10 @@ _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
 """What sends all that any chain's own handlers may send."""
 
 
-def _name_of(handler: HandlerFactory) -> str:
+def _name_of(handler: HandlerFactory, *, over_websocket: bool) -> str:
     kind = class_of(handler)
+    if kind in PAIRS:
+        return PAIRS[kind][over_websocket].__name__
     return str(getattr(handler, "__name__", "?")) if kind is object else kind.__name__
 
 

@@ -13,7 +13,7 @@ from ....errors import ConfigurationError
 from ....events.declared import declared_events
 from ....protocols.native.encode import Mode, check_mode
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
-from .plan import ChainPlan, HandlerPair, class_of, plan_chain
+from .plan import ChainPlan, HandlerFactory, HandlerPair, class_of, plan_chain
 
 __all__ = ["ChainOptions", "RouteOptions"]
 
@@ -30,7 +30,7 @@ class ChainOptions(TypedDict, total=False):
     hold_tokens: int | None
     input_model: type[BaseModel] | None
     config: Config | None
-    handlers: HandlerPair | None
+    handlers: HandlerFactory | HandlerPair | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RouteOptions:
     hold_tokens: int | None = DEFAULT_HOLD_TOKENS
     input_model: type[BaseModel] | None = None
     config: Config | None = None
-    handlers: HandlerPair | None = None
+    handlers: HandlerFactory | HandlerPair | None = None
 
     def __post_init__(self) -> None:
         """Check the options, so that a wrong one is found at decoration."""
@@ -58,8 +58,9 @@ class RouteOptions:
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"
             )
-        for handler in self.handlers or ():
-            declared_events(class_of(handler)).check()
+        for over_websocket in (False, True):
+            if (handler := self.handler_for(over_websocket=over_websocket)) is not None:
+                declared_events(class_of(handler)).check()
 
     def plan_for(self, chain: Runnable[Any, Any]) -> ChainPlan:
         """Find out how to serve `chain` with these options."""
@@ -68,8 +69,18 @@ class RouteOptions:
             output_key=self.output_key,
             final_tag=self.final_tag,
             hold_tokens=self.hold_tokens,
-            handlers=self.handlers,
         )
+
+    def handler_for(self, *, over_websocket: bool) -> HandlerFactory | None:
+        """Return the user's own handler for one transport, if there is one."""
+        if not isinstance(self.handlers, tuple | list):
+            return self.handlers
+        if len(self.handlers) != 2:  # noqa: PLR2004  # a pair
+            raise ConfigurationError(
+                "handlers= takes a handler class, or a pair of them: the one for HTTP streaming "
+                f"and the one for WebSockets; it got {len(self.handlers)}"
+            )
+        return self.handlers[over_websocket]
 
 
 def _is_model(candidate: Any) -> bool:

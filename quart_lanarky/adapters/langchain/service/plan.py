@@ -1,4 +1,4 @@
-"""What kind of chain this is: which handler pairs fit it, and how it says its answer."""
+"""How a chain is served: its handlers, and how its answer is told from the rest."""
 
 from __future__ import annotations
 
@@ -9,16 +9,9 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableBinding, RunnablePassthrough
 
-from ..callbacks import (
-    FinalTokenStreamingCallbackHandler,
-    FinalTokenWebSocketCallbackHandler,
-    SourceDocumentStreamingCallbackHandler,
-    SourceDocumentWebSocketCallbackHandler,
-    TokenStreamingCallbackHandler,
-    TokenWebSocketCallbackHandler,
-)
-from ..handlers.base import EventCallbackHandler
+from ..handlers.base import EventCallbackHandler, SourceDocumentHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, AnswerSpec, Tagged, no_run
+from ..handlers.tokens import FinalTokenHandler, TokenHandler
 from ..kinds.base import TaggedChain
 from ..kinds.lcel import reports_its_end
 from ..kinds.registry import tag_answer_models
@@ -44,13 +37,13 @@ class ChainPlan:
 
     Attributes:
         chain: The chain to run, with the models marked that speak for its answer.
-        pairs: The handler pairs, in the order in which LangChain is to call them.
+        handlers: What makes its handlers, in the order in which LangChain is to call them.
         spec: How the answer is told from all else that is said.
         has_own_chunks: Whether the chain is streamed, and its own chunks are the tokens.
     """
 
     chain: Runnable[Any, Any]
-    pairs: tuple[HandlerPair, ...]
+    handlers: tuple[HandlerFactory, ...]
     spec: AnswerSpec
     has_own_chunks: bool
 
@@ -61,7 +54,6 @@ def plan_chain(
     output_key: str | None = None,
     final_tag: str | None = None,
     hold_tokens: int | None = DEFAULT_HOLD_TOKENS,
-    handlers: HandlerPair | None = None,
 ) -> ChainPlan:
     """Find out how to serve `chain`.
 
@@ -70,7 +62,6 @@ def plan_chain(
         output_key: Overrides which output is the answer.
         final_tag: Overrides which model runs speak: those with this tag.
         hold_tokens: How many tokens wait while a model that has tools may still call one.
-        handlers: Overrides the handlers: the user's own pair.
     """
     tagged = tag_answer_models(chain, output_key)
     if final_tag is not None:
@@ -80,7 +71,7 @@ def plan_chain(
         tagged = replace(tagged, spec=replace(tagged.spec, answer_runs=no_run))
     return ChainPlan(
         chain=_reporting(tagged.chain),
-        pairs=_pairs(tagged, hold_tokens) if handlers is None else (handlers,),
+        handlers=(_token_handler(tagged, hold_tokens), SourceDocumentHandler),
         spec=tagged.spec,
         has_own_chunks=tagged.has_own_chunks,
     )
@@ -105,20 +96,7 @@ def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     return RunnablePassthrough() | RunnableBinding(bound=chain)
 
 
-def _pairs(tagged: TaggedChain, hold_tokens: int | None) -> tuple[HandlerPair, ...]:
+def _token_handler(tagged: TaggedChain, hold_tokens: int | None) -> HandlerFactory:
     if not tagged.spec.is_agent:
-        return _TOKENS, _DOCUMENTS
-    http, websocket = _FINAL_TOKENS
-    finals = (partial(http, hold_tokens=hold_tokens), partial(websocket, hold_tokens=hold_tokens))
-    return finals, _DOCUMENTS
-
-
-_TOKENS: HandlerPair = (TokenStreamingCallbackHandler, TokenWebSocketCallbackHandler)
-_DOCUMENTS: HandlerPair = (
-    SourceDocumentStreamingCallbackHandler,
-    SourceDocumentWebSocketCallbackHandler,
-)
-_FINAL_TOKENS: HandlerPair = (
-    FinalTokenStreamingCallbackHandler,
-    FinalTokenWebSocketCallbackHandler,
-)
+        return TokenHandler
+    return partial(FinalTokenHandler, hold_tokens=hold_tokens)

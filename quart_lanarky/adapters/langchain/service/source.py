@@ -1,0 +1,131 @@
+"""A chain factory as the source of a route's chains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from inspect import isawaitable
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from quart import Websocket
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.datastructures import MultiDict
+
+from ....protocols.base import RouteDescription
+from ....protocols.native.encode import Mode
+from ....runs.stream import EventStream
+from ....settings import Settings
+from ..inputs.parameters import factory_parameters
+from .chain_run import ChainRun
+from .compile import ChainCompiler, CompiledChain
+from .describe import ChainDescriber
+from .factories import ChainFactory, open_chain
+from .options import RouteOptions
+from .plan import HandlerFactory
+
+__all__ = ["LangChainSource", "OpenedChain"]
+
+
+class LangChainSource:
+    """Makes, compiles and describes the chains of one route.
+
+    Args:
+        factory: The chain factory.
+        options: The options of the route.
+        label: What the API docs are to call it.
+
+    Attributes:
+        parameters: The parameters of the factory.
+    """
+
+    def __init__(self, factory: ChainFactory, options: RouteOptions, label: str) -> None:
+        self._factory = factory
+        self._options = options
+        self.parameters = factory_parameters(factory)
+        self._describer = ChainDescriber(factory, self.parameters, options, label)
+        self._compiler = ChainCompiler(options, lambda: self._describer.declared_input)
+
+    @property
+    def label(self) -> str:
+        """The route's name in the API docs."""
+        return self._describer.label
+
+    async def inspect_chain(self) -> Any:
+        """Return the chain, made for this once, or None if it need not or cannot be made."""
+        return await self._describer.inspect_chain()
+
+    def describe(self, inspected: Any, *, over_websocket: bool, mode: Mode) -> RouteDescription:
+        """Describe the route on one transport."""
+        return self._describer.describe(inspected, over_websocket=over_websocket, mode=mode)
+
+    async def open(
+        self,
+        connection: BaseRequestWebsocket,
+        parameters: dict[str, Any],
+        settings: Settings,
+        resources: AsyncExitStack,
+    ) -> OpenedChain:
+        """Call the factory, and compile the chain that it makes."""
+        config = await self._config(connection)
+        chain = self._compiler.compile(await open_chain(self._factory, parameters, resources))
+        own = self._options.handler_for(over_websocket=isinstance(connection, Websocket))
+        return OpenedChain(
+            chain,
+            chain.plan.handlers if own is None else [own],
+            mode=self._options.mode or settings.default_mode,
+            config=config,
+            settings=settings,
+            source=f"the route {connection.url_rule}",
+        )
+
+    async def _config(self, connection: BaseRequestWebsocket) -> RunnableConfig | None:
+        config = self._options.config
+        given = config(connection) if callable(config) else config
+        return await given if isawaitable(given) else given
+
+
+class OpenedChain:
+    """A chain made for one request or connection, and how to run it.
+
+    Args:
+        chain: The chain.
+        handlers: What makes its handlers, each called with a stream and `mode=`.
+        mode: How tokens travel; handlers only pass it on.
+        config: The configuration of the route, for LangChain.
+        settings: The app's.
+        source: Whose runs these are, for the log.
+    """
+
+    def __init__(
+        self,
+        chain: CompiledChain,
+        handlers: Sequence[HandlerFactory],
+        *,
+        mode: Mode,
+        config: RunnableConfig | None,
+        settings: Settings,
+        source: str,
+    ) -> None:
+        self._chain = chain
+        self._handlers = handlers
+        self._mode: Mode = mode
+        self._config = config
+        self._max_messages = settings.max_messages
+        self._source = source
+
+    def pick_inputs(self, query: MultiDict[str, str]) -> dict[str, Any]:
+        """Return the inputs that a query string has."""
+        return self._chain.inputs.pick(query)
+
+    def new_run(self, message: Mapping[str, Any] | str, stream: EventStream) -> ChainRun:
+        """Make the run that answers `message`, with handlers of its own.
+
+        Raises:
+            InputError: The message does not fit the chain's inputs.
+        """
+        inputs = self._chain.inputs.for_chain(message, self._max_messages)
+        handlers = [new(stream, mode=self._mode) for new in self._handlers]
+        return ChainRun(
+            self._chain.plan, inputs, handlers, stream, config=self._config, source=self._source
+        )

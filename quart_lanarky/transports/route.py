@@ -1,0 +1,222 @@
+"""A chain route, over HTTP and WebSockets: negotiate, guard, decode, open, respond.
+
+Where its chain comes from is an adapter's business: it implements `ChainSource`, and `chain_view`
+makes the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack
+from functools import update_wrapper
+from typing import Any, Protocol
+
+from quart import Response, has_websocket_context, request, websocket
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.datastructures import MultiDict
+
+from ..errors import InputError
+from ..protocols import sse
+from ..protocols.base import RouteDescription
+from ..protocols.native.encode import Mode, NativeEncoder
+from ..protocols.native.requests import parse_object
+from ..protocols.negotiation import prefers_json
+from ..runs.run import Run
+from ..runs.stream import EventStream
+from ..settings import Settings, current_settings
+from .admission import reserve_slot
+from .guards import check_origin, is_finished_reconnect, limit_body, read_json, setup_timeout
+from .json_response import json_answer
+from .route_description import attach_route
+from .sse_response import EventStreamResponse
+from .websocket_session import WebSocketSession
+
+__all__ = ["ChainSource", "OpenChain", "Parameters", "View", "chain_view"]
+
+View = Callable[..., Awaitable[Any]]
+"""Any, because one view serves both: Quart types HTTP and WebSocket views differently."""
+
+Query = MultiDict[str, str]
+
+
+class Parameters(Protocol):
+    """The parameters of a route's path and query string."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Their names."""
+
+    def pick(self, query: Query, /) -> dict[str, Any]:
+        """Return what a query string has, as far as it can be told without a check."""
+
+    def check(self, given: Mapping[str, Any], /) -> dict[str, Any]:
+        """Return the values, converted to their types.
+
+        Raises:
+            InputError: One is missing, unknown or of a wrong type.
+        """
+
+
+class OpenChain(Protocol):
+    """A chain made for one request or connection."""
+
+    def pick_inputs(self, query: Query, /) -> dict[str, Any]:
+        """Return the inputs that a query string has."""
+
+    def new_run(self, message: Mapping[str, Any] | str, stream: EventStream, /) -> Run:
+        """Make the run that answers `message` into `stream`.
+
+        Raises:
+            InputError: The message does not fit the chain's inputs.
+        """
+
+
+class ChainSource(Protocol):
+    """Where the chain of a route comes from; an adapter implements it."""
+
+    @property
+    def label(self) -> str:
+        """The route's name in the API docs: a Python identifier."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """What is needed to make a chain."""
+
+    async def open(
+        self,
+        connection: BaseRequestWebsocket,
+        parameters: dict[str, Any],
+        settings: Settings,
+        resources: AsyncExitStack,
+    ) -> OpenChain:
+        """Make a chain for a request or a WebSocket's connection.
+
+        Args:
+            connection: The request, or the handshake.
+            parameters: Checked by `parameters`.
+            settings: The app's.
+            resources: What the chain has to clean up in the end.
+        """
+
+    async def inspect_chain(self) -> Any:
+        """Return what has to be looked at to describe the chain, or None; it may call a factory."""
+
+    def describe(self, inspected: Any, *, over_websocket: bool, mode: Mode) -> RouteDescription:
+        """Describe the route on one transport, with what `inspect_chain` returned."""
+
+
+def chain_view(source: ChainSource, mode: Mode | None = None, named_after: Any = None) -> View:
+    """Make the view of a chain route, for HTTP routes and WebSocket routes alike.
+
+    Args:
+        source: Where the chain comes from.
+        mode: How tokens travel; the app's `QUART_LANARKY_DEFAULT_MODE` if nobody says.
+        named_after: The function whose name and attributes the view takes over.
+    """
+    route = _Route(source, mode)
+
+    async def view(**path: Any) -> Response | None:
+        try:
+            return await (route.talk(path) if has_websocket_context() else route.respond(path))
+        except InputError as error:
+            # Quart makes a circle of it and its frames, which have all that the client has sent.
+            raise error.with_traceback(None)  # noqa: B904  # it is the same error
+
+    if named_after is not None:
+        update_wrapper(view, named_after)
+    attach_route(view, route)
+    return view
+
+
+class _Route:
+    """What a route knows before any request."""
+
+    def __init__(self, source: ChainSource, mode: Mode | None) -> None:
+        self._source = source
+        self._mode = mode
+
+    # -- for the API docs ------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        """The route's name."""
+        return self._source.label
+
+    async def inspect_chain(self) -> Any:
+        """Return what `describe` wants to know of the chain."""
+        return await self._source.inspect_chain()
+
+    def describe(
+        self, inspected: Any, *, over_websocket: bool, default_mode: Mode
+    ) -> RouteDescription:
+        """Describe the route on one transport."""
+        mode = self._mode or default_mode
+        return self._source.describe(inspected, over_websocket=over_websocket, mode=mode)
+
+    # -- requests --------------------------------------------------------------------------
+
+    async def respond(self, path: dict[str, Any]) -> Response:
+        """Answer the current HTTP request."""
+        settings = current_settings()
+        limit_body(settings.max_message_bytes)
+        body = None
+        if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
+            return Response(content_type=sse.CONTENT_TYPE)
+        if request.method == "GET":
+            check_origin(request, settings.allowed_origins)
+            if is_finished_reconnect(request):
+                return Response(status=204)
+        else:
+            body = parse_object(await read_json(settings.max_message_bytes))
+        parameters, rest = self._read_query(request.args, path)
+        if body is not None:
+            _refuse_unknown(rest)
+        async with AsyncExitStack() as resources:
+            chain = await self._open(request, parameters, settings, resources)
+            inputs = chain.pick_inputs(rest) if body is None else body
+            run = chain.new_run(inputs, _new_stream(settings))
+            if prefers_json(request.headers.get("Accept", "")):
+                return await json_answer(run, run.output)
+            encoder = NativeEncoder(self._mode or settings.default_mode)
+            return EventStreamResponse(run, resources, encoder=encoder)
+
+    async def talk(self, path: dict[str, Any]) -> None:
+        """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""
+        settings = current_settings()
+        check_origin(websocket, settings.allowed_origins)
+        parameters, rest = self._read_query(websocket.args, path)
+        _refuse_unknown(rest)
+        async with AsyncExitStack() as resources:
+            chain = await self._open(websocket, parameters, settings, resources)
+
+            def open_run(message: Mapping[str, Any] | str) -> Run:
+                return chain.new_run(message, _new_stream(settings))
+
+            mode = self._mode or settings.default_mode
+            await WebSocketSession(open_run, settings=settings, mode=mode).serve()
+
+    def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
+        """Return the source's parameters, and what the query string holds besides them."""
+        expected = self._source.parameters
+        given = expected.pick(query) | path
+        rest = MultiDict((n, v) for n, v in query.items(multi=True) if n not in expected.names)
+        return expected.check({n: v for n, v in given.items() if n in expected.names}), rest
+
+    async def _open(
+        self,
+        connection: Any,
+        parameters: dict[str, Any],
+        settings: Settings,
+        resources: AsyncExitStack,
+    ) -> OpenChain:
+        async with reserve_slot(settings), setup_timeout(settings.run_timeout):
+            return await self._source.open(connection, parameters, settings, resources)
+
+
+def _new_stream(settings: Settings) -> EventStream:
+    return EventStream(max_events=settings.buffer_events, flush_interval=settings.flush_interval)
+
+
+def _refuse_unknown(query: Query) -> None:
+    if query:
+        raise InputError("unknown query parameters", dict.fromkeys(query, "there is none"))
