@@ -139,7 +139,7 @@ class Run:
         """
         self.reason, event = _describe_failure(error)
         self._early = ("failed", event)
-        self.refusal = event.json()["status_code"]
+        self.refusal = event.data["status_code"]
         self._log(error)
 
     def batches(self) -> AsyncIterator[list[Event]]:
