@@ -27,7 +27,7 @@ from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol
 
 from .errors import LanarkyError
-from .events import END, PING
+from .events import COMPLETION, END, PING, RETRACT
 from .events.fold import Answer
 from .protocols.base import EncodedEvent
 from .protocols.native.encode import Mode, check_mode, decode
@@ -241,7 +241,8 @@ def answer_of(events: Iterable[EncodedEvent], mode: Mode = "json") -> str:
     check_mode(mode)
     answer = Answer()
     for event in events:
-        answer.add(decode(event, mode))
+        if event.name in (COMPLETION, RETRACT):
+            answer.add(decode(event, mode))
     return answer.text
 
 

@@ -9,11 +9,13 @@ import pytest
 from langchain_core.runnables import RunnableGenerator, RunnableLambda
 from quart import Quart, abort, websocket
 
-from quart_lanarky import Event, LanarkyExtension, stream_chain
+from quart_lanarky import LanarkyExtension, stream_chain
 from quart_lanarky.events import completion, json_event, retract
+from quart_lanarky.protocols.native.encode import encode
 from quart_lanarky.testing import (
     ClosedError,
     Conversation,
+    EncodedEvent,
     RefusedError,
     answer_of,
     connect,
@@ -81,7 +83,7 @@ def app(written: list[str]) -> Quart:
     return app
 
 
-async def read(events: AsyncIterator[Event]) -> list[Event]:
+async def read(events: AsyncIterator[EncodedEvent]) -> list[EncodedEvent]:
     return [event async for event in events]
 
 
@@ -166,8 +168,8 @@ async def test_text_mode_has_bare_tokens_on_both_transports(app: Quart) -> None:
     assert [event.data for event in events] == [*WORDS, ""]
     async with connect(app.test_client(), "/text/ws") as conversation:
         assert await read(conversation.ask({"input": "?"})) == [
-            Event("completion", word) for word in WORDS
-        ] + [Event("end", "")]
+            EncodedEvent("completion", word) for word in WORDS
+        ] + [EncodedEvent("end", "")]
     assert answer_of(events, "text") == "".join(WORDS)
 
 
@@ -273,14 +275,17 @@ async def test_pings_are_about_no_turn() -> None:
     assert [event.name for event in events] == ["completion", "end"]
 
 
-def test_an_answer_is_what_was_not_taken_back() -> None:
-    said = [completion(token, "json") for token in ("Let me", " see", ".", "42")]
+@pytest.mark.parametrize("mode", ["json", "text"])
+def test_an_answer_is_what_was_not_taken_back(mode: Any) -> None:
+    said = [completion(token) for token in ("Let me", " see", ".", "42")]
     events = [*said[:3], retract(3), json_event("tool", {"name": "calculator"}), said[3]]
-    assert answer_of(events) == "42"
+    assert answer_of([encode(event, mode) for event in events], mode) == "42"
 
 
 def test_an_answer_is_told_from_json_in_text_mode() -> None:
-    assert answer_of([completion('{"token": 1}', "text")], mode="text") == '{"token": 1}'
+    event = encode(completion('{"token": 1}'), "text")
+    assert event == EncodedEvent("completion", '{"token": 1}')
+    assert answer_of([event], mode="text") == '{"token": 1}'
 
 
 def test_there_is_no_third_mode() -> None:

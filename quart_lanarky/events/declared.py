@@ -91,8 +91,12 @@ def _undeclared(name: str, data: str | BaseModel | JsonValue) -> Event:
     if isinstance(data, str):
         return Event(name, data)
     event = json_event(name, data)
-    text_field = EVENT_KINDS[name].text_field if name in EVENT_KINDS else None
-    return event if text_field is None else Event(name, event.data[text_field])
+    match event.data:
+        case {**fields} if len(fields) == 1 and name in EVENT_KINDS:
+            text = fields.get(EVENT_KINDS[name].text_field or "")
+            return Event(name, text) if isinstance(text, str) else event
+        case _:
+            return event
 
 
 @cache

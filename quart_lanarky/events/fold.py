@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .types import COMPLETION, EVENT_KINDS, RETRACT, Event
+from . import types
+from .types import EVENT_KINDS, Event
 
 __all__ = ["Answer"]
+
+_IN_JSON_RESPONSE: Final = {kind.name for kind in EVENT_KINDS.values() if kind.in_json_response}
 
 
 class Answer:
@@ -27,10 +30,15 @@ class Answer:
         return "".join(self.tokens)
 
     def add(self, event: Event) -> None:
-        """Take the next event; what is not about the answer does not matter."""
-        if event.name == COMPLETION:
-            self.tokens.append(event.data)
-        elif event.name == RETRACT:
-            del self.tokens[-event.data["tokens"] :]
-        elif (kind := EVENT_KINDS.get(event.name)) is not None and kind.in_json_response:
-            self.fields |= event.data
+        """Take the next event.
+
+        What is not about the answer does not matter, nor does what an app's own handler sends under
+        a name of ours and with other data.
+        """
+        match event.name, event.data:
+            case types.COMPLETION, str(token):
+                self.tokens.append(token)
+            case types.RETRACT, {"tokens": int(count)} if count > 0:
+                del self.tokens[-count:]
+            case name, dict(fields) if name in _IN_JSON_RESPONSE:
+                self.fields |= fields

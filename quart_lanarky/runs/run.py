@@ -105,7 +105,7 @@ class Run:
     def __init__(self, stream: EventStream, produce: Produce, *, mode: str | None = None) -> None:
         self.id: UUID = uuid4()
         self.stream = stream
-        self.mode = stream.mode if mode is None else mode
+        self._mode = mode
         self.result: Any = None
         self.failure: Event | None = None
         self.usage: dict[str, JsonValue] | None = None
@@ -121,6 +121,11 @@ class Run:
         self._watcher: RunWatcher | None = None
         self._owner: asyncio.Task[Any] | None = None
         self._started_at = 0.0
+
+    @property
+    def mode(self) -> str | None:
+        """How its tokens travel, for whoever sends them: as it was told, or as its stream was."""
+        return self.stream.mode if self._mode is None else self._mode
 
     @property
     def time_to_first_token(self) -> float | None:

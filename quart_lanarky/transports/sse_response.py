@@ -90,8 +90,8 @@ class EventStreamResponse(Response):
         *,
         encoder: Encoder | None = None,
     ) -> None:
-        register_run(run, "sse")
         encoder = NativeEncoder(check_mode(run.mode or "json")) if encoder is None else encoder
+        register_run(run, "sse")
         resources = AsyncExitStack() if resources is None else resources.pop_all()
         super().__init__(_RunBody(run, resources, encoder), content_type=encoder.content_type)
         self.headers["Cache-Control"] = "no-cache"

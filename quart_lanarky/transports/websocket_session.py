@@ -68,11 +68,11 @@ class WebSocketSink:
     view: `send` then works from any thread and any event loop.
 
     Args:
-        mode: How tokens travel.
+        mode: How tokens travel. A handler that is told otherwise sets it.
     """
 
     def __init__(self, mode: Mode = "json") -> None:
-        self._encoder = NativeEncoder(mode)
+        self.mode: Mode = mode
         self._home = _current_home() if has_websocket_context() else None
 
     async def send(self, event: Event, /) -> None:
@@ -83,7 +83,7 @@ class WebSocketSink:
         """
         self._home = self._home or _current_home()
         socket, loop = self._home
-        [text] = self._encoder.frames([event])
+        [text] = NativeEncoder(self.mode).frames([event])
         if asyncio.get_running_loop() is loop:
             await socket.send(text)
         else:

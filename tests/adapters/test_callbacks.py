@@ -1,12 +1,15 @@
 """The public handlers: what they are made with, where they send, what they do to a chain."""
 
 import asyncio
+import json
+from functools import partial
 from typing import Any
 
 import pytest
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
+from quart import Quart
 
 from quart_lanarky.adapters.langchain import callbacks
 from quart_lanarky.adapters.langchain.callbacks import (
@@ -21,8 +24,16 @@ from quart_lanarky.adapters.langchain.callbacks import (
     WebSocketCallbackHandler,
 )
 from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
+from quart_lanarky.protocols.native.encode import Mode, encode
+from quart_lanarky.protocols.sse import Decoder
+from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
+from quart_lanarky.testing import answer_of
+from quart_lanarky.transports.sse_response import EventStreamResponse
+from quart_lanarky.transports.websocket_session import answer
 
+MODES: list[Mode] = ["text", "json"]
 STREAMING = [
     TokenStreamingCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
@@ -97,8 +108,115 @@ async def test_events_of_ones_own_are_text_or_json() -> None:
     handler = StreamingCallbackHandler(sink)
     await handler.send("note", "hi")
     await handler.send("tool", {"name": "calculator"})
-    assert sink.events == [Event("note", "hi"), Event("tool", '{"name": "calculator"}')]
-    assert [event.is_json for event in sink.events] == [False, True]
+    assert sink.events == [Event("note", "hi"), Event("tool", {"name": "calculator"})]
+    assert [event.json for event in sink.events] == [None, '{"name": "calculator"}']
+    for mode in MODES:
+        sent = [encode(event, mode) for event in sink.events]
+        assert sent == [EncodedEvent("note", "hi"), EncodedEvent("tool", '{"name": "calculator"}')]
+        assert [event.is_json for event in sent] == [False, True]
+
+
+# -- how tokens travel ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("handler", STREAMING)
+def test_a_handler_used_by_hand_passes_its_mode_on_to_its_stream_and_its_run(
+    handler: type[Any],
+) -> None:
+    stream = handler(mode="text").stream
+    assert stream.mode == "text"
+    assert Run(stream, lambda: asyncio.sleep(0)).mode == "text"
+
+
+@pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
+def test_a_handler_passes_its_mode_on_to_a_stream_that_it_is_given(handler: type[Any]) -> None:
+    stream = EventStream()
+    handler(stream, mode="text")
+    assert stream.mode == "text"
+
+
+@pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
+def test_a_handler_that_says_nothing_of_modes_leaves_the_mode_of_its_stream(
+    handler: type[Any],
+) -> None:
+    stream = EventStream()
+    handler(stream)
+    assert stream.mode is None
+    stream.mode = "text"
+    handler(stream)
+    assert stream.mode == "text"
+
+
+@pytest.mark.parametrize(
+    ("mode", "data"), [("text", "one, ,two"), ("json", '{"token": "one"},{"token": " "}')]
+)
+async def test_a_stream_of_handlers_used_by_hand_is_sent_in_their_mode(
+    mode: Mode, data: str
+) -> None:
+    app = Quart(__name__)
+
+    @app.get("/by-hand")
+    async def by_hand() -> EventStreamResponse:
+        handler = TokenStreamingCallbackHandler(mode=mode)
+        model = GenericFakeChatModel(messages=iter([AIMessage("one two")]))
+        work = partial(model.ainvoke, "?", {"callbacks": [handler]})
+        return EventStreamResponse(Run(handler.stream, work))
+
+    response = await app.test_client().get("/by-hand")
+    *tokens, end = Decoder().feed(await response.get_data(as_text=False))
+    assert [event.name for event in tokens] == ["completion"] * 3
+    assert ",".join(event.data for event in tokens).startswith(data)
+    assert answer_of(tokens, mode) == "one two"
+    assert end.name == "end"
+    assert (end.data == "") is (mode == "text")
+
+
+@pytest.mark.parametrize(
+    ("mode", "data"),
+    [
+        ("text", ["one", " ", "two", "x"]),
+        ("json", [{"token": "one"}, {"token": " "}, {"token": "two"}, {"token": "x"}]),
+    ],
+)
+async def test_a_handler_of_a_websocket_sends_tokens_in_its_mode(mode: Mode, data: Any) -> None:
+    app = Quart(__name__)
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        handler = TokenWebSocketCallbackHandler(mode=mode)
+        model = GenericFakeChatModel(messages=iter([AIMessage("one two")]))
+        await model.ainvoke("?", {"callbacks": [handler]})
+        await asyncio.to_thread(asyncio.run, handler.send("completion", {"token": "x"}))
+        await handler.send("note", "hi")
+        await handler.send("tool", {"name": "calculator"})
+
+    async with app.test_client().websocket("/ws") as connection:
+        frames = [json.loads(await connection.receive()) for _ in range(6)]
+    assert frames == [
+        *({"event": "completion", "data": token} for token in data),
+        {"event": "note", "data": "hi"},
+        {"event": "tool", "data": {"name": "calculator"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "data"), [("text", ["x", ""]), ("json", [{"token": "x"}, {"run_id", "usage"}])]
+)
+async def test_a_run_by_hand_is_answered_on_a_websocket_in_the_mode_of_its_handler(
+    mode: Mode, data: Any
+) -> None:
+    app = Quart(__name__)
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        stream = EventStream()
+        handler = TokenWebSocketCallbackHandler(stream, mode=mode)
+        await answer(Run(stream, lambda: handler.send("completion", "x")))
+
+    async with app.test_client().websocket("/ws") as connection:
+        token, end = [json.loads(await connection.receive()) for _ in range(2)]
+    assert token == {"event": "completion", "data": data[0]}
+    assert (end["event"], end["data"] and set(end["data"])) == ("end", data[1])
 
 
 # -- tokens --------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from quart import Quart
 
 from quart_lanarky import events, stream_chain
-from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
 from tests.adapters.service.test_plan import LCEL
 
 OURS = {
@@ -107,7 +107,7 @@ def problem(value: Any, schema: Any, components: Any) -> str | None:
     return None if error is None else error.message
 
 
-def parsed(event: events.Event) -> dict[str, str]:
+def parsed(event: EncodedEvent) -> dict[str, str]:
     """Return the object that the documents make of an event of a stream."""
     return {"event": event.name, "data": event.data} | (
         {} if event.id is None else {"id": event.id}

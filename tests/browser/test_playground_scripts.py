@@ -10,6 +10,7 @@ import pytest
 
 from quart_lanarky import events
 from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.native.encode import encode
 from tests.browser.playing import Player
 from tests.servers import Server
 
@@ -61,10 +62,10 @@ def test_a_stream_means_the_same_however_it_is_split(player: Player, stream: str
 
 def test_it_reads_what_the_server_writes(player: Player) -> None:
     sent = [
-        events.completion("a\nb", "json"),
-        events.completion("  two\n\nlines\n", "text"),
-        events.retract(2),
-        events.json_event("own", {"x": "\u2028"}),
+        encode(events.completion("a\nb"), "json"),
+        encode(events.completion("  two\n\nlines\n"), "text"),
+        encode(events.retract(2), "json"),
+        encode(events.json_event("own", {"x": "\u2028"}), "json"),
     ]
     code = f"{DECODE} return decode(given).map(({{ name, data }}) => [name, data]);"
     found = player.script("decoder.js", code, sse.encode(*sent).decode())

@@ -15,6 +15,7 @@ from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.events import END, SOURCE_DOCUMENTS, Event
 from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.protocols.native.encode import encode
 from quart_lanarky.runs.stream import EventStream
 from tests.conformance.models import Kit
 from tests.conformance.rows import Row, as_body
@@ -34,17 +35,17 @@ def built(row: Row) -> Runnable[Any, Any]:
 def described(row: Row, chain: Runnable[Any, Any]) -> RouteDescription:
     options = RouteOptions(**row.options)
     describer = ChainDescriber(lambda: chain, Fields({}), options, "chain")
-    return describer.describe(chain, over_websocket=False, default_mode="json")
+    return describer.describe(chain, over_websocket=False, mode="json")
 
 
 async def served(row: Row, chain: Runnable[Any, Any]) -> tuple[Any, list[Event]]:
     """Return the answer in the JSON document, and the events of the stream."""
     plan = RouteOptions(**row.options).plan_for(chain)
     stream = EventStream()
-    handlers = [http(stream, mode="json") for http, _ in plan.pairs]
+    handlers = [handler(stream) for handler in plan.handlers]
     inputs = chain_inputs(chain).for_chain(as_body(row.inputs))
     config = row.options.get("config")
-    run = ChainRun(plan, inputs, handlers, stream, mode="json", config=config)
+    run = ChainRun(plan, inputs, handlers, stream, config=config)
     events = await events_of(run)
     return run.output(), events
 
@@ -60,7 +61,7 @@ async def test_the_answer_and_the_events_are_as_the_documents_say(row: Row) -> N
         _judge(answer, answer_type(chain))
     for event in events:
         if event.name != END:
-            _judge(event.json(), description.events[event.name])
+            _judge(encode(event, "json").json(), description.events[event.name])
     if not may_retrieve(chain):
         assert SOURCE_DOCUMENTS not in {event.name for event in events} | set(description.events)
 

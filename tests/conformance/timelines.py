@@ -105,8 +105,8 @@ async def timeline_of(chain: Runnable[Any, Any], inputs: Any, **options: Any) ->
     NOW.set(timeline)
     plan = RouteOptions(**options).plan_for(chain)
     stream = WatchedStream()
-    handlers = [pair[0](stream, mode="json") for pair in plan.pairs]
-    run = ChainRun(plan, inputs, handlers, stream, mode="json")
+    handlers = [handler(stream) for handler in plan.handlers]
+    run = ChainRun(plan, inputs, handlers, stream)
     async with run:
         async for _ in stream.batches():
             pass

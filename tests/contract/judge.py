@@ -11,7 +11,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.sse import Decoder
 
 Document = dict[str, Any]
@@ -132,7 +132,7 @@ def _judge_stream(openapi: Document, media: Document, body: bytes) -> list[str]:
     return problems + list(_judge_order([event.name for event in events]))
 
 
-def _judge_event(openapi: Document, union: Schema, event: Event) -> Iterator[str]:
+def _judge_event(openapi: Document, union: Schema, event: EncodedEvent) -> Iterator[str]:
     envelope = {"event": event.name, "data": event.data}
     if event.id is not None:
         envelope["id"] = event.id

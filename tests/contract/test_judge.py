@@ -10,6 +10,7 @@ import pytest
 
 from quart_lanarky.events import end
 from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.native.encode import encode
 from tests.contract.judge import JSON, Document, judge_response, judge_sent, judge_turn
 from tests.contract.recording import ApiSpecs, Recorded, fetch_documents, record, record_turns
 from tests.servers import Server
@@ -201,7 +202,7 @@ def test_an_event_that_nobody_names_fits_where_others_are_documented_as_open(
     server: Server,
 ) -> None:
     openapi = fetch_documents(server).openapi
-    body = b"event: anything\ndata: x\n\n" + sse.encode(end(UUID(int=7), None, "json"))
+    body = b"event: anything\ndata: x\n\n" + sse.encode(encode(end(UUID(int=7), None), "json"))
     for path, fits in [("/tools", True), ("/echo", False)]:
         problems = judge_response(openapi, "post", path, 200, "text/event-stream", body)
         assert (problems == []) is fits

@@ -32,13 +32,18 @@ from quart_lanarky.events import (
     RetractData,
     SourceDocument,
     SourceDocumentsData,
+    completion,
+    json_event,
 )
 from quart_lanarky.events.declared import DeclaredEvents, declared_events
+from quart_lanarky.protocols.native.encode import Mode, encode
 from quart_lanarky.runs.stream import EventStream
 from tests.adapters.handlers.test_tokens import Recorder
 
 TOKENS = {"completion": CompletionData, "retract": RetractData}
 DOCUMENTS = {"source_documents": SourceDocumentsData}
+MODES: list[Mode] = ["text", "json"]
+A_TOKEN = ["x", {"token": "x"}, CompletionData.model_validate({"token": "x"})]
 OURS = ["completion", "retract", "source_documents", "error", "end"]
 
 
@@ -195,21 +200,24 @@ def test_an_attribute_of_that_name_that_is_no_mapping_declares_nothing(events: A
 
 @pytest.mark.parametrize("handler", [Silent, StreamingCallbackHandler, Foreign])
 @pytest.mark.parametrize(
-    ("data", "text", "is_json"),
+    ("data", "value", "text", "is_json"),
     [
-        ("bare text", "bare text", False),
-        ("", "", False),
-        ({"a": [1, None]}, '{"a": [1, null]}', True),
-        (["a"], '["a"]', True),
-        (None, "null", True),
-        (Progress(done=1), '{"done": 1, "total": 10}', True),
+        ("bare text", "bare text", "bare text", False),
+        ("", "", "", False),
+        ({"a": [1, None]}, {"a": [1, None]}, '{"a": [1, null]}', True),
+        (["a"], ["a"], '["a"]', True),
+        (None, None, "null", True),
+        (Progress(done=1), {"done": 1, "total": 10}, '{"done": 1, "total": 10}', True),
     ],
 )
 def test_a_class_that_declares_nothing_sends_a_text_bare_and_all_else_as_json(
-    handler: Any, data: Any, text: str, is_json: bool
+    handler: Any, data: Any, value: Any, text: str, is_json: bool
 ) -> None:
     event = DeclaredEvents(handler).make("mine", data)
-    assert (event.name, event.data, event.is_json) == ("mine", text, is_json)
+    assert (event.name, event.data, event.json) == ("mine", value, text if is_json else None)
+    for mode in MODES:
+        sent = encode(event, mode)
+        assert (sent.name, sent.data, sent.is_json) == ("mine", text, is_json)
 
 
 @pytest.mark.parametrize(
@@ -227,18 +235,21 @@ def test_a_class_that_declares_nothing_sends_a_text_bare_and_all_else_as_json(
 )
 def test_a_declared_payload_is_sent_as_json(kind: Any, data: Any) -> None:
     event = made(kind, data)
-    assert event.json() == {"done": 1, "total": 10}
-    assert event.is_json
+    assert event.data == {"done": 1, "total": 10}
+    assert event.json == '{"done": 1, "total": 10}'
+    assert all(encode(event, mode).is_json for mode in MODES)
 
 
 def test_a_declared_str_is_sent_bare() -> None:
     event = made(str, '{"a": 1}')
-    assert (event.data, event.is_json) == ('{"a": 1}', False)
+    assert (event.data, event.json) == ('{"a": 1}', None)
+    assert not any(encode(event, mode).is_json for mode in MODES)
 
 
 def test_what_only_resembles_a_declared_str_is_sent_as_json() -> None:
-    assert made(str | None, "a").data == '"a"'
-    assert made(Annotated[str, Field(max_length=3)], "a").data == '"a"'
+    for event in (made(str | None, "a"), made(Annotated[str, Field(max_length=3)], "a")):
+        assert (event.data, event.json) == ("a", '"a"')
+        assert [encode(event, mode).data for mode in MODES] == ['"a"', '"a"']
 
 
 class Alias(BaseModel):
@@ -263,7 +274,7 @@ class AliasOfBoth(BaseModel):
     "kind", [Alias, AliasData, AliasDict, AliasOfBoth, RootModel[Alias], list[Alias]]
 )
 def test_a_payload_is_written_as_the_documents_say(kind: Any) -> None:
-    item = made(kind, [{"line": 1}] if kind == list[Alias] else {"line": 1}).json()
+    item = made(kind, [{"line": 1}] if kind == list[Alias] else {"line": 1}).data
     schema = TypeAdapter(kind).json_schema(mode="serialization")
     if kind == list[Alias]:
         [item], schema = item, schema["$defs"]["Alias"]
@@ -275,14 +286,14 @@ def test_a_payload_is_written_as_the_documents_say(kind: Any) -> None:
 @pytest.mark.parametrize("kind", [Progress, ProgressData, ProgressDict])
 def test_keys_that_are_not_declared_do_not_reach_the_client(kind: Any) -> None:
     event = made(kind, {"done": 1, "total": 2, "more": "than this"})
-    assert event.json() == {"done": 1, "total": 2}
+    assert event.data == {"done": 1, "total": 2}
 
 
 def test_what_a_derived_model_adds_does_not_reach_the_client() -> None:
     class More(Progress):
         more: str
 
-    assert made(Progress, More(done=1, more="than this")).json() == {"done": 1, "total": 10}
+    assert made(Progress, More(done=1, more="than this")).data == {"done": 1, "total": 10}
 
 
 def test_a_payload_may_have_types_that_json_does_not_know() -> None:
@@ -294,8 +305,8 @@ def test_a_payload_may_have_types_that_json_does_not_know() -> None:
         def year(self) -> int:
             return self.day.year
 
-    assert made(Visit, {"day": date(2026, 1, 2)}).json() == {"day": "2026-01-02", "year": 2026}
-    assert made(UUID, UUID(int=1)).json() == str(UUID(int=1))
+    assert made(Visit, {"day": date(2026, 1, 2)}).data == {"day": "2026-01-02", "year": 2026}
+    assert made(UUID, UUID(int=1)) == json_event("mine", str(UUID(int=1)))
 
 
 @pytest.mark.parametrize(
@@ -341,8 +352,16 @@ def test_an_event_that_is_not_declared_is_the_developers_error(handler: Any, nam
 def test_the_names_of_ours_are_always_free(handler: Any, name: str) -> None:
     declared = DeclaredEvents(handler)
     assert declared.make(name, "text").data == "text"
-    assert declared.make(name, {"any": "thing"}).json() == {"any": "thing"}
-    assert declared.make(name, RetractData(tokens=1)).json() == {"tokens": 1}
+    assert declared.make(name, {"any": "thing"}).data == {"any": "thing"}
+    assert declared.make(name, RetractData(tokens=1)).data == {"tokens": 1}
+
+
+@pytest.mark.parametrize("handler", [AskingTokens, NoneAtAll, Silent, StreamingCallbackHandler])
+@pytest.mark.parametrize("data", A_TOKEN)
+def test_a_token_is_the_same_event_however_it_is_given(handler: Any, data: Any) -> None:
+    event = DeclaredEvents(handler).make("completion", data)
+    assert event == Event("completion", "x")
+    assert [encode(event, mode).data for mode in MODES] == ["x", '{"token": "x"}']
 
 
 @pytest.mark.parametrize("name", ["", "two\nlines"])
@@ -353,7 +372,8 @@ def test_a_name_that_no_event_can_have_is_the_developers_error(name: str) -> Non
 
 def test_a_declared_text_may_be_half_a_surrogate_pair() -> None:
     assert made(str, "\ud83d").data == "\ud83d"
-    assert made(dict[str, str], {"a": "\ud83d"}).data == '{"a": "\\ud83d"}'
+    event = made(dict[str, str], {"a": "\ud83d"})
+    assert (event.data, event.json) == ({"a": "\ud83d"}, '{"a": "\\ud83d"}')
 
 
 # -- types that cannot be described --------------------------------------------------------
@@ -390,7 +410,8 @@ def test_a_typed_dict_that_pydantic_refuses_is_found_when_a_route_is_made() -> N
 
 
 def test_a_type_may_be_annotated_with_anything() -> None:
-    assert made(Annotated[int, {"unit": "s"}], 1).data == "1"
+    event = made(Annotated[int, {"unit": "s"}], 1)
+    assert (event.data, event.json) == (1, "1")
 
 
 # -- through a handler ---------------------------------------------------------------------
@@ -408,9 +429,18 @@ async def test_a_handler_sends_what_it_declares_into_its_stream() -> None:
     await handler.send("asking", {"done": 1, "more": "than this"})
     await handler.send("asked", "text")
     assert await received(stream) == [
-        Event("asking", '{"done": 1, "total": 10}'),
+        Event("asking", {"done": 1, "total": 10}),
         Event("asked", "text"),
     ]
+
+
+@pytest.mark.parametrize("data", A_TOKEN)
+async def test_a_token_that_is_sent_by_its_name_is_a_token(data: Any) -> None:
+    stream = EventStream()
+    stream.open()
+    await StreamingCallbackHandler(stream).send("completion", data)
+    assert stream.tokens == 1
+    assert await received(stream) == [completion("x")] == [Event("completion", "x")]
 
 
 async def test_a_handler_sends_nothing_of_what_is_refused() -> None:

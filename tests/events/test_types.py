@@ -1,4 +1,4 @@
-"""Events and their payloads: the models say what is on the wire."""
+"""Events and their payloads: what an event carries is what its model says."""
 
 import json
 from typing import Any
@@ -10,54 +10,54 @@ from hypothesis import strategies as st
 
 from quart_lanarky import events
 from quart_lanarky.errors import ConfigurationError
-from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, PingData, SourceDocument
-from quart_lanarky.protocols.native.encode import Mode
+from quart_lanarky.events import (
+    EVENT_KINDS,
+    EndData,
+    ErrorData,
+    Event,
+    EventKind,
+    PingData,
+    RetractData,
+    SourceDocument,
+)
 
 RUN_ID = UUID(int=0xA7)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # half surrogate pairs as well
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda values: st.lists(values | ANY_TEXT) | st.dictionaries(ANY_TEXT, values | ANY_TEXT),
+    max_leaves=8,
+)
+"""What JSON can express and is no bare text."""
+
+each_kind = pytest.mark.parametrize("kind", EVENT_KINDS.values(), ids=lambda kind: kind.name)
+
+
+# -- what the events carry -----------------------------------------------------------------
 
 
 @given(ANY_TEXT)
-def test_a_token_in_json_mode_is_exact_and_pure_ascii(token: str) -> None:
-    event = events.completion(token, "json")
-    assert event.data.isascii()
-    assert event.json() == {"token": token}
-    assert event.is_json
+def test_a_token_is_the_text_itself(token: str) -> None:
+    event = events.completion(token)
+    assert (event.name, event.data, event.json, event.id) == ("completion", token, None, None)
 
 
-@given(st.text())
-def test_a_token_in_json_mode_is_what_its_model_says(token: str) -> None:
-    event = events.completion(token, "json")
-    assert CompletionData.model_validate_json(event.data) == CompletionData(token=token)
-
-
-@given(ANY_TEXT)
-def test_the_short_way_to_write_a_token_is_the_long_way(token: str) -> None:
-    model = CompletionData.model_construct(token=token)  # Pydantic takes no half surrogate pair
-    by_model = {name: getattr(model, name) for name in CompletionData.model_fields}
-    assert events.completion(token, "json").data == json.dumps(by_model, ensure_ascii=True)
-
-
-@given(ANY_TEXT)
-def test_a_token_in_text_mode_is_the_text_itself(token: str) -> None:
-    event = events.completion(token, "text")
-    assert (event.data, event.is_json) == (token, False)
-
-
-def test_the_end_carries_the_run_in_json_mode_and_nothing_in_text_mode() -> None:
+def test_the_end_carries_the_run_and_what_it_cost() -> None:
     run_id = UUID(int=7)
-    event = events.end(run_id, {"total_tokens": 3}, "json")
-    assert EndData.model_validate(event.json()).run_id == str(run_id)
-    assert event.json()["usage"] == {"total_tokens": 3}
-    assert events.end(run_id, None, "text") == Event("end", "", f"{run_id}/end")
+    event = events.end(run_id, {"total_tokens": 3})
+    assert EndData.model_validate(event.data).run_id == str(run_id)
+    assert event.data["usage"] == {"total_tokens": 3}
+    assert events.end(run_id, None) == Event(
+        "end", {"run_id": str(run_id), "usage": None}, f"{run_id}/end"
+    )
 
 
-@given(st.uuids(), st.sampled_from(["text", "json"]))
-def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID, mode: Mode) -> None:
-    event = events.end(run_id, None, mode)
+@given(st.uuids())
+def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID) -> None:
+    event = events.end(run_id, None)
     assert event.id == events.end_id(run_id) == f"{run_id}/end"
     assert events.is_end_id(event.id)
-    others = [events.completion("a", mode), events.error(500, "no"), events.ping()]
+    others = [events.completion("a"), events.error(500, "no"), events.ping()]
     assert [other.id for other in others] == [None] * 3
 
 
@@ -74,30 +74,97 @@ def test_no_other_id_is_taken_for_that_of_an_end(id_: str) -> None:
 
 def test_a_ping_is_json_without_anything_in_it() -> None:
     event = events.ping()
-    assert (event.name, event.data, event.is_json, event.id) == ("ping", "null", True, None)
-    assert PingData.model_validate(event.json()) == PingData(None)
+    assert (event.name, event.data, event.json, event.id) == ("ping", None, "null", None)
+    assert PingData.model_validate(event.data) == PingData(None)
 
 
 def test_an_error_is_json() -> None:
     event = events.error(500, "Internal Server Error")
-    assert event.json() == {"status_code": 500, "detail": "Internal Server Error"}
-    assert ErrorData.model_validate(event.json())
+    assert event.data == {"status_code": 500, "detail": "Internal Server Error"}
+    assert event.json == '{"status_code": 500, "detail": "Internal Server Error"}'
+    assert ErrorData.model_validate(event.data)
+
+
+def test_a_retract_is_json() -> None:
+    event = events.retract(2)
+    assert (event.data, event.json) == ({"tokens": 2}, '{"tokens": 2}')
+    assert RetractData.model_validate(event.data) == RetractData(tokens=2)
 
 
 def test_source_documents_are_json_with_every_field() -> None:
     document = SourceDocument(page_content="hi", metadata={"page": 1}, id=None, type="Document")
-    assert events.source_documents([document]).json() == {
+    event = events.source_documents([document])
+    assert event.data == {
         "source_documents": [
             {"page_content": "hi", "metadata": {"page": 1}, "id": None, "type": "Document"}
         ]
     }
-    assert events.source_documents([]).json() == {"source_documents": []}
+    assert json.loads(event.json or "") == event.data
+    assert events.source_documents([]).data == {"source_documents": []}
+    assert events.source_documents([]).json == '{"source_documents": []}'
 
 
-@pytest.mark.parametrize("data", [None, 7, b"hi", ["hi"]])
-def test_data_that_is_no_text_is_refused_where_it_is_made(data: Any) -> None:
-    with pytest.raises(TypeError, match="an event's data is text, not "):
+# -- text and JSON -------------------------------------------------------------------------
+
+
+def test_a_text_is_bare_where_an_event_is_made_and_json_where_that_is_said() -> None:
+    assert Event("x", "a").json is None
+    assert events.json_event("x", "a").json == '"a"'
+    assert Event("x", "a").data == events.json_event("x", "a").data == "a"
+    assert Event("x", "a") != events.json_event("x", "a")
+
+
+@given(ANY_JSON)
+def test_what_is_no_text_is_written_as_json_in_pure_ascii(data: Any) -> None:
+    event = Event("mine", data)
+    assert event.json is not None
+    assert event.json.isascii()
+    assert json.loads(event.json) == data == event.data
+    assert event == events.json_event("mine", data)
+
+
+@given(ANY_TEXT)
+def test_a_text_that_travels_as_json_is_exact_and_in_pure_ascii(text: str) -> None:
+    event = events.json_event("mine", text, "7")
+    assert event.json is not None
+    assert event.json.isascii()
+    assert json.loads(event.json) == text
+    assert (event.data, event.id) == (text, "7")
+
+
+def test_a_payload_that_is_a_model_becomes_plain_json() -> None:
+    event = events.json_event("mine", RetractData(tokens=2))
+    assert (event.data, event.json) == ({"tokens": 2}, '{"tokens": 2}')
+
+
+@given(ANY_TEXT, ANY_JSON)
+def test_the_size_of_an_event_is_that_of_its_text_or_else_of_its_json(text: str, data: Any) -> None:
+    assert Event("mine", text).size == events.completion(text).size == len(text)
+    assert Event("mine", data).size == len(json.dumps(data))
+    assert events.json_event("mine", text).size == len(json.dumps(text))
+
+
+# -- what is refused -----------------------------------------------------------------------
+
+
+UNSPEAKABLE = [
+    *(b"hi", {"hi"}, object(), 1j, UUID(int=7), PingData(None)),
+    *(float("nan"), float("inf"), float("-inf")),
+    *([b"hi"], {"a": {"b": float("nan")}}, {("a", "b"): 1}, [1, {"hi"}]),
+]
+"""What JSON cannot express."""
+
+
+@pytest.mark.parametrize("data", UNSPEAKABLE)
+def test_data_that_json_cannot_express_is_refused_where_it_is_made(data: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
         Event("mine", data)
+
+
+@pytest.mark.parametrize("data", [None, 7, 0.5, True, ["hi"], {"hi": [None]}, [], {}])
+def test_data_that_json_can_express_is_taken(data: Any) -> None:
+    event = Event("mine", data)
+    assert (event.data, event.json) == (data, json.dumps(data))
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\rb", "\n"])
@@ -118,16 +185,63 @@ def test_a_payload_that_json_cannot_express_fails_where_it_is_made(payload: obje
         events.json_event("mine", payload)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("mode", ["xml", "", "JSON", "texts"])
-def test_an_unknown_mode_is_a_value_error_that_names_the_known_ones(mode: str) -> None:
-    with pytest.raises(ValueError, match="'text' or 'json'"):
-        events.check_mode(mode)
+# -- the registry --------------------------------------------------------------------------
 
 
-def test_known_modes_pass() -> None:
-    assert [events.check_mode("text"), events.check_mode("json")] == ["text", "json"]
+def test_each_name_of_an_event_has_its_record_and_no_other_has_one() -> None:
+    assert list(EVENT_KINDS) == [
+        *("completion", "retract", "source_documents", "error", "end", "ping")
+    ]
+    assert {kind.name: kind for kind in EVENT_KINDS.values()} == EVENT_KINDS
 
 
-def test_bare_text_is_not_taken_for_json() -> None:
-    with pytest.raises(json.JSONDecodeError):
-        Event("completion", "Hel").json()
+@each_kind
+def test_each_kind_says_when_it_is_sent(kind: EventKind) -> None:
+    assert kind.when
+    assert kind.when == kind.when.strip().rstrip(".")
+    assert kind.when[0].islower()
+
+
+@each_kind
+def test_each_kind_has_examples_that_its_payload_takes(kind: EventKind) -> None:
+    assert kind.examples
+    for event in kind.examples:
+        assert event.name == kind.name
+        payload = event.data if kind.text_field is None else {kind.text_field: event.data}
+        model = kind.payload.model_validate(payload, strict=True)
+        assert model.model_dump(mode="json") == payload
+
+
+@each_kind
+def test_an_example_is_bare_text_where_its_kind_has_a_text_and_else_json(kind: EventKind) -> None:
+    assert all((event.json is None) is (kind.text_field is not None) for event in kind.examples)
+    if kind.text_field is not None:
+        assert set(kind.payload.model_fields) == {kind.text_field}
+
+
+@each_kind
+def test_each_payload_says_what_it_means(kind: EventKind) -> None:
+    assert vars(kind.payload)["__doc__"]
+
+
+def test_the_records_say_what_every_run_sends_and_what_is_about_none() -> None:
+    kinds = EVENT_KINDS.values()
+    assert {kind.name for kind in kinds if kind.is_always_sent} == {"error", "end"}
+    assert {kind.name for kind in kinds if kind.in_json_response} == {"source_documents"}
+    assert {kind.name for kind in kinds if kind.is_of_the_connection} == {"ping"}
+    assert {kind.name: kind.text_field for kind in kinds if kind.text_field} == {
+        "completion": "token"
+    }
+
+
+@each_kind
+def test_what_is_in_the_json_response_is_an_object(kind: EventKind) -> None:
+    if kind.in_json_response:
+        assert all(isinstance(event.data, dict) for event in kind.examples)
+        assert "output" not in kind.payload.model_fields
+
+
+def test_only_the_end_among_the_examples_has_an_id() -> None:
+    examples = [event for kind in EVENT_KINDS.values() for event in kind.examples]
+    assert {event.name for event in examples if event.id is not None} == {"end"}
+    assert all(events.is_end_id(event.id or "") for event in EVENT_KINDS["end"].examples)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
-from quart_lanarky.events import Event, json_event
+from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.sse import Decoder
 from quart_lanarky.testing import answer_of
 from tests.contract.judge import chain_operations, channel_addresses, judge_turn
@@ -119,12 +119,12 @@ def test_all_but_the_websocket_chat_say_what_to_paste() -> None:
     assert silent == ["03"]
 
 
-def check_answer(asked: Asked, events: Iterable[Event]) -> None:
+def check_answer(asked: Asked, events: Iterable[EncodedEvent]) -> None:
     answer = answer_of(events, "text" if asked.path == "/text" else "json")
     assert answer.startswith(asked.answer), asked.path
 
 
-def event_of(frame: str) -> Event:
+def event_of(frame: str) -> EncodedEvent:
     content = json.loads(frame)
     name, data = content["event"], content["data"]
-    return Event(name, data) if isinstance(data, str) else json_event(name, data)
+    return EncodedEvent(name, data if isinstance(data, str) else json.dumps(data))

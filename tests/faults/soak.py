@@ -24,7 +24,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import Vitals, connect, cut, post, vitals
 from tests.faults.frames import CLOSE, close_frame, frame, read_frame, upgrade
@@ -174,7 +174,7 @@ async def ask_sse(server: Server, report: Report, mode: str) -> None:
     asked_at = time.monotonic()
     writer.write(post(f"/echo/{mode}", {"question": question}))
     assert await read_head(reader) == 200
-    decoder, events = Decoder(), list[Event]()
+    decoder, events = Decoder(), list[EncodedEvent]()
     async for chunk in read_chunks(reader):
         if not events:
             report.first.append(time.monotonic() - asked_at)
@@ -233,7 +233,7 @@ async def read_slowly(server: Server, report: Report) -> None:
     reader, writer = await connect(server, receive_buffer=2**14)
     writer.write(post(f"/book?pages={PAGES}", {"question": "a book"}))
     assert await read_head(reader) == 200
-    decoder, events = Decoder(), list[Event]()
+    decoder, events = Decoder(), list[EncodedEvent]()
     async for chunk in read_chunks(reader):
         events += decoder.feed(chunk)
         await asyncio.sleep(random.random() * 0.1)
@@ -259,7 +259,7 @@ async def ask_a_failing_chain(server: Server, report: Report) -> None:
     reader, writer = await connect(server)
     writer.write(post("/failing", {"question": "fail"}))
     assert await read_head(reader) == 200
-    decoder, events = Decoder(), list[Event]()
+    decoder, events = Decoder(), list[EncodedEvent]()
     async for chunk in read_chunks(reader):
         events += decoder.feed(chunk)
     writer.close()

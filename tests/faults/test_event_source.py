@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import seen, vitals
 from tests.servers import Server, hypercorn
@@ -34,7 +34,7 @@ def question() -> str:
     return str(uuid4())
 
 
-def events_of(response: httpx.Response) -> list[Event]:
+def events_of(response: httpx.Response) -> list[EncodedEvent]:
     return Decoder().feed(response.content)
 
 

@@ -99,7 +99,7 @@ def new_run(kind):
     stream = EventStream()
 
     async def send(token):
-        await stream.send(completion(token, "json"))
+        await stream.send(completion(token))
 
     return Run(stream, lambda: globals()[kind](send))
 

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.sse import Decoder
 from tests.how_to.nginx import Front, nginx, wait_until
 from tests.servers import Server, hypercorn
@@ -37,7 +37,7 @@ UPGRADE_TO_HTTP2 = {
 
 
 @asynccontextmanager
-async def asked(front: Front, *, http2: bool = True) -> AsyncIterator[AsyncIterator[Event]]:
+async def asked(front: Front, *, http2: bool = True) -> AsyncIterator[AsyncIterator[EncodedEvent]]:
     """Ask over HTTP and give the events; the client leaves with the block."""
     async with (
         httpx.AsyncClient(verify=False, http2=http2, timeout=20) as client,
@@ -48,7 +48,7 @@ async def asked(front: Front, *, http2: bool = True) -> AsyncIterator[AsyncItera
         yield _events(response)
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[Event]:
+async def _events(response: httpx.Response) -> AsyncIterator[EncodedEvent]:
     decoder = Decoder()
     async for data in response.aiter_bytes():  # unzipped
         for event in decoder.feed(data):
@@ -71,7 +71,7 @@ def count(app: Server, name: str) -> int:
     return counts[name]
 
 
-async def rest(app: Server, events: AsyncIterator[Event]) -> list[tuple[str, Any]]:
+async def rest(app: Server, events: AsyncIterator[EncodedEvent]) -> list[tuple[str, Any]]:
     """Let the model go on and return what comes then."""
     httpx.post(app.url + "/go-on")
     found = [(event.name, event.json()) async for event in events]

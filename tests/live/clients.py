@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.sse import Decoder
 from tests.servers import Server
 
 Frame = dict[str, Any]
 
 
-async def stream_events(response: httpx.Response) -> AsyncIterator[Event]:
+async def stream_events(response: httpx.Response) -> AsyncIterator[EncodedEvent]:
     """Yield the events of a streaming response as they arrive."""
     decoder = Decoder()
     async for data in response.aiter_raw():
@@ -23,7 +23,7 @@ async def stream_events(response: httpx.Response) -> AsyncIterator[Event]:
             yield event
 
 
-async def post_sse(server: Server, path: str, inputs: Any, **options: Any) -> list[Event]:
+async def post_sse(server: Server, path: str, inputs: Any, **options: Any) -> list[EncodedEvent]:
     """Return all events of a stream."""
     async with (
         # Loading certificates that nobody needs here would take longer than the request.

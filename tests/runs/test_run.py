@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from quart_lanarky.errors import InputError, ServerBusyError
-from quart_lanarky.events import Event
+from quart_lanarky.events import Event, end
+from quart_lanarky.protocols.base import EncodedEvent
+from quart_lanarky.protocols.native.encode import encode
 from quart_lanarky.runs import run as runs
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
@@ -106,7 +108,7 @@ async def test_a_run_that_returns_ends_with_end_and_keeps_its_result() -> None:
     run.usage = {"total_tokens": 1}
     events = await events_of(run)
     assert [event.name for event in events] == ["completion", "end"]
-    assert events[-1].json() == {"run_id": str(run.id), "usage": {"total_tokens": 1}}
+    assert events[-1].data == {"run_id": str(run.id), "usage": {"total_tokens": 1}}
     assert (run.result, run.failure) == ("result", None)
 
 
@@ -124,8 +126,8 @@ async def test_a_run_that_raises_ends_with_error_and_end_and_tells_only_the_log(
     run = run_of(work)
     events = await events_of(run)
     assert [event.name for event in events] == ["completion", "error", "end"]
-    assert events[1].json() == {"status_code": 500, "detail": "Internal Server Error"}
-    assert not any(SECRET in event.data for event in events)
+    assert events[1].data == {"status_code": 500, "detail": "Internal Server Error"}
+    assert not any(SECRET in encode(event, "json").data for event in events)
     [record] = caplog.records
     assert (record.levelno, str(run.id) in record.getMessage()) == (logging.ERROR, True)
     assert record.exc_info is not None
@@ -139,7 +141,7 @@ async def test_an_input_error_is_the_clients_own_and_is_told(
         raise InputError("no", {"k": "not a number"})
 
     events = await events_of(run_of(work))
-    assert events[0].json() == {"status_code": 400, "detail": "no: k: not a number"}
+    assert events[0].data == {"status_code": 400, "detail": "no: k: not a number"}
     assert events[1].name == "end"
     assert not caplog.records
 
@@ -272,7 +274,33 @@ async def test_what_would_end_the_process_ends_the_run(
 async def test_in_text_mode_the_end_is_empty() -> None:
     stream = EventStream()
     run = Run(stream, lambda: asyncio.sleep(0), mode="text")
-    assert await events_of(run) == [Event("end", "", f"{run.id}/end")]
+    [event] = await events_of(run)
+    assert event == end(run.id, None)
+    assert run.mode == "text"
+    assert encode(event, "text") == EncodedEvent("end", "", f"{run.id}/end")
+
+
+@pytest.mark.parametrize(
+    ("of_the_stream", "said", "mode"),
+    [
+        *((None, None, None), ("text", None, "text"), ("json", None, "json")),
+        *((None, "text", "text"), ("text", "json", "json"), ("json", "text", "text")),
+    ],
+)
+async def test_the_mode_of_a_run_is_what_was_said_or_else_its_streams(
+    of_the_stream: str | None, said: str | None, mode: str | None
+) -> None:
+    stream = EventStream()
+    stream.mode = of_the_stream
+    assert Run(stream, lambda: asyncio.sleep(0), mode=said).mode == mode
+
+
+async def test_a_mode_changes_nothing_of_the_events_of_a_run() -> None:
+    for mode in ("text", "json", "one that nobody knows"):
+        stream = EventStream(flush_interval=0)
+        run = Run(stream, lambda stream=stream: stream.send(TOKEN), mode=mode)  # type: ignore[misc]
+        assert await events_of(run) == [TOKEN, end(run.id, None)]
+        assert run.mode == mode
 
 
 # -- what is known of a run that has ended -------------------------------------------------
@@ -310,7 +338,7 @@ async def test_a_run_that_raises_is_failed_for_a_reason_that_gives_nothing_away(
     run = run_of(work)
     events = await events_of(run)
     assert (run.outcome, run.reason, run.failure) == ("failed", reason, events[0])
-    assert events[0].json()["status_code"] == status
+    assert events[0].data["status_code"] == status
     assert run.time_to_first_token is None
 
 
@@ -346,7 +374,7 @@ async def test_a_run_that_takes_too_long_ends_with_504_and_has_failed() -> None:
     events = await asyncio.wait_for(events_of(run), 5)
     assert names(events) == ["completion", "error", "end"]
     detail = "the run took longer than 0.05 seconds"
-    assert events[1].json() == {"status_code": 504, "detail": detail}
+    assert events[1].data == {"status_code": 504, "detail": detail}
     assert (run.outcome, run.reason) == ("failed", "it took too long")
     assert run.duration >= 0.04
 
@@ -359,7 +387,7 @@ async def test_a_run_that_is_ended_by_a_shutdown_says_503_and_is_cancelled() -> 
         run.shut_down()
         events = [event async for batch in batches for event in batch]
     assert names(events) == ["error", "end"]
-    assert events[0].json() == {"status_code": 503, "detail": "the server is shutting down"}
+    assert events[0].data == {"status_code": 503, "detail": "the server is shutting down"}
     assert (run.outcome, run.reason) == ("cancelled", "the server is shutting down")
 
 
@@ -391,7 +419,7 @@ async def test_the_first_reason_counts(
         first(run)
         then(run)
         events = [event async for batch in run.batches() for event in batch]
-    statuses = [event.json()["status_code"] for event in events if event.name == "error"]
+    statuses = [event.data["status_code"] for event in events if event.name == "error"]
     assert (run.outcome, run.reason, statuses) == expected
     assert names(events)[-1] == "end"
     assert names(events).count("end") == 1
@@ -552,7 +580,7 @@ async def test_a_run_that_is_refused_does_nothing_but_say_so(
     assert run.refusal == payload["status_code"]
     events = await events_of(run)
     assert names(events) == ["error", "end"]
-    assert events[0].json() == payload
+    assert events[0].data == payload
     assert (SECRET in caplog.text) is isinstance(error, RuntimeError)
     assert bool(caplog.records) is isinstance(error, RuntimeError)
 

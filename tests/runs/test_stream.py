@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quart_lanarky.events import Event
+from quart_lanarky.events import Event, json_event
 from quart_lanarky.runs import stream as streams
 from quart_lanarky.runs.stream import EVENTS_PER_TURN, EventStream
 
@@ -408,6 +408,16 @@ async def test_megabytes_wait_in_the_model_and_not_in_the_stream() -> None:
     assert sum(len(event.data) for event in stream._events) <= 2**18
     stream.abandon()
     await task
+
+
+async def test_what_waits_is_counted_as_it_is_written_be_it_text_or_json() -> None:
+    stream = open_stream(max_events=100)
+    for event in (Event("note", "0123"), Event("tool", {"a": [1, None]}), json_event("note", "hi")):
+        await stream.send(event)
+    assert stream._characters == len("0123") + len('{"a": [1, null]}') + len('"hi"')
+    stream.finish(END)
+    await read(stream)
+    assert stream._characters == 0
 
 
 # -- heartbeats ----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -10,8 +10,9 @@ from quart import Quart, Response
 
 from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import ServerBusyError
-from quart_lanarky.events import completion
-from quart_lanarky.protocols.sse import HEARTBEAT, Decoder
+from quart_lanarky.events import Event, SourceDocument, completion, source_documents
+from quart_lanarky.protocols.base import EncodedEvent
+from quart_lanarky.protocols.sse import CONTENT_TYPE, HEARTBEAT, Decoder
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.transports.json_response import json_answer
@@ -40,7 +41,7 @@ def run_of(work: Callable[[EventStream], Awaitable[object]]) -> Run:
 
 
 async def say_hi(stream: EventStream) -> str:
-    await stream.send(completion("hi", "json"))
+    await stream.send(completion("hi"))
     return "hi"
 
 
@@ -277,6 +278,82 @@ async def test_a_run_that_is_dropped_ends_the_request_though_the_client_stays(
     assert asking.done()
     assert asking.cancelled() or asking.exception() is None
     assert lanarky.registry.count == 0
+
+
+# -- how the events are encoded ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_the_stream", "token"),
+    [
+        (None, None, '{"token": "hi"}'),
+        ("json", None, '{"token": "hi"}'),
+        ("text", None, "hi"),
+        (None, "text", "hi"),
+        ("json", "text", '{"token": "hi"}'),
+    ],
+)
+async def test_a_response_is_encoded_in_the_mode_of_its_run(
+    app: Quart, mode: str | None, of_the_stream: str | None, token: str
+) -> None:
+    @app.get("/said")
+    async def said() -> Response:
+        stream = EventStream(flush_interval=0)
+        stream.mode = of_the_stream
+        return EventStreamResponse(Run(stream, lambda: say_hi(stream), mode=mode))
+
+    response = await app.test_client().get("/said")
+    assert response.content_type == CONTENT_TYPE
+    first, end = Decoder().feed(await response.get_data(as_text=False))
+    assert first == EncodedEvent("completion", token)
+    assert (end.name, end.data == "") == ("end", token == "hi")
+
+
+class Shout:
+    """A protocol of somebody's own."""
+
+    content_type = "text/x-shout"
+    heartbeat = b"!"
+
+    def encode(self, batch: Sequence[Event]) -> bytes:
+        return b"".join(event.name.upper().encode() for event in batch)
+
+
+async def test_a_response_is_encoded_by_another_protocol_where_one_is_given(app: Quart) -> None:
+    app.config["QUART_LANARKY_HEARTBEAT"] = 0.02
+
+    @app.get("/shout")
+    async def shout() -> Response:
+        return EventStreamResponse(run_of(hang), encoder=Shout())
+
+    async with asyncio.timeout(5), app.test_client().request("/shout") as connection:
+        await connection.send_complete()
+        said = [await connection.receive() for _ in range(3)]
+        assert connection.headers is not None
+        assert connection.headers["Content-Type"] == "text/x-shout"
+        await connection.disconnect()
+    assert said == [b"COMPLETION", b"!", b"!"]
+
+
+async def test_the_json_response_is_the_same_whatever_the_mode_of_its_run(app: Quart) -> None:
+    document = SourceDocument(page_content="a", metadata={}, id=None, type="Document")
+
+    async def look_up(stream: EventStream) -> str:
+        await stream.send(source_documents([document]))
+        return await say_hi(stream)
+
+    @app.get("/looked-up/<mode>")
+    async def looked_up(mode: str) -> Response:
+        stream = EventStream(flush_interval=0)
+        run = Run(stream, lambda: look_up(stream), mode=mode)
+        return await json_answer(run, lambda: run.result)
+
+    for mode in ("text", "json"):
+        response = await app.test_client().get(f"/looked-up/{mode}")
+        assert await response.get_json() == {
+            "output": "hi",
+            "source_documents": [document.model_dump(mode="json")],
+        }
 
 
 async def test_a_stream_is_not_cut_by_quarts_own_timeout(app: Quart) -> None:

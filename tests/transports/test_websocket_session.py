@@ -1,4 +1,4 @@
-"""The WebSocket side: its frames, and how a session goes and ends."""
+"""The WebSocket side: how a session goes and ends."""
 
 import asyncio
 import gc
@@ -10,48 +10,18 @@ from functools import partial
 from typing import Any, Self
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import InputError
-from quart_lanarky.events import Event, completion, error, json_event, ping
+from quart_lanarky.events import Event, completion
+from quart_lanarky.protocols.native.encode import Mode
 from quart_lanarky.runs import run as runs
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import Settings, current_settings
 from quart_lanarky.transports import websocket_session as websockets
-from quart_lanarky.transports.websocket_session import WebSocketSession, WebSocketSink, encode
-
-ANY_TEXT = st.text(st.characters(exclude_categories=[]))
-
-
-@given(ANY_TEXT, ANY_TEXT.filter(lambda name: bool(name) and not {"\n", "\r"} & set(name)))
-def test_a_frame_is_ascii_json_of_the_events_name_and_data(token: str, name: str) -> None:
-    for event, data in (
-        (completion(token, "text"), token),
-        (completion(token, "json"), {"token": token}),
-        (json_event(name, [token]), [token]),
-    ):
-        frame = encode(event)
-        assert frame.isascii()
-        assert json.loads(frame) == {"event": event.name, "data": data}
-
-
-def test_data_is_the_object_itself_and_not_json_inside_a_string() -> None:
-    assert encode(error(500, "no")) == (
-        '{"event": "error", "data": {"status_code": 500, "detail": "no"}}'
-    )
-
-
-def test_empty_data_is_an_empty_string() -> None:
-    assert encode(Event("end", "")) == '{"event": "end", "data": ""}'
-
-
-def test_a_ping_has_no_data_and_an_id_stays_with_the_streams() -> None:
-    assert encode(ping()) == '{"event": "ping", "data": null}'
-    assert encode(Event("end", "", "7/end")) == '{"event": "end", "data": ""}'
+from quart_lanarky.transports.websocket_session import WebSocketSession, WebSocketSink
 
 
 async def test_a_sink_without_a_websocket_says_so_when_it_is_used() -> None:
@@ -64,7 +34,7 @@ async def test_a_sink_without_a_websocket_says_so_when_it_is_used() -> None:
 # Here with the messages of ASGI; `live/` and `faults/` have real sockets.
 
 SECRET = "sk-the-text-of-an-exception"
-HI = completion("hi", "json")
+HI = completion("hi")
 
 
 class Large:
@@ -439,7 +409,7 @@ async def test_what_fails_outside_of_any_run_closes_the_session_with_1011_and_is
     async def fail(run: Run) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr(websockets, "answer", fail)
+    monkeypatch.setattr(websockets, "_answer", fail)
     await socket.send("hi")
     assert await socket.close() == ([], 1011, "internal error")
     assert "a WebSocket session failed" in caplog.text
@@ -518,7 +488,7 @@ async def test_a_client_that_does_not_read_is_left_with_1008(
             await asyncio.Event().wait()
 
     monkeypatch.setattr(runs, "DELIVERY_TIMEOUT", 0.05)
-    monkeypatch.setattr(websockets, "answer", wait_for_ever)
+    monkeypatch.setattr(websockets, "_answer", wait_for_ever)
     await socket.send("hi")
     assert await socket.close() == ([], 1008, "the client does not read")
 
@@ -536,6 +506,24 @@ async def test_a_client_that_leaves_takes_its_turns_with_it_and_is_nothing_to_lo
         while asyncio.all_tasks() != before:  # what still comes is taken for a moment longer
             await asyncio.sleep(0.01)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("mode", ["text", "json"])
+async def test_a_message_that_is_refused_is_answered_in_the_mode_of_the_session(
+    turns: Turns, mode: Mode
+) -> None:
+    app = Quart(__name__)
+
+    @app.websocket("/ws")
+    async def talk() -> None:
+        await WebSocketSession(turns.open_run, settings=Settings(), mode=mode).serve()
+
+    async with asyncio.timeout(5), Socket(app) as socket:
+        await socket.send("bad")
+        error, end = [await socket.frame() for _ in range(2)]
+    assert error["data"] == {"status_code": 400, "detail": "no such question"}
+    assert end["event"] == "end"
+    assert end["data"] == "" if mode == "text" else list(end["data"]) == ["run_id", "usage"]
 
 
 async def test_a_session_works_without_the_extension(turns: Turns) -> None:

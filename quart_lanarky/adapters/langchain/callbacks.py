@@ -17,7 +17,6 @@ from .handlers.base import EventCallbackHandler, SourceDocumentHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
-    "PAIRS",
     "EventCallbackHandler",
     "FinalTokenStreamingCallbackHandler",
     "FinalTokenWebSocketCallbackHandler",
@@ -60,7 +59,7 @@ class WebSocketCallbackHandler(EventCallbackHandler):
 
     def default_sink(self) -> EventSink:
         """Return the WebSocket of the current view."""
-        return WebSocketSink(self.mode)
+        return WebSocketSink()
 
 
 class TokenStreamingCallbackHandler(TokenHandler, StreamingCallbackHandler):

@@ -68,7 +68,14 @@ def decode(encoded: EncodedEvent, mode: Mode) -> Event:
     if kind is None or is_text:
         return Event(encoded.name, encoded.data, encoded.id)
     data = json.loads(encoded.data)
-    return Event(encoded.name, data[kind.text_field] if kind.text_field else data, encoded.id)
+    if kind.text_field is None:
+        data = kind.payload.model_validate(data).model_dump(mode="json")
+        return Event(encoded.name, data, encoded.id)
+    # Not by the model: it takes no half of a surrogate pair, which a token may be.
+    text = data.get(kind.text_field) if isinstance(data, dict) else None
+    if not isinstance(text, str):
+        raise ValueError(f"the data of {encoded.name!r} has no text {kind.text_field!r}")
+    return Event(encoded.name, text, encoded.id)
 
 
 class NativeEncoder:

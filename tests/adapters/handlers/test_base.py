@@ -25,7 +25,7 @@ def sink() -> Recorder:
 
 async def documents_sent(sink: Recorder) -> list[str]:
     [event] = sink.events
-    return [document["page_content"] for document in event.json()["source_documents"]]
+    return [document["page_content"] for document in event.data["source_documents"]]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from quart_lanarky.adapters.langchain.handlers.selection import (
 )
 from quart_lanarky.adapters.langchain.handlers.tokens import TokenHandler
 from quart_lanarky.events import Event
+from quart_lanarky.protocols.base import EncodedEvent
+from quart_lanarky.protocols.native.encode import encode
 
 RUN, OTHER, ROOT = uuid4(), uuid4(), uuid4()
 TOOLS = {"invocation_params": {"tools": [{"name": "look"}]}}
@@ -44,13 +46,13 @@ class Recorder:
         tokens: list[str] = []
         for event in self.events:
             if event.name == "retract":
-                del tokens[len(tokens) - event.json()["tokens"] :]
+                del tokens[len(tokens) - event.data["tokens"] :]
             else:
                 tokens.append(event.data)
         return "".join(tokens)
 
     def retracted(self) -> int:
-        return sum(event.json()["tokens"] for event in self.events if event.name == "retract")
+        return sum(event.data["tokens"] for event in self.events if event.name == "retract")
 
 
 def result(text: str) -> LLMResult:
@@ -98,8 +100,11 @@ def final(sink: Recorder) -> FinalTokenStreamingCallbackHandler:
 
 @pytest.mark.parametrize(("mode", "data"), [("json", '{"token": "hi"}'), ("text", "hi")])
 async def test_a_token_is_sent_in_the_handlers_mode(sink: Recorder, mode: Any, data: str) -> None:
-    await say(TokenStreamingCallbackHandler(sink, mode=mode), "hi")
-    assert sink.events == [Event("completion", data)]
+    handler = TokenStreamingCallbackHandler(sink, mode=mode)
+    await say(handler, "hi")
+    [event] = sink.events
+    assert event == Event("completion", "hi")
+    assert encode(event, handler.mode) == EncodedEvent("completion", data)
 
 
 async def test_an_empty_token_is_not_sent_and_does_not_count(sink: Recorder, tokens: Any) -> None:

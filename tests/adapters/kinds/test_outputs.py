@@ -160,8 +160,8 @@ async def run(chain: Any, inputs: Any) -> tuple[Any, list[str]]:
     """Return the answer in a JSON document, and the names of the events."""
     plan = plan_chain(chain)
     stream = EventStream()
-    handlers = [http(stream, mode="json") for http, _ in plan.pairs]
-    done = ChainRun(plan, inputs, handlers, stream, mode="json")
+    handlers = [handler(stream) for handler in plan.handlers]
+    done = ChainRun(plan, inputs, handlers, stream)
     names = [event.name for event in await events_of(done)]
     return done.output(), names
 

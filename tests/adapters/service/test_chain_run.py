@@ -19,6 +19,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
 from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
 from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.plan import plan_chain
+from quart_lanarky.events import completion
 from quart_lanarky.runs.stream import EventStream
 from tests.runs.test_run import events_of
 
@@ -27,7 +28,7 @@ def run_of(chain: Runnable[Any, Any], output_key: str | None = None, **options: 
     stream = EventStream()
     plan = plan_chain(chain, output_key=output_key)
     handlers = [TokenStreamingCallbackHandler(stream)]
-    return ChainRun(plan, "?", handlers, stream, **{"mode": "json"} | options)
+    return ChainRun(plan, "?", handlers, stream, **options)
 
 
 class Tracer(BaseCallbackHandler):
@@ -73,9 +74,9 @@ async def test_usage_is_the_sum_over_all_models_whoever_hears_them(
 ) -> None:
     chain = model("a", (3, 1)) | RunnableLambda(lambda _: "?") | model("b", (5, 2))
     stream = EventStream()
-    run = ChainRun(plan_chain(chain), "?", [kind(stream) for kind in kinds], stream, mode="json")
+    run = ChainRun(plan_chain(chain), "?", [kind(stream) for kind in kinds], stream)
     [*_, end] = await events_of(run)
-    assert list(end.json()["usage"].items()) == [
+    assert list(end.data["usage"].items()) == [
         ("input_tokens", 8),
         ("output_tokens", 3),
         ("total_tokens", 11),
@@ -85,14 +86,14 @@ async def test_usage_is_the_sum_over_all_models_whoever_hears_them(
 @pytest.mark.parametrize("chain", [model("a", None), RunnableLambda(lambda _: "a")])
 async def test_usage_is_null_where_no_model_reports_it(chain: Runnable[Any, Any]) -> None:
     [*_, end] = await events_of(run_of(chain))
-    assert end.json()["usage"] is None
+    assert end.data["usage"] is None
 
 
 async def test_a_cached_answer_costs_nothing_and_says_nothing_of_it() -> None:
     cached = FakeListChatModel(responses=["a"], cache=InMemoryCache())
     for _ in range(2):  # LangChain notes a cost of zero in the second
         [*_, end] = await events_of(run_of(cached))
-        assert end.json()["usage"] is None
+        assert end.data["usage"] is None
 
 
 async def test_a_failed_run_has_its_bill_all_the_same() -> None:
@@ -101,7 +102,7 @@ async def test_a_failed_run_has_its_bill_all_the_same() -> None:
 
     [*_, error, end] = await events_of(run_of(model("a", (3, 1)) | RunnableLambda(fail)))
     assert error.name == "error"
-    assert end.json()["usage"]["total_tokens"] == 4
+    assert end.data["usage"]["total_tokens"] == 4
 
 
 @pytest.mark.parametrize("wrap", [lambda tracer: [tracer], lambda t: CallbackManager([t], [t])])
@@ -112,7 +113,7 @@ async def test_a_tracer_of_ones_own_sees_the_whole_run_under_its_id(wrap: Any) -
     run = run_of(chain, config=config)
     [*_, end] = await events_of(run)
     assert tracer.root == run.id
-    assert end.json()["run_id"] == str(run.id)
+    assert end.data["run_id"] == str(run.id)
     assert tracer.tags == ["mine"]
     assert [text for text in tracer.seen if text] == ["model", "a", "b"]
     assert config == {"callbacks": config["callbacks"], "tags": ["mine"], "run_id": UUID(int=7)}
@@ -125,7 +126,7 @@ async def test_the_configuration_reaches_the_chain() -> None:
     [token, _] = await events_of(
         run_of(RunnableLambda(who), config={"configurable": {"user": "ada"}})
     )
-    assert token.json() == {"token": "ada"}
+    assert token == completion("ada")
 
 
 async def test_a_chain_that_streams_itself_is_not_heard_twice() -> None:
@@ -135,7 +136,7 @@ async def test_a_chain_that_streams_itself_is_not_heard_twice() -> None:
 
     chain = FakeListChatModel(responses=["abc"]) | RunnableGenerator(shout)
     [*tokens, end] = await events_of(run_of(chain))
-    assert [event.json()["token"] for event in tokens] == ["A", "B", "C"]
+    assert tokens == [completion(token) for token in "ABC"]
     assert end.name == "end"
 
 
@@ -146,7 +147,7 @@ async def test_chunks_that_cannot_be_added_replace_each_other_as_in_langchain() 
 
     run = run_of(RunnableGenerator(count))
     [token, _] = await events_of(run)
-    assert token.json() == {"token": '{"n": 2}'}
+    assert token == completion('{"n": 2}')
     assert run.output() == {"n": 2}
 
 
@@ -158,7 +159,7 @@ async def test_the_log_says_once_why_a_chain_does_not_stream(
 
     for _ in range(2):
         [token, _] = await events_of(run_of(RunnableLambda(ask), source="the route /ask"))
-        assert token.json() == {"token": "ab"}
+        assert token == completion("ab")
     [record] = caplog.records
     assert record.getMessage().startswith("the route /ask: which of its models speaks")
     assert "final_tag=" in record.getMessage()
@@ -177,4 +178,4 @@ async def test_the_output_is_the_text_that_the_tokens_make() -> None:
     assert run.output() == "y"
     run = run_of(FakeListChatModel(responses=["whole"]))
     events = await events_of(run)
-    assert run.output() == "".join(event.json()["token"] for event in events[:-1]) == "whole"
+    assert run.output() == "".join(event.data for event in events[:-1]) == "whole"

@@ -72,9 +72,7 @@ def describer(factory: Any, name: str = "chat", **options: Any) -> ChainDescribe
 def described(
     factory: Any, chain: Any, *, over_websocket: bool = False, **options: Any
 ) -> RouteDescription:
-    return describer(factory, **options).describe(
-        chain, over_websocket=over_websocket, default_mode="json"
-    )
+    return describer(factory, **options).describe(chain, over_websocket=over_websocket, mode="json")
 
 
 def of_chain(chain: Any, *, over_websocket: bool = False, **options: Any) -> RouteDescription:
@@ -421,14 +419,9 @@ def test_a_factory_without_parameters_has_no_defaults() -> None:
 # -- its mode ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("own", "default", "mode"),
-    [(None, "json", "json"), (None, "text", "text"), ("text", "json", "text")],
-)
-def test_the_mode_of_a_route_is_its_own_or_the_apps(own: Any, default: Any, mode: str) -> None:
-    description = describer(chat, mode=own).describe(
-        LCEL, over_websocket=False, default_mode=default
-    )
+@pytest.mark.parametrize("mode", ["json", "text"])
+def test_the_mode_is_passed_on(mode: Any) -> None:
+    description = describer(chat).describe(LCEL, over_websocket=False, mode=mode)
     assert description.mode == mode
 
 

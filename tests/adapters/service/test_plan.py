@@ -48,6 +48,7 @@ from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from quart_lanarky.adapters.langchain.callbacks import (
+    PAIRS,
     FinalTokenStreamingCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
@@ -66,8 +67,9 @@ from quart_lanarky.adapters.langchain.handlers.selection import (
     no_run,
 )
 from quart_lanarky.adapters.langchain.kinds.registry import check_chain, tag_answer_models
+from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.adapters.langchain.service.plan import ChainPlan, plan_chain
-from quart_lanarky.errors import ChainTypeError
+from quart_lanarky.errors import ChainTypeError, ConfigurationError
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::langchain_core._api.LangChainDeprecationWarning"  # all that is classic is deprecated
@@ -131,7 +133,7 @@ def classes(plan: ChainPlan) -> list[tuple[Any, Any]]:
     def bare(factory: Any) -> Any:
         return factory.func if isinstance(factory, partial) else factory
 
-    return [(bare(http), bare(websocket)) for http, websocket in plan.pairs]
+    return [PAIRS[bare(handler)] for handler in plan.handlers]
 
 
 TOKENS = (TokenStreamingCallbackHandler, TokenWebSocketCallbackHandler)
@@ -168,8 +170,8 @@ def test_an_agents_retrievals_are_its_own_affair(chain: Runnable[Any, Any], retu
 
 
 def test_hold_tokens_reaches_the_handlers_of_agents() -> None:
-    (http, websocket), _ = plan_chain(graph("one"), hold_tokens=7).pairs
-    assert http()._hold == websocket()._hold == 7  # type: ignore[attr-defined]
+    handler, _ = plan_chain(graph("one"), hold_tokens=7).handlers
+    assert handler()._hold == 7  # type: ignore[attr-defined]
 
 
 def test_a_final_tag_takes_the_place_of_all_marks() -> None:
@@ -497,9 +499,35 @@ def test_a_function_of_langgraph_is_opaque() -> None:
 # -- what the user says --------------------------------------------------------------------
 
 
-def test_a_pair_of_ones_own_replaces_the_one_that_fits() -> None:
-    own = (StreamingCallbackHandler, WebSocketCallbackHandler)
-    assert plan_chain(agent(), handlers=own).pairs == (own,)
+@pytest.mark.parametrize(
+    ("own", "http", "websocket"),
+    [
+        (None, None, None),
+        (StreamingCallbackHandler, StreamingCallbackHandler, StreamingCallbackHandler),
+        (
+            (StreamingCallbackHandler, WebSocketCallbackHandler),
+            StreamingCallbackHandler,
+            WebSocketCallbackHandler,
+        ),
+        (
+            [StreamingCallbackHandler, WebSocketCallbackHandler],
+            StreamingCallbackHandler,
+            WebSocketCallbackHandler,
+        ),
+    ],
+)
+def test_a_handler_of_ones_own_or_a_pair_of_them_serves_its_transport(
+    own: Any, http: Any, websocket: Any
+) -> None:
+    options = RouteOptions(handlers=own)
+    assert options.handler_for(over_websocket=False) is http
+    assert options.handler_for(over_websocket=True) is websocket
+
+
+@pytest.mark.parametrize("own", [(), (StreamingCallbackHandler,), (StreamingCallbackHandler,) * 3])
+def test_handlers_that_are_no_pair_are_refused_at_decoration(own: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a handler class, or a pair of them"):
+        RouteOptions(handlers=own)
 
 
 @pytest.mark.parametrize("candidate", [None, "text", 7, {"a": 1}, object()])

@@ -15,10 +15,11 @@ from quart_lanarky.adapters.langchain.inputs.messages import (
     Messages,
     TextOrMessages,
 )
-from quart_lanarky.events import CompletionData, Event
+from quart_lanarky.events import CompletionData
 from quart_lanarky.protocols import sse
-from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
 from quart_lanarky.protocols.json_schema import Components
+from quart_lanarky.protocols.native.encode import frame as encoded_frame
 from quart_lanarky.protocols.native.examples import (
     NO_EXAMPLE,
     example_answer,
@@ -33,7 +34,6 @@ from quart_lanarky.protocols.native.schemas import (
     frame_kinds,
     server_sent_event,
 )
-from quart_lanarky.transports.websocket_session import encode
 from tests.apidocs.drawing import OURS, described, parsed, problem
 
 
@@ -200,7 +200,7 @@ def test_every_example_is_valid_as_what_it_is_an_example_of(route: RouteDescript
             assert problem(parsed(examples[kind.name]), schema, components.added) is None
     for kind in frame_kinds(route):
         if kind.name != "impossible":
-            framed = json.loads(encode(examples[kind.name]))
+            framed = json.loads(encoded_frame(examples[kind.name]))
             assert problem(framed, frame(kind, components), components.added) is None
 
 
@@ -210,7 +210,7 @@ def test_an_event_without_a_possible_example_has_none() -> None:
     assert "impossible" not in [event.name for event in example_turn(route)]
 
 
-def names(turn: list[Event]) -> list[str]:
+def names(turn: list[EncodedEvent]) -> list[str]:
     return [event.name for event in turn]
 
 

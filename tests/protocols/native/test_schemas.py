@@ -12,11 +12,13 @@ from pydantic import BaseModel, Field, TypeAdapter
 from quart_lanarky import events
 from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
 from quart_lanarky.protocols import sse
-from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
 from quart_lanarky.protocols.json_schema import Components
+from quart_lanarky.protocols.native.encode import Mode, encode
+from quart_lanarky.protocols.native.encode import frame as encoded_frame
 from quart_lanarky.protocols.native.examples import example_events
 from quart_lanarky.protocols.native.schemas import (
-    EventKind,
+    RouteEvent,
     event_kinds,
     event_table,
     frame,
@@ -25,7 +27,6 @@ from quart_lanarky.protocols.native.schemas import (
     pascal,
     server_sent_event,
 )
-from quart_lanarky.transports import websocket_session as websockets
 from tests.apidocs.drawing import OURS, described, parsed, problem
 
 RUN_ID = UUID(int=7)
@@ -47,22 +48,22 @@ DOCUMENT = events.SourceDocument(page_content="x", metadata={}, id=None, type="D
 
 SENT: dict[str, list[Event]] = {
     "json": [
-        events.completion("Hel\n|`", "json"),
-        events.completion("", "json"),
+        events.completion("Hel\n|`"),
+        events.completion(""),
         events.retract(2),
         events.source_documents([]),
         events.source_documents([DOCUMENT]),
         events.error(500, "Internal Server Error"),
-        events.end(RUN_ID, None, "json"),
-        events.end(RUN_ID, {"input_tokens": 3, "more": {"a": [None]}}, "json"),
+        events.end(RUN_ID, None),
+        events.end(RUN_ID, {"input_tokens": 3, "more": {"a": [None]}}),
     ],
     "text": [
-        events.completion("Hel\nlo\u2028", "text"),
-        events.completion("", "text"),
+        events.completion("Hel\nlo\u2028"),
+        events.completion(""),
         events.retract(2),
         events.source_documents([DOCUMENT]),
         events.error(400, "no"),
-        events.end(RUN_ID, None, "text"),
+        events.end(RUN_ID, None),
     ],
 }
 """What the code that sends makes."""
@@ -74,51 +75,53 @@ OF_ONES_OWN = [
     json_event("counts", [1, 2]),
 ]
 
-CASES = [(mode, event) for mode in SENT for event in SENT[mode] + OF_ONES_OWN]
+MODES: list[Mode] = ["json", "text"]
+
+CASES = [(mode, encode(event, mode)) for mode in MODES for event in SENT[mode] + OF_ONES_OWN]
 
 
-def kinds_by_name(**known: Any) -> dict[str, EventKind]:
+def kinds_by_name(**known: Any) -> dict[str, RouteEvent]:
     return {kind.name: kind for kind in event_kinds(described(**known))}
 
 
-def decoded(event: Event) -> Any:
+def decoded(event: EncodedEvent) -> Any:
     """Return an event as it comes out of a parser of server-sent events."""
     [same] = sse.Decoder().feed(sse.encode(event))
     return parsed(same)
 
 
-def sse_problem(value: Any, kind: EventKind) -> str | None:
+def sse_problem(value: Any, kind: RouteEvent) -> str | None:
     components = Components()
     return problem(value, server_sent_event(kind, components), components.added)
 
 
-def frame_problem(value: Any, kind: EventKind) -> str | None:
+def frame_problem(value: Any, kind: RouteEvent) -> str | None:
     components = Components()
     return problem(value, frame(kind, components), components.added)
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_what_is_sent_fits_the_schema_of_its_event(mode: str, event: Event) -> None:
+def test_what_is_sent_fits_the_schema_of_its_event(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     assert sse_problem(decoded(event), kind) is None
-    assert frame_problem(json.loads(websockets.encode(event)), kind) is None
+    assert frame_problem(json.loads(encoded_frame(event)), kind) is None
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_what_is_sent_fits_the_schema_of_no_other_event(mode: str, event: Event) -> None:
+def test_what_is_sent_fits_the_schema_of_no_other_event(mode: str, event: EncodedEvent) -> None:
     kinds = kinds_by_name(mode=mode, events=OURS | OWN)
     del kinds[event.name]
-    framed = json.loads(websockets.encode(event))
+    framed = json.loads(encoded_frame(event))
     assert all(sse_problem(decoded(event), kind) for kind in kinds.values())
     assert all(frame_problem(framed, kind) for kind in kinds.values())
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_an_envelope_has_its_keys_and_no_others(mode: str, event: Event) -> None:
+def test_an_envelope_has_its_keys_and_no_others(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for check, value in (
         (sse_problem, decoded(event)),
-        (frame_problem, json.loads(websockets.encode(event))),
+        (frame_problem, json.loads(encoded_frame(event))),
     ):
         for name in value:
             assert check({key: value[key] for key in value if key != name}, kind)
@@ -142,8 +145,8 @@ def test_only_the_end_of_a_stream_has_an_id_and_no_frame_has_one() -> None:
     "id_", ["", "end", f"{RUN_ID}", f"{RUN_ID}/END", f"{RUN_ID}/end/", f"x{RUN_ID}/end", 7, None]
 )
 def test_what_is_no_id_of_an_end_does_not_fit(id_: Any) -> None:
-    for mode in ("json", "text"):
-        value = decoded(SENT[mode][-1])
+    for mode in MODES:
+        value = decoded(encode(SENT[mode][-1], mode))
         kind = kinds_by_name(mode=mode)["end"]
         assert sse_problem(value, kind) is None
         assert sse_problem({**value, "id": id_}, kind)
@@ -155,7 +158,7 @@ JSON_CASES = [
 
 
 @pytest.mark.parametrize(("mode", "event"), JSON_CASES)
-def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: Event) -> None:
+def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     payload = event.json()
     for name in payload:
@@ -165,7 +168,7 @@ def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: Even
 
 
 @pytest.mark.parametrize(("mode", "event"), JSON_CASES)
-def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: Event) -> None:
+def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     more = {**event.json(), "more": 1}
     is_ours = event.name not in OWN  # a user's model decides itself
@@ -174,7 +177,7 @@ def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: Ev
 
 
 @pytest.mark.parametrize(("mode", "event"), [case for case in CASES if case[1].is_json])
-def test_data_that_is_no_json_does_not_fit(mode: str, event: Event) -> None:
+def test_data_that_is_no_json_does_not_fit(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for data in ("bare text", "", "{", event.json(), None):
         assert sse_problem(decoded(event) | {"data": data}, kind)
@@ -183,7 +186,7 @@ def test_data_that_is_no_json_does_not_fit(mode: str, event: Event) -> None:
 
 def test_the_end_of_a_text_has_no_data() -> None:
     kind = kinds_by_name(mode="text")["end"]
-    end = decoded(events.end(RUN_ID, None, "text"))
+    end = decoded(encode(events.end(RUN_ID, None), "text"))
     assert sse_problem(end, kind) is None
     assert sse_problem({**end, "data": "x"}, kind)
     assert frame_problem({"event": "end", "data": ""}, kind) is None
@@ -191,11 +194,11 @@ def test_the_end_of_a_text_has_no_data() -> None:
 
 
 @given(st.text(), st.sampled_from(["json", "text"]))
-def test_any_token_fits(token: str, mode: Any) -> None:
-    event = events.completion(token, mode)
+def test_any_token_fits(token: str, mode: Mode) -> None:
+    event = encode(events.completion(token), mode)
     kind = kinds_by_name(mode=mode)["completion"]
     assert sse_problem(decoded(event), kind) is None
-    assert frame_problem(json.loads(websockets.encode(event)), kind) is None
+    assert frame_problem(json.loads(encoded_frame(event)), kind) is None
 
 
 def test_events_are_in_the_order_in_which_they_come() -> None:
@@ -245,7 +248,9 @@ def test_a_websocket_has_a_sign_of_life_besides_the_events_of_a_turn() -> None:
     route = described()
     kinds = frame_kinds(route)
     assert kinds[:-1] == event_kinds(route)
-    assert frame_problem(json.loads(websockets.encode(events.ping())), kinds[-1]) is None
+    assert (
+        frame_problem(json.loads(encoded_frame(encode(events.ping(), "json"))), kinds[-1]) is None
+    )
     for wrong in (
         {"event": "ping"},
         {"event": "ping", "data": ""},
@@ -256,7 +261,7 @@ def test_a_websocket_has_a_sign_of_life_besides_the_events_of_a_turn() -> None:
 
 def test_a_sign_of_life_is_none_of_the_other_events() -> None:
     *_, ping, other = frame_kinds(described(sends_other_events=True))
-    value = json.loads(websockets.encode(events.ping()))
+    value = json.loads(encoded_frame(encode(events.ping(), "json")))
     assert frame_problem(value, ping) is None
     assert frame_problem(value, other)
 
@@ -316,13 +321,13 @@ def test_the_table_shows_what_is_sent() -> None:
 
 
 def test_the_table_says_so_where_there_is_no_example() -> None:
-    table = event_table([EventKind("step", Step), EventKind("", Any)], {})
+    table = event_table([RouteEvent("step", Step), RouteEvent("", Any)], {})
     assert "| `step` | JSON | by a handler of this app |" in table
     assert "| `…` | of the app's own | by a handler of this app |" in table
 
 
 def test_a_pipe_does_not_end_a_cell() -> None:
-    table = event_table([EventKind("note", str, as_text=True)], {"note": "a|b"})
+    table = event_table([RouteEvent("note", str, as_text=True)], {"note": "a|b"})
     assert r"`a\|b`" in table
 
 

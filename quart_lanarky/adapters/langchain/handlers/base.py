@@ -97,8 +97,8 @@ class EventCallbackHandler(AsyncCallbackHandler):
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
         self.mode = check_mode(mode)
         self.sink = self.default_sink() if stream is None else stream
-        if self.mode != "json" and isinstance(self.sink, EventStream):
-            self.sink.mode = self.mode  # for whoever sends what is in it
+        if self.mode != "json" and hasattr(self.sink, "mode"):
+            self.sink.mode = self.mode  # for whoever encodes what is sent there
 
     def default_sink(self) -> EventSink:
         """Return where events go if the constructor was not told."""

@@ -1,0 +1,323 @@
+"""The native protocol: how the values of events travel in both modes, and come back."""
+
+import json
+from typing import Any, get_args
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quart_lanarky import events
+from quart_lanarky.errors import ConfigurationError
+from quart_lanarky.events import (
+    EVENT_KINDS,
+    CompletionData,
+    EndData,
+    ErrorData,
+    Event,
+    PingData,
+    completion,
+    json_event,
+)
+from quart_lanarky.protocols import sse
+from quart_lanarky.protocols.base import EncodedEvent, Encoder
+from quart_lanarky.protocols.native.encode import (
+    Mode,
+    NativeEncoder,
+    check_mode,
+    decode,
+    encode,
+    frame,
+)
+from tests.events.test_types import ANY_JSON, ANY_TEXT
+
+MODES: list[Mode] = ["text", "json"]
+
+ANY_MODE = st.sampled_from(MODES)
+NAMES = ANY_TEXT.filter(lambda name: bool(name) and not {"\n", "\r"} & set(name))
+OWN_NAMES = NAMES.filter(lambda name: name not in EVENT_KINDS)
+
+EXAMPLES = [event for kind in EVENT_KINDS.values() for event in kind.examples]
+
+ANY_EVENT = (
+    st.sampled_from(EXAMPLES)
+    | st.builds(completion, ANY_TEXT)
+    | st.builds(Event, OWN_NAMES, ANY_TEXT | ANY_JSON)
+    | st.builds(json_event, OWN_NAMES, ANY_TEXT | ANY_JSON)
+    | st.builds(events.end, st.uuids(), st.none() | st.just({"total_tokens": 3}))
+)
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+# -- the modes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["xml", "", "JSON", "texts"])
+def test_an_unknown_mode_is_a_value_error_that_names_the_known_ones(mode: str) -> None:
+    with pytest.raises(ValueError, match="'text' or 'json'"):
+        check_mode(mode)
+    with pytest.raises(ConfigurationError):
+        check_mode(mode)
+
+
+def test_known_modes_pass() -> None:
+    assert [check_mode("text"), check_mode("json")] == ["text", "json"]
+    assert list(get_args(Mode)) == MODES
+
+
+# -- tokens --------------------------------------------------------------------------------
+
+
+@given(ANY_TEXT)
+def test_a_token_in_json_mode_is_exact_and_pure_ascii(token: str) -> None:
+    event = encode(completion(token), "json")
+    assert event.data.isascii()
+    assert event.json() == {"token": token}
+    assert event.is_json
+
+
+@given(st.text())
+def test_a_token_in_json_mode_is_what_its_model_says(token: str) -> None:
+    event = encode(completion(token), "json")
+    assert CompletionData.model_validate_json(event.data) == CompletionData(token=token)
+
+
+@given(ANY_TEXT)
+def test_the_short_way_to_write_a_token_is_the_long_way(token: str) -> None:
+    model = CompletionData.model_construct(token=token)  # Pydantic takes no half surrogate pair
+    by_model = {name: getattr(model, name) for name in CompletionData.model_fields}
+    assert encode(completion(token), "json").data == json.dumps(by_model, ensure_ascii=True)
+
+
+@given(ANY_TEXT)
+def test_a_token_in_text_mode_is_the_text_itself(token: str) -> None:
+    event = encode(completion(token), "text")
+    assert (event.data, event.is_json) == (token, False)
+
+
+@each_mode
+def test_half_a_surrogate_pair_leaves_the_bytes_valid_in_both_modes(mode: Mode) -> None:
+    data = NativeEncoder(mode).encode([completion("\ud83d")])
+    [event] = sse.Decoder().feed(data)
+    assert data.decode("utf-8")
+    assert event.data == ("?" if mode == "text" else '{"token": "\\ud83d"}')
+
+
+# -- the other events ----------------------------------------------------------------------
+
+
+def test_the_end_carries_the_run_in_json_mode_and_nothing_in_text_mode() -> None:
+    run_id = UUID(int=7)
+    event = encode(events.end(run_id, {"total_tokens": 3}), "json")
+    assert EndData.model_validate(event.json()).run_id == str(run_id)
+    assert event.json()["usage"] == {"total_tokens": 3}
+    assert encode(events.end(run_id, None), "text") == EncodedEvent("end", "", f"{run_id}/end")
+    assert not encode(events.end(run_id, None), "text").is_json
+
+
+@given(st.uuids(), ANY_MODE)
+def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID, mode: Mode) -> None:
+    event = encode(events.end(run_id, None), mode)
+    assert event.id == events.end_id(run_id) == f"{run_id}/end"
+    assert events.is_end_id(event.id)
+    others = [completion("a"), events.error(500, "no"), events.ping()]
+    assert [encode(other, mode).id for other in others] == [None] * 3
+
+
+@each_mode
+def test_errors_documents_and_what_is_taken_back_are_json_in_both_modes(mode: Mode) -> None:
+    error = encode(events.error(500, "Internal Server Error"), mode)
+    assert error.data == '{"status_code": 500, "detail": "Internal Server Error"}'
+    assert ErrorData.model_validate(error.json())
+    assert encode(events.retract(2), mode).data == '{"tokens": 2}'
+    assert encode(events.source_documents([]), mode).json() == {"source_documents": []}
+    ping = encode(events.ping(), mode)
+    assert (ping.name, ping.data, ping.is_json, ping.id) == ("ping", "null", True, None)
+    assert PingData.model_validate(ping.json()) == PingData(None)
+
+
+@given(OWN_NAMES, ANY_TEXT, ANY_JSON, ANY_MODE)
+def test_an_apps_own_events_travel_the_same_in_both_modes(
+    name: str, text: str, data: Any, mode: Mode
+) -> None:
+    bare, quoted = encode(Event(name, text, "7"), mode), encode(json_event(name, text), mode)
+    assert (bare.name, bare.data, bare.id, bare.is_json) == (name, text, "7", False)
+    assert (quoted.name, quoted.data, quoted.is_json) == (name, json.dumps(text), True)
+    as_json = encode(Event(name, data), mode)
+    assert (as_json.data, as_json.is_json) == (json.dumps(data), True)
+
+
+@given(ANY_EVENT, ANY_MODE)
+def test_what_is_said_to_be_json_is_json_in_pure_ascii(event: Event, mode: Mode) -> None:
+    encoded = encode(event, mode)
+    if encoded.is_json:
+        assert encoded.data.isascii()
+        encoded.json()
+
+
+def test_bare_text_is_not_taken_for_json() -> None:
+    with pytest.raises(json.JSONDecodeError):
+        EncodedEvent("completion", "Hel").json()
+
+
+def test_whether_it_is_json_does_not_count_when_encoded_events_are_compared() -> None:
+    assert EncodedEvent("x", "1", is_json=True) == EncodedEvent("x", "1")
+    assert EncodedEvent("x", "1") != EncodedEvent("x", "1", "7")
+
+
+# -- and back ------------------------------------------------------------------------------
+
+
+def arrived(event: Event, mode: Mode) -> Event:
+    """Return what is left of an event on the way: in text mode, nothing of what `end` says."""
+    return Event("end", "", event.id) if (event.name, mode) == ("end", "text") else event
+
+
+@each_mode
+@pytest.mark.parametrize("name", EVENT_KINDS)
+def test_an_example_of_each_kind_comes_back(name: str, mode: Mode) -> None:
+    for event in EVENT_KINDS[name].examples:
+        assert decode(encode(event, mode), mode) == arrived(event, mode)
+
+
+@each_mode
+@pytest.mark.parametrize("name", EVENT_KINDS)
+def test_an_example_of_each_kind_comes_back_over_the_wire(name: str, mode: Mode) -> None:
+    for event in EVENT_KINDS[name].examples:
+        [received] = sse.Decoder().feed(NativeEncoder(mode).encode([event]))
+        assert decode(received, mode) == arrived(event, mode)
+
+
+@given(ANY_TEXT, ANY_MODE)
+def test_any_token_comes_back(token: str, mode: Mode) -> None:
+    assert decode(encode(completion(token), mode), mode) == completion(token)
+
+
+@given(st.uuids(), st.none() | st.dictionaries(st.text(), st.integers()), ANY_MODE)
+def test_any_end_comes_back_and_in_text_mode_its_id(
+    run_id: UUID, usage: dict[str, Any] | None, mode: Mode
+) -> None:
+    event = events.end(run_id, usage)
+    assert decode(encode(event, mode), mode) == arrived(event, mode)
+
+
+@given(st.integers(1), st.integers(100, 599), ANY_TEXT, ANY_MODE)
+def test_any_retract_and_any_error_come_back(
+    tokens: int, status: int, detail: str, mode: Mode
+) -> None:
+    retract = events.retract(tokens)
+    error = json_event("error", {"status_code": status, "detail": detail})
+    assert decode(encode(retract, mode), mode) == retract
+    assert decode(encode(error, mode), mode) == error
+
+
+@given(OWN_NAMES, ANY_TEXT | ANY_JSON, ANY_MODE)
+def test_the_data_of_an_apps_own_events_stays_text(name: str, data: Any, mode: Mode) -> None:
+    encoded = encode(Event(name, data, "7"), mode)
+    assert decode(encoded, mode) == Event(name, encoded.data, "7")
+
+
+@pytest.mark.parametrize("name", [name for name in EVENT_KINDS if name != "end"])
+@pytest.mark.parametrize("data", ["bare text", "", "{"])
+def test_data_that_is_no_json_is_refused_in_json_mode(name: str, data: str) -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        decode(EncodedEvent(name, data), "json")
+
+
+def test_a_token_that_looks_like_json_is_a_token_in_text_mode() -> None:
+    encoded = EncodedEvent("completion", '{"token": "a"}')
+    assert decode(encoded, "text") == completion('{"token": "a"}')
+    assert decode(encoded, "json") == completion("a")
+
+
+# -- bytes and frames ----------------------------------------------------------------------
+
+
+@given(st.lists(ANY_EVENT, max_size=5), ANY_MODE)
+def test_the_bytes_of_a_batch_are_those_of_its_encoded_events(
+    batch: list[Event], mode: Mode
+) -> None:
+    encoded = [encode(event, mode) for event in batch]
+    assert NativeEncoder(mode).encode(batch) == sse.encode(*encoded)
+
+
+@given(st.lists(ANY_EVENT, max_size=5), ANY_MODE)
+def test_the_frames_of_a_batch_are_those_of_its_encoded_events(
+    batch: list[Event], mode: Mode
+) -> None:
+    encoded = [encode(event, mode) for event in batch]
+    assert NativeEncoder(mode).frames(batch) == [frame(event) for event in encoded]
+
+
+@each_mode
+def test_an_encoder_of_an_event_stream_says_so_and_has_a_comment_for_a_heartbeat(
+    mode: Mode,
+) -> None:
+    encoder: Encoder = NativeEncoder(mode)
+    assert encoder.content_type == sse.CONTENT_TYPE == "text/event-stream; charset=utf-8"
+    assert encoder.heartbeat == sse.HEARTBEAT == b":\n"
+    decoder = sse.Decoder()
+    assert decoder.feed(encoder.heartbeat) == []
+    assert decoder.comments == 1
+
+
+@each_mode
+def test_of_an_empty_batch_there_is_nothing_to_send(mode: Mode) -> None:
+    assert NativeEncoder(mode).encode([]) == b""
+    assert NativeEncoder(mode).frames([]) == []
+
+
+def test_the_bytes_of_an_answer_in_both_modes() -> None:
+    run_id = UUID(int=7)
+    said = [completion("a\n b"), events.retract(1), Event("note", "hi"), events.end(run_id, None)]
+    rest = b'event: retract\ndata: {"tokens": 1}\n\nevent: note\ndata: hi\n\n'
+    assert NativeEncoder("text").encode(said) == (
+        b"event: completion\ndata: a\ndata:  b\n\n%s"
+        b"event: end\nid: 00000000-0000-0000-0000-000000000007/end\ndata: \n\n" % rest
+    )
+    assert NativeEncoder("json").encode(said) == (
+        b'event: completion\ndata: {"token": "a\\n b"}\n\n%s'
+        b"event: end\nid: 00000000-0000-0000-0000-000000000007/end\n"
+        b'data: {"run_id": "00000000-0000-0000-0000-000000000007", "usage": null}\n\n' % rest
+    )
+
+
+@given(ANY_TEXT, NAMES)
+def test_a_frame_is_ascii_json_of_the_events_name_and_data(token: str, name: str) -> None:
+    for event, data in (
+        (encode(completion(token), "text"), token),
+        (encode(completion(token), "json"), {"token": token}),
+        (encode(json_event(name, [token]), "json"), [token]),
+    ):
+        text = frame(event)
+        assert text.isascii()
+        assert json.loads(text) == {"event": event.name, "data": data}
+
+
+@each_mode
+def test_data_is_the_object_itself_and_not_json_inside_a_string(mode: Mode) -> None:
+    assert NativeEncoder(mode).frames([events.error(500, "no")]) == [
+        '{"event": "error", "data": {"status_code": 500, "detail": "no"}}'
+    ]
+
+
+def test_empty_data_is_an_empty_string() -> None:
+    assert frame(EncodedEvent("end", "")) == '{"event": "end", "data": ""}'
+
+
+def test_a_ping_has_no_data_and_an_id_stays_with_the_streams() -> None:
+    assert frame(encode(events.ping(), "json")) == '{"event": "ping", "data": null}'
+    assert frame(encode(events.ping(), "text")) == '{"event": "ping", "data": null}'
+    assert frame(EncodedEvent("end", "", "7/end")) == '{"event": "end", "data": ""}'
+    assert frame(encode(events.end(UUID(int=7), None), "text")) == '{"event": "end", "data": ""}'
+
+
+@given(ANY_TEXT)
+def test_a_text_looks_the_same_in_a_frame_whether_bare_or_json(text: str) -> None:
+    bare, quoted = Event("note", text), json_event("note", text)
+    for mode in MODES:
+        first, second = NativeEncoder(mode).frames([bare, quoted])
+        assert first == second
+        assert json.loads(first) == {"event": "note", "data": text}

@@ -1,0 +1,150 @@
+"""A chain route: any source of chains can be served, with no LLM framework."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from quart import Quart
+from typing_extensions import TypedDict
+
+from quart_lanarky import InputError, LanarkyExtension, Run
+from quart_lanarky.events import CompletionData, completion
+from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.runs.stream import EventStream
+from quart_lanarky.testing import answer_of, connect, stream
+from quart_lanarky.transports.route import ChainSource, chain_view
+from quart_lanarky.transports.route_description import route_of
+
+Question = TypedDict("Question", {"question": str})  # noqa: UP013
+NoParameters = TypedDict("NoParameters", {})  # noqa: UP013
+
+
+class Echo:
+    """A source of chains that answers with the words of the question, in thirty lines."""
+
+    label = "echo"
+    names = ()
+
+    @property
+    def parameters(self) -> "Echo":
+        return self
+
+    def pick(self, query: Any) -> dict[str, Any]:
+        return {}
+
+    def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(given)
+
+    async def open(self, connection: Any, parameters: Any, settings: Any, resources: Any) -> "Echo":
+        return self
+
+    def pick_inputs(self, query: Any) -> dict[str, Any]:
+        return dict(query)
+
+    def new_run(self, message: Mapping[str, Any] | str, stream: EventStream) -> Run:
+        question = message if isinstance(message, str) else message.get("question")
+        if not question:
+            raise InputError("no question", {"question": "Field required"})
+
+        async def say() -> str:
+            for word in question.split():
+                await stream.send(completion(f"{word} "))
+            return str(question)
+
+        return Run(stream, say)
+
+    async def inspect_chain(self) -> None: ...
+
+    def describe(self, inspected: Any, *, over_websocket: bool, mode: str) -> RouteDescription:
+        events = {"completion": CompletionData}
+        return RouteDescription(mode, TypeAdapter(NoParameters), TypeAdapter(Question), str, events)
+
+
+@pytest.fixture
+def app() -> Quart:
+    app = Quart(__name__)
+    LanarkyExtension(app)
+    source: ChainSource = Echo()
+    view = chain_view(source)
+    app.add_url_rule("/echo", "echo", view, methods=["GET", "POST"])
+    app.add_websocket("/echo/ws", "echo_ws", view)
+    app.add_url_rule("/text", "text", chain_view(source, "text"), methods=["POST"])
+    return app
+
+
+QUESTION = {"question": "to be or not"}
+
+
+@pytest.mark.parametrize(
+    ("own", "default", "mode"),
+    [(None, "json", "json"), (None, "text", "text"), ("text", "json", "text")],
+)
+def test_the_mode_of_a_route_is_its_own_or_the_apps(own: Any, default: Any, mode: str) -> None:
+    route: Any = route_of(chain_view(Echo(), own))
+    described = route.describe(None, over_websocket=False, default_mode=default)
+    assert described.mode == mode
+
+
+async def test_a_source_without_langchain_is_served_over_http(app: Quart) -> None:
+    events = [event async for event in stream(app.test_client(), "/echo", json=QUESTION)]
+    assert answer_of(events) == "to be or not "
+    assert [event.name for event in events] == ["completion"] * 4 + ["end"]
+    got = [e async for e in stream(app.test_client(), "/echo", query_string=QUESTION)]
+    assert answer_of(got) == "to be or not "
+
+
+async def test_its_tokens_are_bare_in_text_mode(app: Quart) -> None:
+    events = [event async for event in stream(app.test_client(), "/text", json=QUESTION)]
+    assert [event.data for event in events] == ["to ", "be ", "or ", "not ", ""]
+
+
+async def test_it_is_served_as_one_json_response(app: Quart) -> None:
+    response = await app.test_client().post(
+        "/echo", json=QUESTION, headers={"Accept": "application/json"}
+    )
+    assert await response.get_json() == {"output": "to be or not"}
+
+
+async def test_it_is_served_on_a_websocket(app: Quart) -> None:
+    async with connect(app.test_client(), "/echo/ws") as conversation:
+        for _ in range(2):
+            events = [event async for event in conversation.ask("to be")]
+            assert answer_of(events) == "to be "
+
+
+async def test_what_it_refuses_is_a_400(app: Quart) -> None:
+    response = await app.test_client().post("/echo", json={})
+    assert response.status_code == 400
+    assert (await response.get_json())["errors"] == [
+        {"field": "question", "message": "Field required"}
+    ]
+    response = await app.test_client().post("/echo?more=1", json=QUESTION)
+    assert (await response.get_json())["errors"] == [{"field": "more", "message": "there is none"}]
+
+
+async def test_the_api_docs_have_it(app: Quart) -> None:
+    response = await app.test_client().get("/openapi.json")
+    spec = json.loads(await response.get_data())
+    assert set(spec["paths"]["/echo"]) >= {"get", "post"}
+    response = await app.test_client().get("/asyncapi.json")
+    assert "/echo/ws" in json.dumps(await response.get_json())
+
+
+async def test_what_it_opens_is_closed_after_its_run(app: Quart) -> None:
+    closed = asyncio.Event()
+
+    class Opening(Echo):
+        async def open(
+            self, connection: Any, parameters: Any, settings: Any, resources: AsyncExitStack
+        ) -> Echo:
+            resources.callback(closed.set)
+            return self
+
+    app.add_url_rule("/opening", "opening", chain_view(Opening()), methods=["POST"])
+    events = [e async for e in stream(app.test_client(), "/opening", json=QUESTION)]
+    assert events[-1].name == "end"
+    await asyncio.wait_for(closed.wait(), 5)
