@@ -13,6 +13,7 @@ from quart_lanarky.adapters.langchain.service.compile import ChainCompiler
 from quart_lanarky.adapters.langchain.service.factories import factory_of
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.adapters.langchain.service.source import LangChainSource, OpenedChain
+from quart_lanarky.runs.registry import RunRegistry
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import current_settings
@@ -97,8 +98,8 @@ async def nothing() -> None:
 
 async def read(run: Run) -> None:
     """Run it to its end."""
-    async with run:
-        async for _ in run.batches():
+    async with RunRegistry().read(run) as batches:
+        async for _ in batches:
             pass
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["CancelGroup", "WaitCancelledError"]
+__all__ = ["CancelGroup", "WaitCancelledError", "raise_if_cancelled"]
 
 
 class WaitCancelledError(Exception):
@@ -48,3 +48,13 @@ class CancelGroup:
             raise WaitCancelledError from error
         finally:
             self._waits.discard(wait)
+
+
+def raise_if_cancelled() -> None:
+    """Raise the cancellation of the current task that somebody has swallowed.
+
+    `asyncio.wait_for` does in Python 3.11, in which Quart reads the body, when the client leaves
+    as soon as it has sent that.
+    """
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError

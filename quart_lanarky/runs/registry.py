@@ -1,21 +1,26 @@
-"""The live runs of a process: how many may be live, and how they are drained.
+"""The live runs of a process: how many may be live, who reads them, and how they are drained.
 
-This registry is all that lives on the extension. A run is live from the moment on that its
-transport registers it until its reader is done with it.
+This registry is all that lives on the extension. It owns the runs. A reader is a response or a turn
+of a WebSocket, and what its leaving means for the run is for a policy to say. The only one so far
+is to cancel the run with its last reader (rule 4: a run lives only while somebody wants it).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ..errors import ServerBusyError
-from .cancellation import CancelGroup, WaitCancelledError
+from ..events import Event
+from .cancellation import CancelGroup, WaitCancelledError, raise_if_cancelled
 from .run import SHUTTING_DOWN, Run
 
-__all__ = ["RunRegistry", "Session"]
+__all__ = ["LeavePolicy", "Reader", "RunRegistry", "Session", "cancel_run"]
+
+DELIVERY_TIMEOUT = 30.0
+"""Seconds in which a reader has to take what is left of a run that has ended."""
 
 SHUTDOWN_FLUSH_TIMEOUT: Final = 0.3
 """Seconds in which clients get to read the end of runs that a shutdown has cut short."""
@@ -31,10 +36,81 @@ class Session(Protocol):
         """End it now."""
 
 
-class RunRegistry:
-    """What goes on in a process, on one event loop."""
+LeavePolicy = Callable[[Run], Awaitable[None]]
+"""What becomes of a run that its last reader has left."""
 
-    def __init__(self) -> None:
+
+async def cancel_run(run: Run) -> None:
+    """Cancel a run that nobody reads any more; return when it has ended."""
+    run.stream.abandon()
+    await run.close("the client left")
+
+
+class Reader:
+    """Reads the events of a run, for one response or one turn of a WebSocket.
+
+    An async context manager: entering starts the run, if it was not started yet, and gives the
+    batches of its events, among them an empty one for each heartbeat.
+
+    Args:
+        run: The run.
+        registry: The registry that owns it.
+        heartbeat: After how many seconds of silence there is an empty batch; None for never.
+    """
+
+    def __init__(self, run: Run, registry: RunRegistry, heartbeat: float | None = None) -> None:
+        self.run = run
+        self._registry = registry
+        self._heartbeat = heartbeat
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> AsyncIterator[list[Event]]:
+        """Start the run, and return its batches of events."""
+        try:
+            raise_if_cancelled()
+        except asyncio.CancelledError:
+            self.discard()
+            raise
+        self._task = asyncio.current_task()
+        self._registry.attach(self)
+        self.run.on_end(self._limit_delivery)
+        self.run.start()
+        return self.run.stream.batches(heartbeat=self._heartbeat)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave the run: it was read to its end, or the client is gone."""
+        try:
+            await self._registry.detach(self)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._task = self._timer = None
+
+    def discard(self) -> None:
+        """Tell that this reader will not come."""
+        self.run.discard_unstarted()
+
+    def abort(self) -> None:
+        """Cancel the task that reads: its client does not take the rest."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _limit_delivery(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(DELIVERY_TIMEOUT, self.abort)
+
+
+class RunRegistry:
+    """The runs of a process and their readers, on one event loop.
+
+    Args:
+        on_left: What becomes of a run that its last reader has left.
+    """
+
+    def __init__(self, on_left: LeavePolicy = cancel_run) -> None:
+        self._on_left = on_left
+        self._readers: dict[Run, list[Reader]] = {}
         self.is_draining = False
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
@@ -75,6 +151,26 @@ class RunRegistry:
         self._runs.discard(run)
         self._note_whether_empty()
 
+    # -- readers ---------------------------------------------------------------------------
+
+    def read(self, run: Run, *, heartbeat: float | None = None) -> Reader:
+        """Return a reader for `run`."""
+        return Reader(run, self, heartbeat)
+
+    def attach(self, reader: Reader) -> None:
+        """Note that `reader` has begun to read."""
+        self._readers.setdefault(reader.run, []).append(reader)
+
+    async def detach(self, reader: Reader) -> None:
+        """Note that `reader` has left; if it was the last one, the policy decides about the run."""
+        others = self._readers[reader.run]
+        others.remove(reader)
+        if not others:
+            del self._readers[reader.run]
+            await self._on_left(reader.run)
+
+    # -- sessions --------------------------------------------------------------------------
+
     @contextmanager
     def session(self, session: Session) -> Iterator[None]:
         """Tell `session` when the server is shut down."""
@@ -99,8 +195,8 @@ class RunRegistry:
         for run in list(self._runs):
             run.shut_down()
         await self._wait_until_empty(SHUTDOWN_FLUSH_TIMEOUT)
-        for run in list(self._runs):
-            run.abort_delivery()
+        for reader in [each for readers in self._readers.values() for each in readers]:
+            reader.abort()
         for session in list(self._sessions):
             session.force_disconnect()
 

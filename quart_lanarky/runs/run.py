@@ -1,17 +1,15 @@
 """A run: one task that produces into one stream; its failure, its cancellation and its end.
 
-A transport owns the run that it sends, as an async context manager: entering starts the task,
-leaving cancels it. So a run cannot outlive its reader (rule 4), and nothing is started that
-nobody owns yet.
+The registry starts a run, and closes it when a policy says so; a run knows none of its readers.
 
 Whoever ends a run early does it in the same way: the task is cancelled, and the stream ends when
-it has stopped, or when patience is over.
+it has stopped, or when the time for that is over.
 
 =================== ============================ ================= ===========
 who                 when                         error             outcome
 =================== ============================ ================= ===========
 the client          ``stop()``                   none              cancelled
-the client          it left: ``__aexit__``       nobody reads it   cancelled
+the registry        ``close(reason)``            nobody reads it   cancelled
 the run's timeout   it took too long             504               failed
 the server          ``shut_down()``              503               cancelled
 =================== ============================ ================= ===========
@@ -22,11 +20,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
-from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
@@ -36,7 +33,7 @@ from ..errors import InputError, ServerBusyError
 from ..events import Event
 from .stream import EventStream
 
-__all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher", "raise_if_cancelled"]
+__all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +48,6 @@ CANCEL_TIMEOUT = 5.0
 SHUTDOWN_CANCEL_TIMEOUT = 0.2
 """The same when the server is about to exit."""
 
-DELIVERY_TIMEOUT = 30.0
-"""Seconds in which the client has to take what is left of a run that has ended."""
-
 SHUTTING_DOWN: Final = "the server is shutting down"
 """What is said to a client whose run must end or cannot begin for that."""
 
@@ -65,15 +59,11 @@ class RunWatcher(Protocol):
     def timeout(self) -> float | None:
         """How many seconds a run may take."""
 
-    @property
-    def heartbeat(self) -> float | None:
-        """After how many seconds of silence its reader gets an empty batch."""
-
     def started(self, run: Run, /) -> None:
         """Note that the run has begun."""
 
     def ended(self, run: Run, /) -> None:
-        """Note that the run has ended and its reader is done with it. Called once."""
+        """Note that the run has ended and was closed. Called once."""
 
 
 class Run:
@@ -119,7 +109,7 @@ class Run:
         self._timers: list[asyncio.TimerHandle] = []
         self._early: tuple[Outcome, Event | None] | None = None  # how it is to end, if before time
         self._watcher: RunWatcher | None = None
-        self._owner: asyncio.Task[Any] | None = None
+        self._end_callbacks: list[Callable[[], object]] = []
         self._started_at = 0.0
 
     @property
@@ -147,11 +137,6 @@ class Run:
         self.refusal = event.data["status_code"]
         self._log(error)
 
-    def batches(self) -> AsyncIterator[list[Event]]:
-        """Yield the events of its stream, and an empty list for each heartbeat."""
-        heartbeat = None if self._watcher is None else self._watcher.heartbeat
-        return self.stream.batches(heartbeat=heartbeat)
-
     def output(self) -> JsonValue:
         """Return the answer for the JSON response, once the run has ended: the result itself."""
         result: JsonValue = self.result
@@ -163,18 +148,18 @@ class Run:
             self._watcher.ended(self)
             self._watcher = None
 
-    # -- its life, in the hands of its owner -----------------------------------------------
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called when the stream has got its end."""
+        self._end_callbacks.append(callback)
 
-    async def __aenter__(self) -> Self:
-        """Start the run."""
-        try:
-            raise_if_cancelled()
-        except asyncio.CancelledError:
-            self.discard_unstarted()
-            raise
+    # -- its life --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the work on the running loop, if that was not done yet."""
+        if self._task is not None:
+            return
         self.stream.open()
         self._started_at = time.monotonic()
-        self._owner = asyncio.current_task()
         self._task = asyncio.create_task(self._main(), context=self._context)
         # Not at the end of the task's own code: cancelled early enough, a task runs none of it.
         self._task.add_done_callback(self._on_done)
@@ -182,18 +167,15 @@ class Run:
             self._watcher.started(self)
             if self._watcher.timeout is not None:
                 self._call_later(self._watcher.timeout, self._time_out, self._watcher.timeout)
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the run: its reader is gone, or has read it to the end."""
+    async def close(self, reason: str) -> None:
+        """Cancel the work, if it goes on, and let go of all that the run has.
+
+        Args:
+            reason: Why it is cancelled, for the log.
+        """
         try:
-            self.stream.abandon()
-            self._end_early("cancelled", "the client left")
+            self._end_early("cancelled", reason)
             if self._task is not None:
                 if self.outcome is None:  # else it has ended, or our patience has
                     await asyncio.wait({self._task}, timeout=CANCEL_TIMEOUT)
@@ -227,11 +209,6 @@ class Run:
         """Cancel the work, for the server is about to exit: `error` and `end` follow."""
         error = events.error(503, SHUTTING_DOWN)
         self._end_early("cancelled", SHUTTING_DOWN, error, SHUTDOWN_CANCEL_TIMEOUT)
-
-    def abort_delivery(self) -> None:
-        """Cancel the owner of a run that has ended: its client does not take the rest."""
-        if self._owner is not None:
-            self._owner.cancel()
 
     def _time_out(self, seconds: float) -> None:
         error = events.error(504, f"the run took longer than {seconds:g} seconds")
@@ -282,7 +259,8 @@ class Run:
             self.outcome = "finished"
         last = [] if self.failure is None else [self.failure]
         self.stream.finish(*last, events.end(self.id, self.usage))
-        self._call_later(DELIVERY_TIMEOUT, self.abort_delivery)
+        for callback in self._end_callbacks:
+            callback()
 
     @property
     def _is_over(self) -> bool:
@@ -291,7 +269,8 @@ class Run:
     def _break_cycles(self) -> None:
         """Drop what leads back here: what is in a circle waits for the garbage collector."""
         self._produce = _produce_nothing
-        self._task = self._owner = self._watcher = None
+        self._task = self._watcher = None
+        self._end_callbacks = []
 
     def _log(self, error: BaseException) -> None:
         if not self._is_expected(error):
@@ -306,16 +285,6 @@ class Run:
 
 async def _produce_nothing() -> None:
     """Stand in for work that is done."""
-
-
-def raise_if_cancelled() -> None:
-    """Raise the cancellation of the current task that somebody has swallowed.
-
-    `asyncio.wait_for` does in Python 3.11, in which Quart reads the body, when the client leaves
-    as soon as it has sent that.
-    """
-    if (task := asyncio.current_task()) is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:

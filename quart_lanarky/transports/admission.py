@@ -11,7 +11,7 @@ from typing import Final, Literal
 from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 
-from ..runs.registry import RunRegistry
+from ..runs.registry import Reader, RunRegistry
 from ..runs.run import Outcome, Run
 from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
 from ..settings import EXTENSION_KEY, Settings, current_settings
@@ -43,10 +43,6 @@ class _Watcher:
     @property
     def timeout(self) -> float | None:
         return self.settings.run_timeout
-
-    @property
-    def heartbeat(self) -> float | None:
-        return self.settings.heartbeat
 
     def started(self, run: Run) -> None:
         with suppress(Exception):  # a log that is full raises: that is no reason not to answer
@@ -96,20 +92,24 @@ def current_registry() -> RunRegistry | None:
     return live
 
 
-def register_run(run: Run, transport: Transport) -> None:
+def register_run(run: Run, transport: Transport) -> Reader:
     """Count `run` among the live runs of the current app, if that has the extension.
+
+    Returns:
+        Its reader: the run starts when that is entered.
 
     Raises:
         ServerBusyError: There are too many, or the server is shutting down.
     """
     live = current_registry()
     if live is None:
-        return
+        return RunRegistry().read(run)
     settings = current_settings()
     live.add(run, settings.max_runs)
     app: Quart = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     rule = websocket.url_rule if has_websocket_context() else request.url_rule
     run.watch(_Watcher(live, app, settings, None if rule is None else rule.rule, transport))
+    return live.read(run, heartbeat=settings.heartbeat)
 
 
 @asynccontextmanager

@@ -34,10 +34,9 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
     Raises:
         ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.
     """
-    register_run(run, "json")
     answer = Answer()
-    async with run:
-        async for batch in run.batches():
+    async with register_run(run, "json") as batches:
+        async for batch in batches:
             for event in batch:
                 answer.add(event)
     if run.failure is not None:

@@ -12,8 +12,10 @@ from typing import Any
 from quart import Response
 from quart.wrappers.response import ResponseBody
 
+from ..events import Event
 from ..protocols.base import Encoder
 from ..protocols.native.encode import NativeEncoder, check_mode
+from ..runs.registry import Reader
 from ..runs.run import Run
 from .admission import register_run
 from .connection import current_connection
@@ -24,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 
 class _RunBody(ResponseBody):
-    """The body starts the run when Quart enters it, and ends the run when Quart leaves it.
+    """The body begins to read the run when Quart enters it, and leaves the run when Quart does.
 
     Quart leaves it on every path, the client's disconnect included. A run started any earlier
     would leak if the client went away before the body was entered.
     """
 
-    def __init__(self, run: Run, resources: AsyncExitStack, encoder: Encoder) -> None:
-        self._run = run
+    def __init__(self, reader: Reader, resources: AsyncExitStack, encoder: Encoder) -> None:
+        self._reader = reader
         self._encoder = encoder
         self._resources = resources
         self._connection = current_connection()
@@ -42,13 +44,13 @@ class _RunBody(ResponseBody):
     def _close_if_never_entered(self, request: asyncio.Task[Any]) -> None:
         """Close the resources of a client that went away before its response began."""
         if not self._is_entered:
-            self._run.discard_unstarted()
+            self._reader.discard()
             self._closing = request.get_loop().create_task(self._resources.aclose())
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
-        await self._run.__aenter__()
+        batches = await self._reader.__aenter__()
         self._is_entered = True
-        return self._chunks()
+        return self._chunks(batches)
 
     async def __aexit__(
         self,
@@ -57,14 +59,14 @@ class _RunBody(ResponseBody):
         tb: TracebackType | None,
     ) -> None:
         try:
-            await self._run.__aexit__(exc_type, exc_value, tb)
+            await self._reader.__aexit__(exc_type, exc_value, tb)
         finally:
             await self._resources.aclose()
             if exc_type is not None and self._connection is not None:
                 self._connection.force_disconnect()  # Quart 0.23 would wait for the client
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        async for batch in self._run.batches():
+    async def _chunks(self, batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
+        async for batch in batches:
             yield self._encoder.encode(batch) or self._encoder.heartbeat
 
 
@@ -91,9 +93,9 @@ class EventStreamResponse(Response):
         encoder: Encoder | None = None,
     ) -> None:
         encoder = NativeEncoder(check_mode(run.mode or "json")) if encoder is None else encoder
-        register_run(run, "sse")
+        reader = register_run(run, "sse")
         resources = AsyncExitStack() if resources is None else resources.pop_all()
-        super().__init__(_RunBody(run, resources, encoder), content_type=encoder.content_type)
+        super().__init__(_RunBody(reader, resources, encoder), content_type=encoder.content_type)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.

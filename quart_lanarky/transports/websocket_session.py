@@ -22,8 +22,9 @@ from ..errors import ServerBusyError
 from ..events import Event
 from ..protocols.native.encode import Mode, NativeEncoder, check_mode
 from ..protocols.native.requests import PONG, STOP, parse_message
-from ..runs.registry import RunRegistry
-from ..runs.run import SHUTTING_DOWN, Run, raise_if_cancelled
+from ..runs.cancellation import raise_if_cancelled
+from ..runs.registry import Reader, RunRegistry
+from ..runs.run import SHUTTING_DOWN, Run
 from ..runs.stream import LOOP_BLOCKED_AFTER, EventStream
 from ..settings import Settings
 from .admission import current_registry, register_run
@@ -50,15 +51,20 @@ async def answer(run: Run) -> None:
 
 
 async def _answer(run: Run, encoder: NativeEncoder) -> None:
+    socket, _ = _current_home()
+    async with _reader_of(run) as batches:
+        async for batch in batches:
+            await send_frames(socket, encoder.frames(batch or [events.ping()]))
+
+
+def _reader_of(run: Run) -> Reader:
+    """Return the reader of `run`; one that is refused is none of the live runs."""
     if run.refusal is None:
         try:
-            register_run(run, "websocket")
+            return register_run(run, "websocket")
         except ServerBusyError as busy:
             run.refuse(busy)
-    socket, _ = _current_home()
-    async with run:
-        async for batch in run.batches():
-            await send_frames(socket, encoder.frames(batch or [events.ping()]))
+    return RunRegistry().read(run)
 
 
 class WebSocketSink:

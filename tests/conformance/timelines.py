@@ -35,6 +35,7 @@ from quart_lanarky import Event, EventStream
 from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.events import COMPLETION, RETRACT, SOURCE_DOCUMENTS
+from quart_lanarky.runs.registry import RunRegistry
 from tests.conformance.models import Messages, Reply, StreamingChat, calls
 from tests.servers import ROOT
 
@@ -107,8 +108,8 @@ async def timeline_of(chain: Runnable[Any, Any], inputs: Any, **options: Any) ->
     stream = WatchedStream()
     handlers = [handler(stream) for handler in plan.handlers]
     run = ChainRun(plan, inputs, handlers, stream)
-    async with run:
-        async for _ in stream.batches():
+    async with RunRegistry().read(run) as batches:
+        async for _ in batches:
             pass
     assert run.failure is None, run.reason
     timeline.note(CLIENT, "E")

@@ -9,6 +9,8 @@ from quart import Quart
 
 from examples.local_model import chat_model
 from quart_lanarky import Run
+from quart_lanarky.events.fold import Answer
+from quart_lanarky.runs.registry import RunRegistry
 from quart_lanarky.testing import answer_of, connect, stream
 from tests.contract.judge import channel_addresses, messages_of
 
@@ -64,7 +66,10 @@ async def test_by_hand_as_well_what_a_tool_has_a_model_say_is_not_sent(
     agent = create_agent(chat_model(), [search_library])
     asked = {"messages": "Is tea hot?"}
     run = Run(handler.stream, lambda: agent.ainvoke(asked, {"callbacks": [handler]}))
-    async with run:
-        events = [event async for batch in run.batches() for event in batch]
-    assert answer_of(events) == "Tea is hot."
+    async with RunRegistry().read(run) as batches:
+        events = [event async for batch in batches for event in batch]
+    answer = Answer()
+    for event in events:
+        answer.add(event)
+    assert answer.text == "Tea is hot."
     assert "retract" not in {event.name for event in events}

@@ -5,13 +5,14 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from quart_lanarky.runs import registry
 from quart_lanarky.runs import run as runs
 from tests.faults.app import app
 
 __all__ = ["app"]
 
 runs.CANCEL_TIMEOUT = 0.5
-runs.DELIVERY_TIMEOUT = 0.5
+registry.DELIVERY_TIMEOUT = 0.5
 
 for fd in Path("/proc/self/fd").iterdir():
     with suppress(OSError), socket.socket(fileno=os.dup(int(fd.name))) as each:

@@ -47,7 +47,7 @@ def run_of(seconds: float = 60) -> Run:
 class Watcher:
     """Takes a run from the live ones when it has ended."""
 
-    timeout = heartbeat = None
+    timeout = None
 
     def __init__(self, runs: RunRegistry) -> None:
         self._runs = runs
@@ -65,8 +65,8 @@ async def live_run(runs: RunRegistry, seconds: float = 60) -> "tuple[Run, asynci
     run.watch(Watcher(runs))
 
     async def read() -> list[str]:
-        async with run:
-            return [event.name async for batch in run.batches() for event in batch]
+        async with runs.read(run) as batches:
+            return [event.name async for batch in batches for event in batch]
 
     reading = asyncio.create_task(read())
     await asyncio.sleep(0)
@@ -165,7 +165,7 @@ async def test_clients_that_do_not_take_the_end_are_dropped(
     run.watch(Watcher(runs))
 
     async def own() -> None:
-        async with run:
+        async with runs.read(run):
             await asyncio.Event().wait()
 
     owner = asyncio.create_task(own())
@@ -265,3 +265,51 @@ async def test_a_second_drain_can_be_shorter_than_the_first() -> None:
         await runs.drain(0)
         assert await reading == ["error", "end"]
         await first
+
+
+# -- readers -------------------------------------------------------------------------------
+
+
+async def test_a_run_starts_with_its_first_reader_and_ends_with_its_last() -> None:
+    runs, run = RunRegistry(), run_of()
+    first, second = runs.read(run), runs.read(run)
+    async with first:
+        async with second:
+            await asyncio.sleep(0)
+        assert run.outcome is None
+    assert (run.outcome, run.reason) == ("cancelled", "the client left")
+
+
+async def test_another_policy_may_let_a_run_go_on_that_nobody_reads() -> None:
+    left: list[Run] = []
+
+    async def note(run: Run) -> None:
+        left.append(run)
+
+    runs, run = RunRegistry(on_left=note), run_of(0)
+    async with runs.read(run):
+        assert left == []
+    assert left == [run]
+    assert run.outcome is None
+    await asyncio.sleep(0.05)
+    assert run.outcome == "finished"
+    await run.close("it is over")
+
+
+async def test_a_reader_that_never_came_gives_its_place_back() -> None:
+    runs, run = RunRegistry(), run_of()
+    runs.add(run, 1)
+    run.watch(Watcher(runs))
+    runs.read(run).discard()
+    assert runs.count == 0
+    assert run.outcome is None
+
+
+async def test_a_reader_that_has_left_is_not_aborted() -> None:
+    runs, run = RunRegistry(), run_of(0)
+    reader = runs.read(run)
+    async with reader as batches:
+        assert [event.name async for batch in batches for event in batch] == ["end"]
+    reader.abort()
+    await asyncio.sleep(0)
+    assert not runs._readers

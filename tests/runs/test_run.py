@@ -16,7 +16,9 @@ from quart_lanarky.errors import InputError, ServerBusyError
 from quart_lanarky.events import Event, end
 from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.native.encode import encode
+from quart_lanarky.runs import registry
 from quart_lanarky.runs import run as runs
+from quart_lanarky.runs.registry import Reader, RunRegistry
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 
@@ -25,8 +27,12 @@ TOKEN = Event("completion", "hi")
 
 
 async def events_of(run: Run) -> list[Event]:
-    async with run:
-        return [event async for batch in run.stream.batches() for event in batch]
+    async with reading(run) as batches:
+        return [event async for batch in batches for event in batch]
+
+
+def reading(run: Run, heartbeat: float | None = None) -> Reader:
+    return RunRegistry().read(run, heartbeat=heartbeat)
 
 
 def run_of(work: Callable[[EventStream], Awaitable[object]]) -> Run:
@@ -77,9 +83,8 @@ class Stubborn:
 class Watcher:
     """Takes down what it is told."""
 
-    def __init__(self, timeout: float | None = None, heartbeat: float | None = None) -> None:
+    def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
-        self.heartbeat = heartbeat
         self.told: list[tuple[str, str | None]] = []
 
     def started(self, run: Run) -> None:
@@ -192,7 +197,7 @@ async def test_a_run_stopped_between_its_start_and_its_first_step_ends_too() -> 
         pytest.fail("it was stopped")
 
     run = run_of(work)
-    async with asyncio.timeout(1), run:
+    async with asyncio.timeout(1), reading(run):
         run.stop()
         events = [event async for batch in run.stream.batches() for event in batch]
     assert [event.name for event in events] == ["end"]
@@ -207,7 +212,7 @@ async def test_leaving_a_run_cancels_its_work() -> None:
         finally:
             cancelled.set()
 
-    async with run_of(work):
+    async with reading(run_of(work)):
         await asyncio.sleep(0)
     assert cancelled.is_set()
 
@@ -229,7 +234,7 @@ async def test_work_that_ignores_its_cancellation_is_left_to_itself(
         await stream.send(TOKEN)  # late: discarded
 
     run = run_of(work)
-    async with run:
+    async with reading(run):
         await asyncio.sleep(0)
     assert "left to itself" in caplog.text
     released.set()
@@ -344,16 +349,16 @@ async def test_a_run_that_raises_is_failed_for_a_reason_that_gives_nothing_away(
 
 async def test_a_run_whose_reader_leaves_is_cancelled() -> None:
     run = run_of(hang)
-    async with run:
-        await anext(run.batches())
+    async with reading(run) as batches:
+        await anext(batches)
     assert (run.outcome, run.reason, run.failure) == ("cancelled", "the client left", None)
 
 
 async def test_a_run_that_is_stopped_is_cancelled_and_that_is_no_failure() -> None:
     run = run_of(hang)
-    async with run:
+    async with reading(run) as batches:
         run.stop()
-        assert names([e async for batch in run.batches() for e in batch]) == ["end"]
+        assert names([e async for batch in batches for e in batch]) == ["end"]
     assert (run.outcome, run.reason) == ("cancelled", "the client stopped it")
     assert run.failure is None
 
@@ -381,8 +386,7 @@ async def test_a_run_that_takes_too_long_ends_with_504_and_has_failed() -> None:
 
 async def test_a_run_that_is_ended_by_a_shutdown_says_503_and_is_cancelled() -> None:
     run = run_of(hang)
-    async with asyncio.timeout(5), run:
-        batches = run.batches()
+    async with asyncio.timeout(5), reading(run) as batches:
         await anext(batches)
         run.shut_down()
         events = [event async for batch in batches for event in batch]
@@ -414,11 +418,11 @@ async def test_the_first_reason_counts(
     expected: Ending,
 ) -> None:
     run = run_of(hang)
-    async with asyncio.timeout(5), run:
+    async with asyncio.timeout(5), reading(run) as batches:
         await asyncio.sleep(0)
         first(run)
         then(run)
-        events = [event async for batch in run.batches() for event in batch]
+        events = [event async for batch in batches for event in batch]
     statuses = [event.data["status_code"] for event in events if event.name == "error"]
     assert (run.outcome, run.reason, statuses) == expected
     assert names(events)[-1] == "end"
@@ -430,11 +434,11 @@ async def test_what_would_end_a_run_that_has_ended_changes_nothing(
     late: Callable[[Run], None],
 ) -> None:
     run = run_of(lambda stream: stream.send(TOKEN))
-    async with run:
+    async with reading(run) as batches:
         while run.outcome is None:
             await asyncio.sleep(0)
         late(run)
-        events = [event async for batch in run.batches() for event in batch]
+        events = [event async for batch in batches for event in batch]
     late(run)
     assert names(events) == ["completion", "end"]
     assert (run.outcome, run.reason, run.failure) == ("finished", None, None)
@@ -452,8 +456,8 @@ async def test_work_that_cleans_up_is_not_cancelled_again_meanwhile(second: str)
             cleaned_up.set()
 
     run = run_of(work)
-    async with run:
-        await anext(run.batches())
+    async with reading(run) as batches:
+        await anext(batches)
         run.stop()
         await asyncio.sleep(0.01)
         if second == "shut down":
@@ -464,8 +468,7 @@ async def test_work_that_cleans_up_is_not_cancelled_again_meanwhile(second: str)
 
 async def test_what_a_cancelled_run_says_while_it_cleans_up_comes_before_the_end() -> None:
     run = run_of(clean_up)
-    async with asyncio.timeout(5), run:
-        batches = run.batches()
+    async with asyncio.timeout(5), reading(run) as batches:
         await anext(batches)
         run.stop()
         assert names([event async for batch in batches for event in batch]) == ["note", "end"]
@@ -492,11 +495,11 @@ async def test_a_stream_ends_in_time_though_its_work_ignores_its_cancellation(
     stubborn = Stubborn()
     run = run_of(stubborn)
     async with asyncio.timeout(5):
-        async with run:
+        async with reading(run) as batches:
             await asyncio.sleep(0)
             end(run)
             assert run.outcome is None  # it has its time
-            events = [event async for batch in run.batches() for event in batch]
+            events = [event async for batch in batches for event in batch]
             assert not stubborn.ended.is_set()
         before = (run.outcome, run.reason, run.failure, run.duration)
         await stubborn.release()
@@ -512,10 +515,10 @@ async def test_work_that_has_used_up_our_patience_is_not_waited_for_again(
     stubborn = Stubborn()
     run = run_of(stubborn)
     async with asyncio.timeout(10):
-        async with run:
+        async with reading(run) as batches:
             await asyncio.sleep(0)
             run.stop()
-            assert names([e async for batch in run.batches() for e in batch])[-1] == "end"
+            assert names([e async for batch in batches for e in batch])[-1] == "end"
             ended_at = time.monotonic()
         assert time.monotonic() - ended_at < 0.4
         await stubborn.release()
@@ -528,12 +531,12 @@ async def test_a_server_that_is_about_to_exit_has_less_patience(
     stubborn = Stubborn()
     run = run_of(stubborn)
     async with asyncio.timeout(runs.CANCEL_TIMEOUT + 20):
-        async with run:
+        async with reading(run) as batches:
             await asyncio.sleep(0)
             run.stop()
             run.shut_down()
             began = time.monotonic()
-            assert names([e async for batch in run.batches() for e in batch])[-1] == "end"
+            assert names([e async for batch in batches for e in batch])[-1] == "end"
             assert time.monotonic() - began < runs.CANCEL_TIMEOUT / 2
             monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)
         await stubborn.release()
@@ -551,7 +554,7 @@ async def test_work_that_fails_long_after_its_end_tells_the_log(
 
     run = run_of(work)
     async with asyncio.timeout(5):
-        async with run:
+        async with reading(run):
             await asyncio.sleep(0)
         await stubborn.release()
     assert run.outcome == "cancelled"
@@ -596,7 +599,7 @@ async def test_a_run_that_is_forgotten_has_ended_for_its_watcher() -> None:
 async def test_a_run_that_has_begun_cannot_be_forgotten() -> None:
     run, watcher = run_of(hang), Watcher()
     run.watch(watcher)
-    async with run:
+    async with reading(run):
         run.discard_unstarted()
         assert watcher.told == [("started", None)]
     assert watcher.told == [("started", None), ("ended", "cancelled")]
@@ -612,7 +615,7 @@ async def test_a_run_does_not_begin_where_somebody_has_swallowed_its_owners_canc
     async def own() -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
-        async with run:
+        async with reading(run):
             pytest.fail("it does not begin")
 
     owner = asyncio.create_task(own())
@@ -630,8 +633,7 @@ async def test_a_watcher_is_told_once_of_the_start_and_once_of_the_end(way: str)
     run.watch(watcher)
 
     async def own() -> None:
-        async with run:
-            batches = run.batches()
+        async with reading(run) as batches:
             await anext(batches)
             if way == "reads it all":
                 run.stop()
@@ -649,12 +651,12 @@ async def test_a_watcher_is_told_once_of_the_start_and_once_of_the_end(way: str)
 async def test_a_client_that_does_not_take_the_rest_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runs, "DELIVERY_TIMEOUT", 0.05)
+    monkeypatch.setattr(registry, "DELIVERY_TIMEOUT", 0.05)
     run, watcher = run_of(lambda stream: stream.send(TOKEN)), Watcher()
     run.watch(watcher)
 
     async def own() -> None:
-        async with run:
+        async with reading(run):
             await asyncio.Event().wait()  # as `send` does where nobody reads
 
     owner = asyncio.create_task(own())
@@ -666,7 +668,7 @@ async def test_a_client_that_does_not_take_the_rest_is_dropped(
 async def test_a_client_that_takes_the_rest_in_time_is_not_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runs, "DELIVERY_TIMEOUT", 0.05)
+    monkeypatch.setattr(registry, "DELIVERY_TIMEOUT", 0.05)
     run = run_of(lambda stream: stream.send(TOKEN))
     assert names(await events_of(run)) == ["completion", "end"]
     await asyncio.sleep(0.1)  # this task was the owner
@@ -676,23 +678,20 @@ async def test_a_client_that_takes_the_rest_in_time_is_not_dropped(
 async def test_a_run_that_ends_at_once_leaves_no_timer_behind() -> None:
     run = run_of(lambda stream: stream.send(TOKEN))
     run.watch(Watcher(timeout=60))
-    async with run:
+    async with reading(run):
         assert timers_of(run)
     assert not timers_of(run)
 
 
-async def test_the_watcher_says_how_often_a_quiet_run_has_a_heartbeat() -> None:
+async def test_the_reader_says_how_often_a_quiet_run_has_a_heartbeat() -> None:
     run = run_of(hang)
-    run.watch(Watcher(heartbeat=0.02))
-    async with run:
-        batches = run.batches()
+    async with reading(run, heartbeat=0.02) as batches:
         assert [await anext(batches) for _ in range(3)] == [[TOKEN], [], []]
 
 
-async def test_a_run_that_nobody_watches_has_no_heartbeat() -> None:
+async def test_a_reader_that_wants_none_has_no_heartbeat() -> None:
     run = run_of(hang)
-    async with run:
-        batches = run.batches()
+    async with reading(run) as batches:
         await anext(batches)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(batches), 0.05)
@@ -738,7 +737,7 @@ async def test_a_run_with_tracebacks_that_lead_to_it_is_gone_as_well(way: str) -
     left = weakref.ref(run)
 
     async def own(run: Run) -> None:
-        async with run:
+        async with reading(run):
             await asyncio.Event().wait()
 
     owner = asyncio.create_task(own(run))
@@ -782,7 +781,7 @@ async def test_a_log_that_is_full_does_not_keep_a_run_from_ending(
     run = run_of(stubborn)
     run.watch(watcher)
     with suppress(OSError):
-        async with asyncio.timeout(5), run:
+        async with asyncio.timeout(5), reading(run):
             await asyncio.sleep(0)
     assert watcher.told == [("started", None), ("ended", "cancelled")]
     await stubborn.release()

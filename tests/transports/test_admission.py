@@ -365,9 +365,9 @@ async def test_an_app_without_the_extension_bounds_nothing() -> None:
         pass
     async with app.app_context():
         assert current_registry() is None
-        register_run(run, "sse")
-    async with run:
-        assert [e.name async for batch in run.batches() for e in batch] == ["end"]
+        reader = register_run(run, "sse")
+    async with reader as batches:
+        assert [e.name async for batch in batches for e in batch] == ["end"]
 
 
 async def test_a_run_is_counted_from_when_it_is_admitted(
@@ -377,11 +377,11 @@ async def test_a_run_is_counted_from_when_it_is_admitted(
     async with app.test_request_context("/nowhere"):
         assert current_registry() is lanarky.registry
         run = run_of(0)
-        register_run(run, "sse")
+        reader = register_run(run, "sse")
         with pytest.raises(ServerBusyError):
             register_run(run_of(), "json")
         assert lanarky.registry.count == 1
-        async with run:
+        async with reader:
             pass
     assert lanarky.registry.count == 0
     assert check_told(reports, "cancelled", "sse").route is None

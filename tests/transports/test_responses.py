@@ -271,7 +271,8 @@ async def test_a_run_that_is_dropped_ends_the_request_though_the_client_stays(
         async with app.test_client().request("/held") as connection:
             await connection.send_complete()
             await connection.receive()
-            run.abort_delivery()
+            [reader] = lanarky.registry._readers[run]
+            reader.abort()
 
     asking = asyncio.create_task(ask())
     await asyncio.wait({asking}, timeout=5)

@@ -16,7 +16,8 @@ from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import InputError
 from quart_lanarky.events import Event, completion
 from quart_lanarky.protocols.native.encode import Mode
-from quart_lanarky.runs import run as runs
+from quart_lanarky.runs import registry
+from quart_lanarky.runs.registry import RunRegistry
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.settings import Settings, current_settings
@@ -406,7 +407,7 @@ async def test_a_turn_that_is_not_let_in_is_told_so_and_the_session_is_closed_wi
 async def test_what_fails_outside_of_any_run_closes_the_session_with_1011_and_is_logged(
     socket: Socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(run: Run) -> None:
+    async def fail(run: Run, _: object) -> None:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(websockets, "_answer", fail)
@@ -483,11 +484,11 @@ async def test_a_session_whose_client_the_server_has_given_up_ends_at_once(app: 
 async def test_a_client_that_does_not_read_is_left_with_1008(
     socket: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def wait_for_ever(run: Run) -> None:
-        async with run:
+    async def wait_for_ever(run: Run, _: object) -> None:
+        async with RunRegistry().read(run):
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(runs, "DELIVERY_TIMEOUT", 0.05)
+    monkeypatch.setattr(registry, "DELIVERY_TIMEOUT", 0.05)
     monkeypatch.setattr(websockets, "_answer", wait_for_ever)
     await socket.send("hi")
     assert await socket.close() == ([], 1008, "the client does not read")

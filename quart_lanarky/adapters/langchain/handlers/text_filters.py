@@ -38,7 +38,7 @@ class AnswerBuffer:
         hold: How many tokens wait for it to be known that the run does not call a tool.
     """
 
-    __slots__ = ("_filter", "_received", "_buffered", "hold", "may_call_tools")
+    __slots__ = ("_buffered", "_filter", "_received", "hold", "may_call_tools")
 
     def __init__(self, text_filter: TextFilter | None = None, hold: float | None = None) -> None:
         self.may_call_tools = hold is not None
