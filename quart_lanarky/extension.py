@@ -55,7 +55,7 @@ class LanarkyExtension:
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Set the app up: defaults for its settings, the chain routes added so far, documents.
+        """Set the app up: defaults for its settings, the chain routes added so far, API docs.
 
         Raises:
             ConfigurationError: A setting has a value that makes no sense.
@@ -107,7 +107,7 @@ class LanarkyExtension:
         """Let no new run in, and return when the live ones have ended.
 
         From now on requests are answered with status 503, and WebSockets without a turn in
-        progress are closed with code 1012. `quart_lanarky.serve` calls it when it is told to
+        progress are closed with code 1012. `quart_lanarky.serve` calls it when it has to
         stop; call it yourself before you stop a server of another kind.
 
         Args:

@@ -20,7 +20,7 @@ EXTENSION_KEY: Final = "QUART_LANARKY"
 
 
 OpenAPIVersion = Literal["3.2.0", "3.1.0"]
-"""The version of the OpenAPI document: only 3.2 can say what the events of a stream are."""
+"""The version of the OpenAPI spec: only 3.2 can say what the events of a stream are."""
 
 _LEAST: Final = {
     "flush_interval": 0,
@@ -59,7 +59,7 @@ class Settings:
         allowed_origins: The origins of other sites whose pages may start runs, such as
             `"https://chat.example.org"`; `"*"` for all. Same-origin pages always may.
         drain_timeout: How many seconds live runs get to finish when the server is stopped.
-        openapi_version: The version of the OpenAPI document: `"3.2.0"` or `"3.1.0"`.
+        openapi_version: The version of the OpenAPI spec: `"3.2.0"` or `"3.1.0"`.
 
     Raises:
         ConfigurationError: A setting has a value that makes no sense.

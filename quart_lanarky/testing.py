@@ -151,7 +151,7 @@ async def connect(
     connection: Any = client.websocket(
         path, headers=_headers(headers), query_string=_query(query_string)
     )
-    conversation = Conversation(connection)  # which must hear the app from its first word on
+    conversation = Conversation(connection)  # before the app sends anything
     async with connection:
         yield conversation
 

@@ -1,4 +1,4 @@
-"""What a handler's class says that it sends: its events, with the types of their payloads."""
+"""The events that a class of handlers declares, with the types of their payloads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .types import EVENT_KINDS, Event, json_event
 
 __all__ = ["DeclaredEvents", "declared_events"]
 
-_OURS: Final = {kind.name for kind in EVENT_KINDS.values() if not kind.is_of_the_connection}
+_BUILT_IN: Final = {kind.name for kind in EVENT_KINDS.values() if not kind.is_of_the_connection}
 
-_NOBODYS: Final = ("quart_lanarky", "langchain_core", "builtins", "abc", "typing")
+_FRAMEWORKS: Final = ("quart_lanarky", "langchain_core", "builtins", "abc", "typing")
 """The packages whose classes send nothing of a user's own."""
 
 
@@ -67,12 +67,12 @@ class DeclaredEvents:
             TypeError, ValueError: JSON cannot express `data`, or it is not of the type.
             ConfigurationError: A user's class declares its events, and this one is not there.
         """
-        if name in _OURS or not self._is_binding:
+        if name in _BUILT_IN or not self._is_binding:
             return _undeclared(name, data)
         if name not in self.types:
             raise ConfigurationError(
-                f"{self._handler} sends {name!r}, which its `events` do not name; the documents "
-                "are drawn from them"
+                f"{self._handler} sends {name!r}, which its `events` do not name; the API docs "
+                "are built from them"
             )
         adapter = self._adapter(name)
         payload = adapter.validate_python(data)
@@ -112,4 +112,4 @@ def _declared_by(kind: type) -> Mapping[str, Any] | None:
 
 
 def _is_users(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] not in _NOBODYS
+    return kind.__module__.partition(".")[0] not in _FRAMEWORKS

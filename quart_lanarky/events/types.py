@@ -181,7 +181,7 @@ def retract(tokens: int) -> Event:
 
 
 def source_documents(documents: list[SourceDocument]) -> Event:
-    """Make the event for the documents behind the answer."""
+    """Make the event for the source documents of the answer."""
     return json_event(SOURCE_DOCUMENTS, SourceDocumentsData(source_documents=documents))
 
 
@@ -191,7 +191,7 @@ def error(status_code: int, detail: str) -> Event:
 
 
 def ping() -> Event:
-    """Make the event that keeps a quiet WebSocket alive. It is about no run."""
+    """Make the event that keeps an idle WebSocket alive. It is about no run."""
     return json_event(PING, PingData(None))
 
 

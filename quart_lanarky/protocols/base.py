@@ -64,7 +64,7 @@ class RouteDescription:
         mode: How its tokens travel in the native protocol.
         parameters: The parameters of its path and query string, as the fields of an object.
         body: The inputs, as a JSON object.
-        output: The type of the answer in a JSON document.
+        output: The type of the answer in the JSON response.
         events: The events that its handlers send, by their names, each with the type of its
             payload; `str` is bare text.
         defaults: The defaults of the parameters that have one.

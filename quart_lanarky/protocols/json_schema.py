@@ -1,4 +1,4 @@
-"""The named schemas of a document, made by Pydantic and put together without a clash."""
+"""The named schemas of an API spec, made by Pydantic and put together without a clash."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class _Generator(GenerateJsonSchema):
 
 
 class Components:
-    """Collects the schemas that a document names.
+    """Collects the schemas that an API spec names.
 
     Args:
-        taken: The schemas that are in the document already; they are not changed, and none of
+        taken: The schemas that are in the spec already; they are not changed, and none of
             their names is given to anything else.
 
     Attributes:
@@ -57,7 +57,7 @@ class Components:
     def of(self, kind: Any, mode: Mode) -> Schema:
         """Return the schema of a type, or of what a TypeAdapter is for; what it names is added.
 
-        It is made once, so nobody may change it.
+        It is made once, so it must not be changed.
 
         Args:
             kind: The type.
@@ -137,14 +137,14 @@ def plain(value: Any) -> Any:
 
 
 def _schema_of(kind: Any, mode: Mode) -> Schema:
-    """Ask Pydantic; a type that it cannot describe is anything, for the rest is to be drawn."""
+    """Ask Pydantic; a type that it cannot describe is anything, so that the rest can be built."""
     try:
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
         return adapter.json_schema(
             mode=mode, ref_template=_REF + "{model}", schema_generator=_Generator
         )
     except (PydanticUserError, PydanticInvalidForJsonSchema):
-        logger.warning("the documents cannot describe %r", kind, exc_info=True)
+        logger.warning("the API docs cannot describe %r", kind, exc_info=True)
         return {}
 
 

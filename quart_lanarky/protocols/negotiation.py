@@ -1,7 +1,7 @@
-"""What the client wants to get: a stream of events, or one JSON document.
+"""What the client accepts: a stream of events, or one JSON response.
 
 Werkzeug reads `Accept` in a time that grows with the square of its length, and a client decides
-about that: 60 KB take seconds, in which nobody else is served. What is here is linear.
+about that: 60 KB take seconds, in which no other client is served. What is here is linear.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _MediaRange:
     Attributes:
         name: The range, such as `text/*`.
         parameters: How many parameters it has, the quality aside.
-        quality: How much the client likes it, from 0 to 1.
+        quality: The quality value, from 0 to 1.
     """
 
     name: str
@@ -50,7 +50,7 @@ class _MediaRange:
 
 
 def prefers_json(accept: str) -> bool:
-    """Tell whether a client wants a JSON document rather than an event stream.
+    """Tell whether a client prefers a JSON response to an event stream.
 
     It is what RFC 9110 says: of the ranges that cover a media type the most specific one tells
     how much the client likes it; quality 0 refuses it. What is liked as much and named as
@@ -61,11 +61,11 @@ def prefers_json(accept: str) -> bool:
         accept: The value of the header `Accept`; empty where there is none.
     """
     ranges = list(_media_ranges(accept))
-    document, stream = _liking(ranges, JSON), _liking(ranges, EVENT_STREAM)
-    return document[0] > 0 and document > stream
+    json, stream = _preference(ranges, JSON), _preference(ranges, EVENT_STREAM)
+    return json[0] > 0 and json > stream
 
 
-def _liking(ranges: Iterable[_MediaRange], offer: str) -> tuple[float, tuple[bool, bool, int]]:
+def _preference(ranges: Iterable[_MediaRange], offer: str) -> tuple[float, tuple[bool, bool, int]]:
     """Return the quality of `offer`, and how specifically it is named."""
     covering = [(found.rank, found.quality) for found in ranges if found.covers(offer)]
     rank, quality = max(covering, default=((False, False, 0), 0.0))

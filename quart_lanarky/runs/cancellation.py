@@ -1,4 +1,4 @@
-"""Ending waits from outside, without a task for each of them."""
+"""Cancel groups of waits from outside without one task per wait."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["CancelGroup", "WaitCancelledError", "raise_if_cancelled"]
 
 
 class WaitCancelledError(Exception):
-    """Somebody has ended the wait."""
+    """The wait was cancelled with its group."""
 
 
 class CancelGroup:
-    """Ends all the waits that heed it. The waits and whoever ends them are on one event loop."""
+    """Cancels a group of waits at once. All of them are on one event loop."""
 
     def __init__(self) -> None:
         self._waits: set[asyncio.Timeout] = set()
@@ -25,17 +25,17 @@ class CancelGroup:
         return len(self._waits)
 
     def cancel(self) -> None:
-        """End the waits that there are now; it has no effect on later ones."""
+        """Cancel the waits that there are now; it has no effect on later ones."""
         for wait in self._waits:
             if not wait.expired():
                 wait.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def scope(self) -> AsyncIterator[None]:
-        """Wait for what is waited for in the block, or for the interruption.
+        """Make what is waited for in the block a wait of this group.
 
         Raises:
-            WaitCancelledError: It was interrupted.
+            WaitCancelledError: The group was cancelled.
         """
         wait = asyncio.timeout(None)
         self._waits.add(wait)
@@ -43,7 +43,7 @@ class CancelGroup:
             async with wait:
                 yield
         except TimeoutError as error:
-            if not wait.expired():  # somebody else's
+            if not wait.expired():  # of another timeout
                 raise
             raise WaitCancelledError from error
         finally:
@@ -51,7 +51,7 @@ class CancelGroup:
 
 
 def raise_if_cancelled() -> None:
-    """Raise the cancellation of the current task that somebody has swallowed.
+    """Re-raise a cancellation of the current task that was swallowed upstream.
 
     `asyncio.wait_for` does in Python 3.11, in which Quart reads the body, when the client leaves
     as soon as it has sent that.

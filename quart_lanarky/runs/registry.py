@@ -41,7 +41,7 @@ LeavePolicy = Callable[[Run], Awaitable[None]]
 
 
 async def cancel_run(run: Run) -> None:
-    """Cancel a run that nobody reads any more; return when it has ended."""
+    """Cancel a run without readers; return when it has ended."""
     run.stream.abandon()
     await run.close("the client left")
 

@@ -9,7 +9,7 @@ it has stopped, or when the time for that is over.
 who                 when                         error             outcome
 =================== ============================ ================= ===========
 the client          ``stop()``                   none              cancelled
-the registry        ``close(reason)``            nobody reads it   cancelled
+the registry        ``close(reason)``            none              cancelled
 the run's timeout   it took too long             504               failed
 the server          ``shut_down()``              503               cancelled
 =================== ============================ ================= ===========
@@ -77,8 +77,8 @@ class Run:
         stream: Where the events go.
         produce: Does the work. Called once, in the context (of contextvars) in which the run
             was created, so `quart.request` works in it.
-        mode: How its tokens travel, for whoever sends them; by default as the stream says. The
-            run only passes it on.
+        mode: How its tokens travel, for the encoder; by default the mode of the stream. The run
+            only passes it on.
 
     Attributes:
         id: The run's id: in the `end` event, in the log, and LangChain's `run_id`.
@@ -114,7 +114,7 @@ class Run:
 
     @property
     def mode(self) -> str | None:
-        """How its tokens travel, for whoever sends them: as it was told, or as its stream was."""
+        """How its tokens travel, for the encoder: its own mode, or that of its stream."""
         return self.stream.mode if self._mode is None else self._mode
 
     @property
@@ -169,7 +169,7 @@ class Run:
                 self._call_later(self._watcher.timeout, self._time_out, self._watcher.timeout)
 
     async def close(self, reason: str) -> None:
-        """Cancel the work, if it goes on, and let go of all that the run has.
+        """Cancel the work, if it goes on, and release what the run holds.
 
         Args:
             reason: Why it is cancelled, for the log.
@@ -247,7 +247,10 @@ class Run:
             self._log(error)  # last of all, for a log that is full raises
 
     def _finalize(self, error: BaseException | None = None) -> None:
-        """End the stream (rule 2), whatever has become of the task; the first call counts."""
+        """End the stream, whatever has become of the task (rule 2: termination is state).
+
+        The first call counts.
+        """
         if self.outcome is not None:
             return
         self.duration = time.monotonic() - self._started_at
@@ -295,7 +298,7 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 
 
 def _describe_failure(error: BaseException) -> tuple[str, Event]:
-    """Return why a run failed: for the log, and what the client gets to know of it (rule 6)."""
+    """Return why a run failed: for the log, and for the client (rule 6: nothing leaks)."""
     if isinstance(error, InputError):  # its text is the client's own, and not for the log
         return "bad input", events.error(400, error.detail)
     if isinstance(error, ServerBusyError):

@@ -11,10 +11,11 @@ state      entered by                    `send` then
 ========== ============================= =============================================
 OPEN       creation                      waits while the buffer is full
 FINISHED   ``finish(*last)``, the run    discards; the reader still gets all, and `last`
-ABANDONED  ``abandon()``, the reader     discards; nobody reads any more
+ABANDONED  ``abandon()``, the reader     discards; there is no reader any more
 ========== ============================= =============================================
 
-The end is a state and not an item in the buffer (rule 2): a full buffer can always be closed.
+The end is a state and not an item in the buffer (rule 2: termination is state), so that a full
+buffer can always be closed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ DEFAULT_BUFFER_EVENTS = 256
 DEFAULT_FLUSH_INTERVAL = 0.01
 
 MAX_BUFFERED_CHARACTERS = 2**18
-"""How much text may wait for the reader: a bound on events alone is none on memory (rule 3)."""
+"""How much text may wait for the reader: a bound on events alone is none on memory (rule 3: the
+producer waits, and memory per run is bounded)."""
 
 WIDEST_WINDOW = 0.05
 """Seconds that tokens wait at most for each other while the event loop lags behind."""
@@ -74,16 +76,14 @@ class EventStream:
     both. All other methods belong to the loop of the reader.
 
     Args:
-        max_events: How many events may wait for the reader before `send` waits; 256 if nobody
-            says.
+        max_events: How many events may wait for the reader before `send` waits.
         flush_interval: The flush window in seconds: the first event of a burst leaves at
-            once, those that follow within the window leave together; 0.01 if nobody says. While
-            the event loop lags behind, the window is wider, unless it is 0.
+            once, those that follow within the window leave together. While the
+            event loop lags behind, the window is wider, unless it is 0.
 
     Attributes:
         tokens: How many `completion` events were sent into it.
-        mode: How its tokens travel, for whoever sends them; a handler used by hand sets it. None if
-            nobody has said.
+        mode: How its tokens travel, for the encoder; a handler used by hand sets it.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
     """
 
@@ -105,7 +105,7 @@ class EventStream:
         self._state = _State.OPEN
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()  # there is an event, or an end, to read
-        self._room = asyncio.Event()  # the buffer was emptied, or nobody reads any more
+        self._room = asyncio.Event()  # the buffer was emptied, or there is no reader any more
         self._pressing = asyncio.Event()  # waiting for the window would gain nothing
         self._answered = threading.Event()  # the loop ran since another thread last asked
         self._answered.set()
@@ -190,7 +190,7 @@ class EventStream:
         return now - self._asked_at > LOOP_BLOCKED_AFTER
 
     def _call_on_loop(self, flag: asyncio.Event | threading.Event) -> None:
-        with suppress(RuntimeError):  # the loop is closed: so is the app, and nobody reads
+        with suppress(RuntimeError):  # the loop is closed, and so is the app
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(flag.set)
 

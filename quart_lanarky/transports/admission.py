@@ -1,4 +1,4 @@
-"""Admission of runs: how many, what the log says of them, what the app is told of them."""
+"""Admission of runs: how many there may be, and what is logged and signalled of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIGNALS: Final[dict[Outcome, NamedSignal]] = {
 
 @dataclass(frozen=True)
 class _Watcher:
-    """What is bounded, logged and told of one run."""
+    """Bounds one run, logs it, and sends its signals to the app."""
 
     live: RunRegistry
     app: Quart

@@ -1,4 +1,4 @@
-"""What is looked at before a chain is asked: who asks, how much, whether it was asked before."""
+"""Checks before a chain runs: origin, body size, reconnects, time."""
 
 from __future__ import annotations
 
@@ -26,64 +26,64 @@ from .connection import current_connection
 __all__ = ["check_origin", "is_finished_reconnect", "limit_body", "read_json", "setup_timeout"]
 
 REJECTED_BODY_TIMEOUT: Final = 1.0
-"""Seconds in which a client may send the rest of a body that is refused, so as to hear of it."""
+"""Seconds in which a client may send the rest of a refused body, so that it reads the answer."""
 
 ANY_ORIGIN: Final = "*"
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
-def check_origin(asking: BaseRequestWebsocket, allowed: Collection[str]) -> None:
-    """Refuse what a page of another site has its visitor's browser ask.
+def check_origin(client_request: BaseRequestWebsocket, allowed: Collection[str]) -> None:
+    """Refuse what a browser sends for a page of another site.
 
     A browser lets any page open a WebSocket, and request any URL, with its visitor's cookies.
-    It says which page it was in `Origin` and, where it sends none, `Sec-Fetch-Site`. Clients
+    It names the page's site in `Origin` or, where it sends none, in `Sec-Fetch-Site`. Clients
     that are no browser send neither, and are let in.
 
-    The host decides, and not the scheme, for behind a proxy the app does not know its own.
+    The host decides, and not the scheme: behind a proxy the app does not know its own.
 
     Args:
-        asking: The request or the handshake.
-        allowed: The origins that may ask besides the app's own; `"*"` stands for all.
+        client_request: The request or the handshake.
+        allowed: The origins that are let in besides the app's own; `"*"` stands for all.
 
     Raises:
         ForeignOriginError: It comes from elsewhere.
     """
-    origin = asking.headers.get("Origin")
+    origin = client_request.headers.get("Origin")
     if ANY_ORIGIN in allowed or origin in allowed:
         return
     if origin is None:
-        is_foreign = asking.headers.get("Sec-Fetch-Site") == "cross-site"
+        is_foreign = client_request.headers.get("Sec-Fetch-Site") == "cross-site"
     else:
-        is_foreign = not _is_same_host(origin, asking.headers.get("Host", ""))
+        is_foreign = not _is_same_host(origin, client_request.headers.get("Host", ""))
     if is_foreign:
         whose = "another site" if origin is None else shortened(origin, MAX_NAME)
         raise ForeignOriginError(f"pages of {whose} may not ask here")
 
 
 def _is_same_host(origin: str, host: str) -> bool:
-    scheme, _, place = origin.partition("://")
+    scheme, _, authority = origin.partition("://")
     if scheme not in _DEFAULT_PORTS:
         return False
-    theirs = _place(scheme, place)
-    return theirs is not None and theirs == _place(scheme, host)
+    theirs = _host_and_port(scheme, authority)
+    return theirs is not None and theirs == _host_and_port(scheme, host)
 
 
-def _place(scheme: str, place: str) -> tuple[str, int | None] | None:
+def _host_and_port(scheme: str, authority: str) -> tuple[str, int | None] | None:
     try:
-        parts = urlsplit(f"//{place}")
+        parts = urlsplit(f"//{authority}")
         port = parts.port or _DEFAULT_PORTS[scheme]
     except ValueError:  # no URL at all, or a port that is no number
         return None
     return None if parts.hostname is None else (parts.hostname, port)
 
 
-def is_finished_reconnect(asking: Request) -> bool:
+def is_finished_reconnect(client_request: Request) -> bool:
     """Tell whether an `EventSource` reconnects to a stream whose `end` it has seen.
 
     It does so by itself when the server has closed the stream. Status 204 makes it stop.
     """
-    return is_end_id(asking.headers.get("Last-Event-ID", ""))
+    return is_end_id(client_request.headers.get("Last-Event-ID", ""))
 
 
 def limit_body(limit: int) -> None:
@@ -112,7 +112,7 @@ async def read_json(limit: int) -> str | bytes:
     limit = limit if own is None else min(limit, own)
     connection = current_connection()
 
-    def is_too_large(size: int) -> bool:  # it may be before anybody has said what too large is
+    def is_too_large(size: int) -> bool:  # a connection may have been bounded lower
         return size > limit or (connection is not None and connection.body_is_too_large)
 
     try:
@@ -141,6 +141,6 @@ async def setup_timeout(seconds: float | None) -> AsyncIterator[None]:
         async with deadline:
             yield
     except TimeoutError as error:
-        if not deadline.expired():  # somebody else's
+        if not deadline.expired():  # of another timeout
             raise
         raise TooSlowError(f"the server was not ready within {seconds:g} seconds") from error

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
-    """Run `run` to its end and answer with one JSON document instead of a stream.
+    """Run `run` to its end and answer with one JSON object instead of a stream.
 
     Args:
         run: The run. It is cancelled when the client goes away.
@@ -43,15 +43,15 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
         problem = run.failure.data
         return _json_response(problem, problem["status_code"])
     try:
-        document = {"output": output()} | answer.fields
+        body = {"output": output()} | answer.fields
     except Exception:
         logger.exception("run %s: its output is no JSON", run.id)
         return _json_response(events.error(500, "Internal Server Error").data, 500)
-    return _json_response(document, 200)
+    return _json_response(body, 200)
 
 
-def _json_response(document: JsonValue, status: int) -> Response:
-    response = Response(json.dumps(document), status, content_type="application/json")
+def _json_response(body: JsonValue, status: int) -> Response:
+    response = Response(json.dumps(body), status, content_type="application/json")
     if status == ServerBusyError.code:
         response.headers["Retry-After"] = str(RETRY_AFTER)
     return response

@@ -47,7 +47,7 @@ class Parameters(Protocol):
         """Their names."""
 
     def pick(self, query: Query, /) -> dict[str, Any]:
-        """Return what a query string has, as far as it can be told without a check."""
+        """Return what a query string has, before it is checked."""
 
     def check(self, given: Mapping[str, Any], /) -> dict[str, Any]:
         """Return the values, converted to their types.
@@ -110,7 +110,7 @@ def chain_view(source: ChainSource, mode: Mode | None = None, named_after: Any =
 
     Args:
         source: Where the chain comes from.
-        mode: How tokens travel; the app's `QUART_LANARKY_DEFAULT_MODE` if nobody says.
+        mode: How tokens travel; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
         named_after: The function whose name and attributes the view takes over.
     """
     route = _Route(source, mode)
@@ -160,7 +160,7 @@ class _Route:
         settings = current_settings()
         limit_body(settings.max_message_bytes)
         body = None
-        if request.method == "HEAD":  # Quart adds it to GET; nobody would read the answer
+        if request.method == "HEAD":  # Quart adds it to GET; there is no body to read
             return Response(content_type=sse.CONTENT_TYPE)
         if request.method == "GET":
             check_origin(request, settings.allowed_origins)

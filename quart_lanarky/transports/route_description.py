@@ -1,7 +1,7 @@
-"""What a chain route says of itself, so that documents can be drawn from it.
+"""How the API docs find the chain routes of an app, and have them described.
 
-An adapter puts a `ChainRoute` on the views that it makes. The marker is an attribute, as those of
-quart-schema are, so it survives decorators that use `functools.wraps`.
+The view of a chain route carries its `ChainRoute` in an attribute, as quart-schema's decorators do
+it, so that it survives decorators that use `functools.wraps`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ __all__ = [
 ]
 
 CHAIN_EXTENSION: Final = "x-chain"
-"""The field by which both documents mark what is a chain route; tools skip `x-` fields."""
+"""The field of both API specs that says that this is a chain route; tools skip `x-` fields."""
 
 _ROUTE_ATTRIBUTE: Final = "_quart_lanarky_route"
 
 
 class ChainRoute(Protocol):
-    """A route that can describe itself; adapters implement it."""
+    """A route that can describe itself."""
 
     @property
     def label(self) -> str:
-        """Its name in the documents: a Python identifier."""
+        """Its name in the API docs: a Python identifier."""
 
     async def inspect_chain(self) -> Any:
         """Return what has to be looked at to describe the route, or None; it may call a factory.
 
-        It is called once for each app, when documents are first asked for.
+        It is called once for each app, when the API docs are first asked for.
         """
 
     def describe(self, seen: Any, *, over_websocket: bool, default_mode: Mode) -> RouteDescription:

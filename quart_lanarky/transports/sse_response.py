@@ -78,8 +78,8 @@ class EventStreamResponse(Response):
             goes away.
         resources: What the run needs until it ends, and what is closed then. They are taken
             over; if this raises, they stay the caller's.
-        encoder: Makes the bytes of the response; the native protocol, in the run's mode, if
-            nobody says.
+        encoder: Makes the bytes of the response; by default the native protocol in the
+            run's mode.
 
     Raises:
         ServerBusyError: Too many runs are live, or the server is shutting down. It is a 503.

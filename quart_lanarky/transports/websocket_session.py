@@ -51,7 +51,7 @@ async def answer(run: Run) -> None:
 
 
 async def _answer(run: Run, encoder: NativeEncoder) -> None:
-    socket, _ = _current_home()
+    socket, _ = _current_socket_and_loop()
     async with _reader_of(run) as batches:
         async for batch in batches:
             await send_frames(socket, encoder.frames(batch or [events.ping()]))
@@ -74,12 +74,12 @@ class WebSocketSink:
     view: `send` then works from any thread and any event loop.
 
     Args:
-        mode: How tokens travel. A handler that is told otherwise sets it.
+        mode: How tokens travel; a handler with another mode sets it.
     """
 
     def __init__(self, mode: Mode = "json") -> None:
         self.mode: Mode = mode
-        self._home = _current_home() if has_websocket_context() else None
+        self._socket_and_loop = _current_socket_and_loop() if has_websocket_context() else None
 
     async def send(self, event: Event, /) -> None:
         """Send `event` as one frame; wait while the client does not take it.
@@ -87,25 +87,25 @@ class WebSocketSink:
         Raises:
             RuntimeError: There is no current WebSocket, now or when the sink was created.
         """
-        self._home = self._home or _current_home()
-        socket, loop = self._home
+        self._socket_and_loop = self._socket_and_loop or _current_socket_and_loop()
+        socket, loop = self._socket_and_loop
         [text] = NativeEncoder(self.mode).frames([event])
         if asyncio.get_running_loop() is loop:
             await socket.send(text)
         else:
             future = asyncio.run_coroutine_threadsafe(socket.send(text), loop)
-            # Not for ever: the loop may be blocked by the call that we are part of.
+            # Not for ever: the loop may be blocked by the very call that this is part of.
             await asyncio.wait({asyncio.wrap_future(future)}, timeout=LOOP_BLOCKED_AFTER)
 
 
-def _current_home() -> tuple[Websocket, asyncio.AbstractEventLoop]:
-    # Quart types the proxy as what it stands for, and names no other way to get at that.
+def _current_socket_and_loop() -> tuple[Websocket, asyncio.AbstractEventLoop]:
+    # Quart types the proxy as the object behind it, and has no other way to get at that.
     socket: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     return socket, asyncio.get_running_loop()
 
 
 class _CloseSessionError(Exception):
-    """The server ends the conversation.
+    """Ends the session with this close code.
 
     Args:
         code: The close code of RFC 6455.
@@ -185,7 +185,7 @@ class WebSocketSession:
     # -- the reader ------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Take messages. After the farewell as well: what is not read would pile up."""
+        """Take messages, also after the close frame: what is not read would pile up."""
         while True:
             frame = await websocket.receive()
             self._last_received_at = time.monotonic()
@@ -266,7 +266,7 @@ class WebSocketSession:
     def _closing_after(
         self, reader: asyncio.Task[None], writer: asyncio.Task[None]
     ) -> _CloseSessionError:
-        """Return how to end the session, or raise what Quart has to say of the client."""
+        """Return the close code, or raise what tells Quart that the client has left."""
         if self._closing.done():
             return self._closing.result()
         side = writer if writer.done() else reader

@@ -74,7 +74,7 @@ def answer_in(row: Row, output: Any) -> str:
 
 @each_row
 @pytest.mark.parametrize("behaviour", ["stream", "whole", "sync"])
-async def test_langchain_says_the_same(row: Row, behaviour: Behaviour) -> None:
+async def test_langchain_is_same_answer(row: Row, behaviour: Behaviour) -> None:
     chain = row.build(Kit(behaviour))
     assert answer_in(row, await call(row, chain, row.inputs)) == row.answer
     if row.then:

@@ -342,7 +342,7 @@ def test_a_payload_of_another_type_is_refused(kind: Any, data: Any) -> None:
     ],
 )
 def test_an_event_that_is_not_declared_is_the_developers_error(handler: Any, name: str) -> None:
-    why = f"^{handler.__name__} sends '{name}', which its `events` do not name; the documents are"
+    why = f"^{handler.__name__} sends '{name}', which its `events` do not name; the API docs are"
     with pytest.raises(ConfigurationError, match=why):
         DeclaredEvents(handler).make(name, "text")
 

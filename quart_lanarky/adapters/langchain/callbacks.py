@@ -2,7 +2,7 @@
 
 The two classes of a pair differ in where they send by default: a streaming handler into an
 `EventStream`, which an `EventStreamResponse` sends; a WebSocket handler straight to the
-WebSocket of the current view. What they do is written once, in `handlers.py` and `tokens.py`.
+WebSocket of the current view. What they do is written once, in `handlers/`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Final
 from ...errors import ConfigurationError
 from ...runs.stream import EventSink, EventStream
 from ...transports.websocket_session import WebSocketSink
-from .handlers.base import EventCallbackHandler, SourceDocumentHandler
+from .handlers.base import EventCallbackHandler
+from .handlers.documents import SourceDocumentHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
@@ -43,7 +44,7 @@ class StreamingCallbackHandler(EventCallbackHandler):
         """The stream that this handler sends into, for the `Run` that it belongs to.
 
         Raises:
-            ConfigurationError: The handler was told to send elsewhere.
+            ConfigurationError: The handler sends elsewhere.
         """
         if isinstance(self.sink, EventStream):
             return self.sink
@@ -72,8 +73,8 @@ class TokenStreamingCallbackHandler(TokenHandler, StreamingCallbackHandler):
         stream: The stream to send into; a new one, found as `stream`, if there is none.
         mode: `"json"` sends `{"token": "Hel"}`, `"text"` sends `Hel`.
         output_key: Which of a chain's several outputs is the answer; without it, all of them
-            are, as JSON, where no model said it.
-        final_tag: The tag of the model runs that speak for the answer; without it, all do
+            are, as JSON, where no model's text is the answer.
+        final_tag: The tag of the model runs whose text is the answer; without it, all runs
             that are not tagged `nostream`.
 
     Raises:
@@ -82,26 +83,15 @@ class TokenStreamingCallbackHandler(TokenHandler, StreamingCallbackHandler):
 
 
 class TokenWebSocketCallbackHandler(TokenHandler, WebSocketCallbackHandler):
-    """Streams the tokens of any chain over a WebSocket, as `completion` events.
+    """The same as `TokenStreamingCallbackHandler`, over a WebSocket.
 
-    A model that does not stream has its whole text sent once. Nothing is sent twice, and if
-    the chain returns something else in the end, a `retract` event takes back what was sent.
-
-    Args:
-        stream: The stream to send into; straight to the current WebSocket if there is none.
-        mode: `"json"` sends `{"token": "Hel"}`, `"text"` sends `Hel`.
-        output_key: Which of a chain's several outputs is the answer; without it, all of them
-            are, as JSON, where no model said it.
-        final_tag: The tag of the model runs that speak for the answer; without it, all do
-            that are not tagged `nostream`.
-
-    Raises:
-        ConfigurationError: There is no such mode. It is a ValueError.
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
     """
 
 
 class SourceDocumentStreamingCallbackHandler(SourceDocumentHandler, StreamingCallbackHandler):
-    """Sends a retrieval chain's documents over HTTP, in one `source_documents` event at its end.
+    """Sends the source documents of a chain over HTTP, in one `source_documents` event at its end.
 
     They are those that the chain returns (as `source_documents` or `context`), or else what
     its retrievers found, best first and each once. List this handler after the one for the
@@ -118,27 +108,18 @@ class SourceDocumentStreamingCallbackHandler(SourceDocumentHandler, StreamingCal
 
 
 class SourceDocumentWebSocketCallbackHandler(SourceDocumentHandler, WebSocketCallbackHandler):
-    """Sends a retrieval chain's documents over a WebSocket, in one event at its end.
+    """The same as `SourceDocumentStreamingCallbackHandler`, over a WebSocket.
 
-    They are those that the chain returns (as `source_documents` or `context`), or else what
-    its retrievers found, best first and each once. List this handler after the one for the
-    tokens, so that the documents come last.
-
-    Args:
-        stream: The stream to send into; straight to the current WebSocket if there is none.
-        mode: `"json"` or `"text"`; documents are JSON in both.
-        only_returned: Send only documents that the chain returns.
-
-    Raises:
-        ConfigurationError: There is no such mode. It is a ValueError.
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
     """
 
 
 class FinalTokenStreamingCallbackHandler(FinalTokenHandler, StreamingCallbackHandler):
     """Streams an agent's final answer over HTTP, and none of its thoughts.
 
-    An agent that calls tools answers with the message that calls none. A ReAct agent announces
-    its answer in words; they are found in the text, however the model cuts it into tokens. An
+    The answer of an agent that calls tools is the message that calls none. A ReAct agent writes a
+    prefix before its answer; it is found in the text, however the model cuts it into tokens. An
     agent that ends without an answer of its model (it ran out of iterations, say) has its
     output sent whole.
 
@@ -150,16 +131,16 @@ class FinalTokenStreamingCallbackHandler(FinalTokenHandler, StreamingCallbackHan
         mode: `"json"` sends `{"token": "Hel"}`, `"text"` sends `Hel`.
         output_key: Which of the agent's outputs is the answer; by default `output`, or the
             last message.
-        final_tag: The tag of the model runs that speak for the answer; without it, all do
+        final_tag: The tag of the model runs whose text is the answer; without it, all runs
             that are not tagged `nostream` and not called by a tool.
         answer_prefix_tokens: The tokens that come before the answer; by default
             `["Final", "Answer", ":"]`, for models that have no tools and are in no graph.
         strip_tokens: Ignore white space and line breaks when comparing with the prefix; the
             answer then comes without white space around it, as the agent returns it.
         stream_prefix: Stream the prefix itself as well.
-        hold_tokens: How many tokens of a model that has tools wait, for it may call one yet;
-            0 lets them go at once, None holds them until the model has ended. What was let
-            go before a tool call is taken back by a `retract` event.
+        hold_tokens: How many tokens of a model that has tools are buffered, since it may still
+            call one; 0 buffers none, None all until the model has ended. What was sent before a
+            tool call is taken back by a `retract` event.
 
     Raises:
         ConfigurationError: There is no such mode, the prefix has no text, or `hold_tokens` is
@@ -168,29 +149,10 @@ class FinalTokenStreamingCallbackHandler(FinalTokenHandler, StreamingCallbackHan
 
 
 class FinalTokenWebSocketCallbackHandler(FinalTokenHandler, WebSocketCallbackHandler):
-    """Streams an agent's final answer over a WebSocket, and none of its thoughts.
+    """The same as `FinalTokenStreamingCallbackHandler`, over a WebSocket.
 
-    It differs from `FinalTokenStreamingCallbackHandler` only in where it sends.
-
-    Args:
-        stream: The stream to send into; straight to the current WebSocket if there is none.
-        mode: `"json"` sends `{"token": "Hel"}`, `"text"` sends `Hel`.
-        output_key: Which of the agent's outputs is the answer; by default `output`, or the
-            last message.
-        final_tag: The tag of the model runs that speak for the answer; without it, all do
-            that are not tagged `nostream` and not called by a tool.
-        answer_prefix_tokens: The tokens that come before the answer; by default
-            `["Final", "Answer", ":"]`, for models that have no tools and are in no graph.
-        strip_tokens: Ignore white space and line breaks when comparing with the prefix; the
-            answer then comes without white space around it, as the agent returns it.
-        stream_prefix: Stream the prefix itself as well.
-        hold_tokens: How many tokens of a model that has tools wait, for it may call one yet;
-            0 lets them go at once, None holds them until the model has ended. What was let
-            go before a tool call is taken back by a `retract` event.
-
-    Raises:
-        ConfigurationError: There is no such mode, the prefix has no text, or `hold_tokens` is
-            less than 0. It is a ValueError.
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
     """
 
 

@@ -39,9 +39,9 @@ def stream_chain(
 
     The route decides the transport. Over HTTP the chain's inputs are the JSON body of a POST
     or the rest of the query string of a GET; the answer is a stream of server-sent events, or
-    one JSON document for ``Accept: application/json``. On a WebSocket every message is a turn.
+    one JSON object for ``Accept: application/json``. On a WebSocket every message is a turn.
 
-    The documents describe the route by `input_model`, by the annotation
+    The API docs describe the route by `input_model`, by the annotation
     ``-> Runnable[Question, str]`` with a Pydantic model, or else by the chain, for which the
     factory is called once when they are first asked for. The annotation binds requests as well.
 
@@ -54,14 +54,14 @@ def stream_chain(
             - `mode`: `"json"` or `"text"`; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
             - `output_key`: Which of the chain's several outputs is the answer, where that
               cannot be seen from the chain.
-            - `final_tag`: The tag of the model runs that speak for the answer, where that
+            - `final_tag`: The tag of the model runs whose text is the answer, where that
               cannot be seen from the chain.
-            - `hold_tokens`: How many tokens of an agent's model that has tools wait, for it
-              may call one yet (32); 0 lets them go at once, None holds them to the end.
+            - `hold_tokens`: How many tokens of an agent's model that has tools are buffered,
+              since it may still call one (32); 0 buffers none, None all of them.
             - `input_model`: A Pydantic model for the inputs, instead of what the chain says.
             - `config`: A LangChain configuration (callbacks, tags, `thread_id`), or a
               function, ``def`` or ``async def``, that is given Quart's request (for a
-              WebSocket: its handshake) and returns one. The run's id is always ours.
+              WebSocket: its handshake) and returns one. The run's id cannot be set.
             - `handlers`: Your own handler class, or a pair of them, the one for HTTP first,
               instead of those that fit the chain. Their `events` say what they send.
 

@@ -1,4 +1,4 @@
-"""Examples for the documents: values that fit a schema, and events made by the code that sends.
+"""Examples for the API docs: values that fit a schema, and events made by the code that sends.
 
 Nothing here is written by hand as text: an example that is shown as bytes or as a frame has been
 through the same encoder as the real ones.

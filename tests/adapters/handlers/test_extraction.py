@@ -22,8 +22,8 @@ from quart_lanarky.adapters.langchain.handlers.extraction import (
     answer_text,
     calls_tools,
     distinct,
+    is_same_answer,
     result_text,
-    says_the_same,
     to_source_document,
     token_text,
 )
@@ -101,7 +101,7 @@ def test_the_answer_in_a_chains_output(output: Any, keys: Any, text: str) -> Non
     ],
 )
 def test_when_two_texts_say_the_same(text: str, answer: str, same: bool) -> None:
-    assert says_the_same(text, answer) is same
+    assert is_same_answer(text, answer) is same
 
 
 def test_documents_are_told_apart_by_id_or_else_by_all_they_hold() -> None:

@@ -161,7 +161,7 @@ async def test_the_log_says_once_why_a_chain_does_not_stream(
         [token, _] = await events_of(run_of(RunnableLambda(ask), source="the route /ask"))
         assert token == completion("ab")
     [record] = caplog.records
-    assert record.getMessage().startswith("the route /ask: which of its models speaks")
+    assert record.getMessage().startswith("the route /ask: which of its models produces")
     assert "final_tag=" in record.getMessage()
 
 

@@ -1,11 +1,12 @@
-"""What handlers share, and the handler of source documents.
+"""What all handlers share.
 
-The logic of each pair is in one class, here or in `tokens.py`; `callbacks.py` has the two
-public classes of a pair, which differ in where they send by default.
+The logic of each job is in one class, in a module of its own. Routes use that class, with a stream;
+`callbacks.py` has the public pair of each, whose classes differ in where they send by default.
 
-A handler instance serves one run (rule 1). All handlers are ``async def`` with ``run_inline``:
-LangChain then awaits them where the token appears, so order is kept and a slow client slows
-its own chain (rule 3), at a fraction of the cost of its other ways to call a handler.
+A handler instance serves one run (rule 1: all state belongs to a run). All handlers are
+``async def`` with ``run_inline``: LangChain then awaits them where the token appears, so order is
+kept and a slow client slows its own chain (rule 3: the producer waits), at a fraction of the cost
+of its other ways to call a handler.
 """
 
 from __future__ import annotations
@@ -17,22 +18,17 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.documents import Document
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import BaseModel, JsonValue
 
-from .... import events
-from ....events import SOURCE_DOCUMENTS, SourceDocumentsData
 from ....events.declared import declared_events
 from ....protocols.native.encode import Mode, check_mode
 from ....runs.stream import EventSink, EventStream
-from .extraction import distinct, documents_in, to_source_document
 from .selection import AnswerSpec
 
 __all__ = [
     "ChainHandler",
     "EventCallbackHandler",
-    "SourceDocumentHandler",
     "current_handlers",
     "merge_run_spec",
 ]
@@ -41,7 +37,7 @@ __all__ = [
 def _unless_handled(*callbacks: str) -> Any:
     """Make a flag by which LangChain skips a handler that defines none of these callbacks.
 
-    It calls them one by one, for every token, be it to do nothing.
+    Otherwise LangChain calls them one by one for every token, even if they do nothing.
     """
 
     def ignores(handler: EventCallbackHandler) -> bool:
@@ -71,8 +67,8 @@ class EventCallbackHandler(AsyncCallbackHandler):
 
     events: ClassVar[Mapping[str, Any]] = {}
     """The events that this class adds to those of its bases: their names, and the types of their
-    payloads (whatever Pydantic can describe; `str` for bare text). Documents are drawn from it,
-    and `send` holds to it."""
+    payloads (whatever Pydantic can describe; `str` for bare text). The API docs are built from it,
+    and `send` checks against it."""
 
     run_inline = True
 
@@ -98,10 +94,10 @@ class EventCallbackHandler(AsyncCallbackHandler):
         self.mode = check_mode(mode)
         self.sink = self.default_sink() if stream is None else stream
         if self.mode != "json" and hasattr(self.sink, "mode"):
-            self.sink.mode = self.mode  # for whoever encodes what is sent there
+            self.sink.mode = self.mode  # for the encoder of what is sent there
 
     def default_sink(self) -> EventSink:
-        """Return where events go if the constructor was not told."""
+        """Return where events go if the constructor was given no stream."""
         return EventStream()
 
     async def send(self, name: str, data: str | BaseModel | JsonValue) -> None:
@@ -116,10 +112,10 @@ class EventCallbackHandler(AsyncCallbackHandler):
 
 
 class ChainHandler(EventCallbackHandler):
-    """Notices when the whole chain ends: the run that started first and in no other.
+    """Notices when the whole chain ends: the run that started first and has no parent.
 
     LangChain starts fallbacks beside their chain and not within it, so that there may be
-    several runs which are part of no other.
+    several runs without a parent.
     """
 
     def __init__(self, stream: EventSink | None = None, *, mode: Mode = "json") -> None:
@@ -130,11 +126,11 @@ class ChainHandler(EventCallbackHandler):
         self.spec = AnswerSpec()
 
     def use_spec(self, spec: AnswerSpec) -> None:
-        """Go by what the chain's kind says; the routes call it on each handler they make."""
+        """Take over how the answer of the chain is found; routes call it on each handler."""
         self.spec = self._planned_spec = spec
 
     def merge_spec(self, spec: AnswerSpec) -> None:
-        """Go by what a chain says that was made while the planned one ran, and answers for it."""
+        """Add where the answer is of a chain that a function returned while the first one ran."""
         if self._planned_spec is not None:
             output_path = self._planned_spec.output_path + spec.output_path
             self.spec = replace(spec, output_path=output_path)
@@ -173,61 +169,8 @@ class ChainHandler(EventCallbackHandler):
         raise NotImplementedError
 
 
-class SourceDocumentHandler(ChainHandler):
-    """Sends the documents that the whole chain returns, or else those that it retrieved."""
-
-    events: ClassVar[Mapping[str, Any]] = {SOURCE_DOCUMENTS: SourceDocumentsData}
-
-    def __init__(
-        self,
-        stream: EventSink | None = None,
-        *,
-        mode: Mode = "json",
-        only_returned: bool = False,
-    ) -> None:
-        super().__init__(stream, mode=mode)
-        self._only_returned = only_returned
-        self._retrieving: set[UUID] = set()
-        self._retrieved: list[Document] | None = None
-
-    @property
-    def ignore_retriever(self) -> bool:
-        """Tell LangChain whether to be quiet about retrievers."""
-        return self._only_returned or self.spec.returns_documents
-
-    async def on_retriever_start(
-        self,
-        serialized: Any,
-        query: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Note the run, if it is not part of another retriever's."""
-        if parent_run_id not in self._retrieving:
-            self._retrieving.add(run_id)
-
-    async def on_retriever_end(
-        self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
-    ) -> None:
-        """Keep the documents, in their order."""
-        if run_id in self._retrieving:
-            self._retrieving.discard(run_id)
-            self._retrieved = [*(self._retrieved or []), *documents]
-
-    async def _handle_output(self, output: Any) -> None:
-        """Send the documents; an empty list is sent as well."""
-        returned = documents_in(output)
-        retrieved, self._retrieved = self._retrieved, None
-        documents = returned if returned is not None or self.ignore_retriever else retrieved
-        if documents is not None:
-            payload = [to_source_document(document) for document in distinct(documents)]
-            await self.sink.send(events.source_documents(payload))
-
-
 def merge_run_spec(spec: AnswerSpec) -> None:
-    """Tell the handlers of the current run of a chain that was made in it; see `join`."""
+    """Call `merge_spec` on the handlers of the current run, for a chain that was made in it."""
     for handler in current_handlers():
         if isinstance(handler, ChainHandler):
             handler.merge_spec(spec)

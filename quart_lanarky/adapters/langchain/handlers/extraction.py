@@ -1,4 +1,4 @@
-"""Where the answer is in what LangChain hands over: tokens, results, outputs, documents."""
+"""Extract the answer from what LangChain gives: tokens, results, outputs, source documents."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = [
     "distinct",
     "documents_in",
     "find_answer",
+    "is_same_answer",
     "is_tool_call",
     "result_text",
-    "says_the_same",
     "to_json",
     "to_source_document",
     "token_text",
@@ -79,12 +79,12 @@ def calls_tools(result: LLMResult) -> bool:
 
 
 def find_answer(output: Any, output_path: OutputPath) -> tuple[Any, bool]:
-    """Return the part of a chain's output that is its answer, and whether it was to be there.
+    """Return the part of a chain's output that is its answer, and whether it was expected there.
 
     Args:
         output: What the chain returned.
         output_path: The keys that lead to the answer, level by level; of each level the first that
-            there is, and rather one that holds no question that waits for an answer.
+            there is, preferably one whose conversation does not end with an open question.
     """
     for keys in output_path:
         if not isinstance(output, Mapping):
@@ -93,12 +93,12 @@ def find_answer(output: Any, output_path: OutputPath) -> tuple[Any, bool]:
         if not given:
             return output, False
         key = next((key for key in given if not _is_unanswered(output[key])), given[0])
-        output = _asked(output[key]) if key == INTERRUPT else output[key]
+        output = _interrupt_values(output[key]) if key == INTERRUPT else output[key]
     return output, bool(output_path) or not isinstance(output, Mapping)
 
 
-def _asked(interrupts: Sequence[Any]) -> Any:
-    """Return what an interrupted graph asks its user."""
+def _interrupt_values(interrupts: Sequence[Any]) -> Any:
+    """Return the values of the interrupts of a graph."""
     values = [interrupt.value for interrupt in interrupts]
     return values[0] if len(values) == 1 else values
 
@@ -118,14 +118,14 @@ def answer_json(output: Any, output_path: OutputPath) -> JsonValue:
 
 
 def answer_text(output: Any, output_path: OutputPath) -> str:
-    """Return the same answer as text: what is no text already as a JSON document."""
+    """Return the same answer as text: what is no text already as JSON."""
     answer = answer_json(output, output_path)
     if answer is None:
         return ""
     return answer if isinstance(answer, str) else json.dumps(answer)
 
 
-def says_the_same(text: str, answer: str) -> bool:
+def is_same_answer(text: str, answer: str) -> bool:
     """Tell whether a model's text is the answer, be it that JSON is written another way."""
     if text == answer:
         return True
@@ -144,9 +144,9 @@ def _is_conversation(value: Any) -> bool:
 
 
 def _is_unanswered(value: Any) -> bool:
-    """Tell whether a conversation ends with somebody's turn who is not the chain.
+    """Tell whether a conversation ends with a user's message or a tool call.
 
-    A human message with a name is what one agent has to say to another.
+    A human message with a name is a message of one agent to another.
     """
     if not _is_conversation(value):
         return False
@@ -180,7 +180,7 @@ def _plain(value: Any) -> Any:
 
 
 def documents_in(output: Any) -> list[Document] | None:
-    """Return the documents that a chain returned beside its answer, if it did."""
+    """Return the source documents that a chain returned beside its answer, if it did."""
     for key in DOCUMENT_KEYS if isinstance(output, Mapping) else ():
         documents = output.get(key)
         named = bool(documents) or key == SOURCE_DOCUMENTS  # an empty context may be anything
@@ -194,7 +194,7 @@ def _is_document(value: Any) -> bool:
 
 
 def distinct(documents: Iterable[Document]) -> list[Document]:
-    """Return the documents without those that came before, in their order."""
+    """Return the documents without duplicates, in their order."""
     seen: dict[str, Document] = {}
     for document in documents:
         content = json.dumps([document.page_content, to_json(document.metadata)])

@@ -1,6 +1,7 @@
-"""Who speaks: which of a chain's model runs say its answer, and what of their text it is.
+"""Select the model runs that produce the answer, and the part of their text that is it.
 
-`chains.py` works this out from the chain object; the token handlers go by it.
+The kinds of chains (`kinds/`) work an `AnswerSpec` out from the chain object; the handlers of
+tokens follow it.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ __all__ = [
 ]
 
 ANSWER_TAG = "quart_lanarky:answer"
-"""The tag that `chains.py` puts on the models that speak for their chain."""
+"""The tag of the models whose text is the answer; the kinds of chains put it on them."""
 
 GRAPH_TAG = "quart_lanarky:graph"
-"""The tag that it puts on graphs, some of whose models speak; all of them inherit it."""
+"""The tag of graphs that have answer runs inside; all runs of the graph inherit it."""
 
 DEFAULT_HOLD_TOKENS = 32
-"""How many tokens wait while a model that has tools may still turn to calling one."""
+"""How many tokens are buffered while a model that has tools may still call one."""
 
 NOSTREAM = frozenset({"nostream", "langsmith:nostream"})
-"""The tags by which LangChain's users keep a model's tokens to themselves."""
+"""The tags by which LangChain's users say that a model's tokens are not to be streamed."""
 
 
 class ModelCall(NamedTuple):
-    """What LangChain tells of a model's run when it starts.
+    """What LangChain reports of a model's run when it starts.
 
     Attributes:
         tags: Its tags, its own and those of what it is part of.
@@ -63,31 +64,31 @@ class ModelCall(NamedTuple):
 
 
 RunFilter = Callable[[ModelCall], bool]
-"""Tells whether a model's run speaks for the answer."""
+"""Tells whether a model's run is an answer run: its text is the answer, or part of it."""
 
 Nodes = Mapping[str, "Nodes | None"]
-"""The nodes of a graph that speak; each with those of the graph inside it, None for any."""
+"""The nodes of a graph that have answer runs; each with those of the graph inside it, or None."""
 
 
 def check_hold(tokens: int | None) -> None:
-    """Raise ConfigurationError, a ValueError, if so many tokens cannot be held."""
+    """Raise ConfigurationError, a ValueError, if so many tokens cannot be buffered."""
     if tokens is not None and tokens < 0:
         raise ConfigurationError(f"hold_tokens is a number of tokens or None, not {tokens!r}")
 
 
 def any_run(call: ModelCall) -> bool:
-    """Let every model's run speak that its owner has not told to be quiet."""
+    """Take every model's run but those with a `nostream` tag."""
     return NOSTREAM.isdisjoint(call.tags)
 
 
 def no_run(call: ModelCall) -> bool:
-    """Let no model's run speak: the chain itself does."""
+    """Take no model's run: the chunks of the chain itself are the answer."""
     return False
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """Lets those runs speak that carry a tag.
+    """Takes the runs that carry a tag.
 
     Attributes:
         tag: The tag, the run's own or inherited from what it is part of.
@@ -96,15 +97,15 @@ class Tagged:
     tag: str
 
     def __call__(self, call: ModelCall) -> bool:
-        """Tell whether the run speaks."""
+        """Tell whether the run is taken."""
         return self.tag in call.tags and any_run(call)
 
 
 @dataclass(frozen=True)
 class InNodes(Tagged):
-    """Lets those runs of a tagged graph speak that are in certain nodes.
+    """Takes the runs of a tagged graph that are in certain nodes.
 
-    A model that is asked for data of a certain structure decides something, and says nothing.
+    A model that is asked for structured output decides something: its text is not the answer.
 
     Attributes:
         nodes: The nodes.
@@ -113,7 +114,7 @@ class InNodes(Tagged):
     nodes: Nodes
 
     def __call__(self, call: ModelCall) -> bool:
-        """Tell whether the run speaks."""
+        """Tell whether the run is taken."""
         decides = "ls_structured_output_format" in call.options
         return super().__call__(call) and not decides and self._is_inside(call.metadata)
 
@@ -132,26 +133,26 @@ class InNodes(Tagged):
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Lets those runs speak that any of several rules does.
+    """Takes the runs that any of several filters takes.
 
     Attributes:
-        rules: The rules.
+        filters: The filters.
     """
 
-    rules: tuple[RunFilter, ...]
+    filters: tuple[RunFilter, ...]
 
     def __call__(self, call: ModelCall) -> bool:
-        """Tell whether the run speaks."""
-        return any(answer_runs(call) for answer_runs in self.rules)
+        """Tell whether the run is taken."""
+        return any(takes(call) for takes in self.filters)
 
 
 @dataclass(frozen=True)
 class StopPattern:
-    """Where an answer ends that is followed by something else.
+    """What follows the answer in a model's text.
 
     Attributes:
         pattern: A regular expression for what follows, in any case.
-        longest: How many characters it may take to see it.
+        longest: How many characters a match may have.
     """
 
     pattern: str
@@ -160,18 +161,18 @@ class StopPattern:
 
 @dataclass(frozen=True)
 class AnswerSpec:
-    """How the answer of a chain is told from all that is said while it runs.
+    """Which of the model runs of a chain produce its answer, and where the answer is.
 
     Attributes:
-        answer_runs: Which model runs say it.
-        output_path: Where in the chain's output it is: the keys that lead there, level by level,
-            of each level the first that there is. Without any it is the whole output.
-        prefix: What announces it in a model's text, if the model also thinks aloud.
-        stop_pattern: What ends it, if the model's text goes on.
-        strip: Whether the chain returns it without the white space around it.
+        answer_runs: Which model runs are answer runs.
+        output_path: Where in the chain's output the answer is: the keys that lead there, level by
+            level, of each level the first that there is. Without any it is the whole output.
+        prefix: The text before the answer, if the model also writes its thoughts.
+        stop_pattern: The text after the answer, if the model writes on.
+        strip: Whether the chain returns the answer without the white space around it.
         has_tools: Whether the models may call tools instead of answering.
         is_agent: Whether the models may think before they answer.
-        returns_documents: Whether the output, and nothing else, says which documents count.
+        returns_documents: Whether only the output says which source documents there are.
     """
 
     answer_runs: RunFilter = any_run

@@ -1,4 +1,4 @@
-"""What of a model's text is the answer, found while the text is still coming."""
+"""Find the answer in a model's text, while the text is still coming."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 DEFAULT_ANSWER_PREFIX_TOKENS = ("Final", "Answer", ":")
-"""How a ReAct agent announces its answer, as LangChain's own handler has it."""
+"""What a ReAct agent writes before its answer, as LangChain's own handler has it."""
 
 
 class TextFilter(Protocol):
@@ -27,15 +27,15 @@ class TextFilter(Protocol):
         """Take the next text of the model; return what of the answer can be passed on now."""
 
     def finish(self) -> str:
-        """Return what of the answer was held back, now that the model has ended."""
+        """Return what of the answer was buffered, now that the model has ended."""
 
 
 class AnswerBuffer:
-    """What one model run says: what of it is the answer, and what of that waits.
+    """Buffers one model run's text until it is known to be part of the answer.
 
     Args:
-        text_filter: Finds the answer in the text; None if all of it is.
-        hold: How many tokens wait for it to be known that the run does not call a tool.
+        text_filter: Finds the answer in the text; None if all of it is the answer.
+        hold: How many tokens are buffered, since the run may still call a tool; None if it cannot.
     """
 
     __slots__ = ("_buffered", "_filter", "_received", "hold", "may_call_tools")
@@ -72,10 +72,10 @@ class AnswerFinder:
     """Finds where an agent's answer begins in the text of one model run, and passes it on.
 
     It looks at the text and not at the tokens, for models cut one text in many ways. Only what
-    may still turn out to be the prefix, or to be white space at the end, is held back.
+    may still turn out to be the prefix, or to be white space at the end, is buffered.
 
     Args:
-        prefix_tokens: What announces the answer, cut anyhow; None if all is the answer.
+        prefix_tokens: What comes before the answer, cut anyhow; None if all is the answer.
         strip_tokens: Whether white space is ignored around the prefix, between its tokens, and
             around the answer (agents' own parsers strip the answer as well).
         stream_prefix: Whether the prefix itself is passed on, as the model wrote it.
@@ -96,7 +96,7 @@ class AnswerFinder:
             self._prefix = _prefix_pattern(prefix_tokens, strip_tokens=strip_tokens)
         self._strip = strip_tokens
         self._stream_prefix = stream_prefix
-        self._buffered = ""  # text that was fed and is neither passed on nor given up
+        self._buffered = ""  # text that is neither passed on nor dropped
         self._started = False  # something of the answer was passed on
 
     def feed(self, text: str) -> str:
@@ -106,7 +106,7 @@ class AnswerFinder:
         return prefix + self._take_answer() if self._found else ""
 
     def finish(self) -> str:
-        """Return nothing: what is held back is no answer, or the white space after it."""
+        """Return nothing: what is buffered is no answer, or the white space after it."""
         return ""
 
     def _find_prefix(self) -> str:
@@ -136,12 +136,12 @@ class StopFilter:
 
     Args:
         pattern: A regular expression for what follows, in any case.
-        longest: How many characters it may take to see it: so many are held back.
+        longest: How many characters a match may have: so many are buffered.
     """
 
     def __init__(self, pattern: str, longest: int) -> None:
         self._pattern = re.compile(pattern, re.IGNORECASE)
-        self._hold_back = longest - 1
+        self._keep = longest - 1
         self._buffered = ""
         self._over = False
 
@@ -151,10 +151,10 @@ class StopFilter:
         if match := self._pattern.search(self._buffered):
             self._over = True
             self._buffered = self._buffered[: match.start()]
-        return self._take(0 if self._over else self._hold_back)
+        return self._take(0 if self._over else self._keep)
 
     def finish(self) -> str:
-        """Return what of the answer was held back, now that the model has ended."""
+        """Return what of the answer was buffered, now that the model has ended."""
         return self._take(0)
 
     def _take(self, left: int) -> str:

@@ -1,4 +1,4 @@
-"""The handlers of tokens: they hear what models say, and send what of it is the answer."""
+"""The handlers of tokens: they select the answer from the text of models, and send it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .extraction import (
     answer_text,
     calls_tools,
     find_answer,
+    is_same_answer,
     is_tool_call,
     result_text,
-    says_the_same,
     token_text,
 )
 from .selection import (
@@ -47,22 +47,22 @@ __all__ = ["FinalTokenHandler", "TokenHandler"]
 T = TypeVar("T")
 
 TOKENS_PER_YIELD = 64
-"""After how many tokens that nobody hears the event loop gets its turn."""
+"""After how many tokens that are not sent the event loop gets control."""
 
 AGENT_KEYS = (INTERRUPT, "structured_response", "output", "messages")
 """Where agents return their answers, all kinds of them."""
 
 
 class TokenHandler(ChainHandler):
-    """Sends the text of the model runs that speak for the answer, and holds to the outcome.
+    """Sends the text of the answer runs, and makes it equal to what the chain returns.
 
-    Models often do not stream: cached answers, no support, synchronous code. That is never
-    looked up, only seen: a model's run that ends without having sent text sends its result;
-    and where nothing was sent when the whole chain ends, its output goes (rule 7).
+    Models often do not stream: cached answers, no support, synchronous code. That is not looked
+    up but observed: a model's run that ends without having sent text sends its result, and where
+    nothing was sent when the whole chain ends, its output is sent (rule 7: exactly once).
 
-    One run has the floor at a time. If another one speaks after it, or the chain returns
-    something else in the end, what was sent is taken back by a `retract` event. If two speak
-    at once, neither does, and the output goes.
+    Only one run is active at a time. If another answer run begins after it, or the chain returns
+    something else in the end, what was sent is taken back by a `retract` event. If two answer runs
+    are active at once, neither is sent, and the output is.
     """
 
     events: ClassVar[Mapping[str, Any]] = {COMPLETION: CompletionData, RETRACT: RetractData}
@@ -79,20 +79,20 @@ class TokenHandler(ChainHandler):
         self._output_key = output_key
         self._answer_runs: RunFilter | None = None if final_tag is None else Tagged(final_tag)
         self.meter = UsageMeter()
-        self._buffers: dict[UUID, AnswerBuffer] = {}  # of the model runs that speak now
+        self._buffers: dict[UUID, AnswerBuffer] = {}  # of the answer runs that go on now
         self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
-        self._tool_runs: set[UUID] = set()  # the runs whose models speak to somebody else
+        self._tool_runs: set[UUID] = set()  # tools and conditions, whose models do not answer
         self._active_run: UUID | None = None  # whose text the sent tokens are
         self._sent: list[str] = []  # the tokens that stand at the client
-        self._conflict = False  # two runs spoke at once
-        self._is_loose = False  # what is sent may differ from what the chain returns
-        self._skipped_output = False  # some model said something that nobody was to hear
+        self._conflict = False  # two answer runs went on at once
+        self._may_differ = False  # what is sent may differ from what the chain returns
+        self._skipped_output = False  # a model run that is no answer run had text
         self.fell_back = False  # so the output was sent whole
         self._unsent_tokens = 0
 
     # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
     # several that have them LangChain asks one, so it passes the chunks on to the next: that
-    # is how `astream_events` hears of them in a user's own function.
+    # is how `astream_events` gets them in a user's own function.
 
     def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
         """Leave the chunks as they are; that this method exists makes chat models stream."""
@@ -109,13 +109,13 @@ class TokenHandler(ChainHandler):
     async def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
     ) -> None:
-        """Listen to the run if it speaks for the answer."""
+        """Buffer the run's text if it is an answer run."""
         self._start_run(run_id, **kwargs)
 
     async def on_llm_start(
         self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any
     ) -> None:
-        """Listen to the run if it speaks for the answer."""
+        """Buffer the run's text if it is an answer run."""
         self._start_run(run_id, **kwargs)
 
     async def on_llm_new_token(
@@ -138,10 +138,9 @@ class TokenHandler(ChainHandler):
             await self._yield_to_loop()
 
     async def _yield_to_loop(self) -> None:
-        """Let others have their turn now and then, and a cancellation come through.
+        """Give the event loop control now and then, so that a cancellation can come through.
 
-        A model that never suspends does so only while its tokens are sent, where the client's
-        pace holds it back.
+        A model that never suspends does so only while its tokens are sent, at the client's pace.
         """
         self._unsent_tokens += 1
         if self._unsent_tokens % TOKENS_PER_YIELD == 0:
@@ -163,7 +162,7 @@ class TokenHandler(ChainHandler):
         self._buffers.pop(run_id, None)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Leave the floor: what was sent stands until another run speaks in its place."""
+        """Drop the run's buffer: what was sent stands until another answer run takes its place."""
         self._buffers.pop(run_id, None)
 
     async def on_chain_start(
@@ -203,7 +202,7 @@ class TokenHandler(ChainHandler):
     async def on_tool_start(
         self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any
     ) -> None:
-        """Note that what models say from now on is said to the tool."""
+        """Note that the models that run from now on answer the tool and not the client."""
         self._tool_runs.add(run_id)
 
     async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -215,7 +214,7 @@ class TokenHandler(ChainHandler):
         self._tool_runs.discard(run_id)
 
     async def send_text(self, run_id: UUID, text: str) -> None:
-        """Take text that the chain itself put out, as its run `run_id`."""
+        """Send text that the chain itself has put out, as its run `run_id`."""
         if text:
             await self._emit(run_id, [text])
 
@@ -238,13 +237,13 @@ class TokenHandler(ChainHandler):
             self._buffers[run_id] = self._new_buffer(call)
 
     def _new_buffer(self, call: ModelCall) -> AnswerBuffer:
-        """Return how a run that begins is listened to: here, all of its text is the answer."""
+        """Return the buffer of an answer run that begins: here, all of its text is the answer."""
         return AnswerBuffer(_filter_of(self.spec))
 
     # -- what is sent ----------------------------------------------------------------------
 
     async def _emit(self, run_id: UUID, tokens: Sequence[str]) -> bool:
-        """Send the tokens, if it is the run's turn to speak; say whether there were any to send."""
+        """Send the tokens of a run, unless there is a conflict; return whether any were sent."""
         if not tokens:
             return False
         if self._conflict or self._active_run != run_id:
@@ -256,7 +255,7 @@ class TokenHandler(ChainHandler):
         return not self._conflict
 
     async def _switch_run(self, run_id: UUID) -> None:
-        """Give the floor to the run; whoever had it before did not say the answer."""
+        """Make the run the active one; what an earlier one sent was not the answer."""
         await self._retract(len(self._sent))
         self._active_run = run_id
 
@@ -269,9 +268,9 @@ class TokenHandler(ChainHandler):
         """Send what the output has beyond the sent tokens; take back those it does not have."""
         output_path = self.spec.output_path if self._output_key is None else ((self._output_key,),)
         answer = answer_text(output, output_path)
-        is_told = find_answer(output, output_path)[1] or self._planned_spec is not None
+        is_in_output = find_answer(output, output_path)[1] or self._planned_spec is not None
         sent = "".join(self._sent)
-        if says_the_same(sent, answer) or (sent and (self._is_loose or not is_told)):
+        if is_same_answer(sent, answer) or (sent and (self._may_differ or not is_in_output)):
             return
         kept, text = 0, ""
         for token in self._sent:
@@ -290,10 +289,11 @@ class TokenHandler(ChainHandler):
 
 
 class FinalTokenHandler(TokenHandler):
-    """Sends only what an agent answers: its thoughts and its tool calls stay inside.
+    """Sends only an agent's answer: its thoughts and its tool calls are not sent.
 
-    A model that has tools answers if it ends without calling one. A model that has none, in a
-    graph, answers at once. Any other is taken to announce its answer in words.
+    The text of a model that has tools is the answer if it ends without calling one. That of a model
+    without tools, in a graph, is the answer at once. Any other model is expected to write a prefix
+    before its answer, such as "Final Answer:".
     """
 
     def __init__(
@@ -310,7 +310,7 @@ class FinalTokenHandler(TokenHandler):
     ) -> None:
         super().__init__(stream, mode=mode, output_key=output_key, final_tag=final_tag)
         self.spec = AnswerSpec(output_path=(AGENT_KEYS,), has_tools=True)
-        self._is_loose = stream_prefix or not strip_tokens
+        self._may_differ = stream_prefix or not strip_tokens
         self._prefix = answer_prefix_tokens
         self._strip = strip_tokens
         self._stream_prefix = stream_prefix
@@ -319,7 +319,7 @@ class FinalTokenHandler(TokenHandler):
         self._find_prefix()  # a prefix without text is refused here and not at the first token
 
     def _new_buffer(self, call: ModelCall) -> AnswerBuffer:
-        """Return how a run that begins is listened to: each one starts anew."""
+        """Return the buffer of an answer run that begins."""
         is_known = self._planned_spec is not None or "langgraph_node" in call.metadata
         is_announced = self._prefix is not None or self.spec.prefix is not None
         if is_announced or not (is_known or call.has_tools):
@@ -328,13 +328,13 @@ class FinalTokenHandler(TokenHandler):
         return AnswerBuffer(_filter_of(self.spec), self._hold if holds else None)
 
     def _find_prefix(self) -> AnswerFinder:
-        told = self.spec.prefix if self._prefix is None else self._prefix
-        prefix = DEFAULT_ANSWER_PREFIX_TOKENS if told is None else told
+        known = self.spec.prefix if self._prefix is None else self._prefix
+        prefix = DEFAULT_ANSWER_PREFIX_TOKENS if known is None else known
         return AnswerFinder(prefix, strip_tokens=self._strip, stream_prefix=self._stream_prefix)
 
 
 def _other_tap() -> Any:
-    """Return the first handler of somebody else's that wants to see the chunks."""
+    """Return the first handler of another package that wants to see the chunks."""
     others = (h for h in current_handlers() if not isinstance(h, TokenHandler))
     return next((h for h in others if hasattr(h, "tap_output_aiter")), None)
 

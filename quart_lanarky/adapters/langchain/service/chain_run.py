@@ -1,4 +1,4 @@
-"""ChainRun: a chain, its inputs and fresh handlers, as a run that fills an event stream."""
+"""ChainRun: a chain, its inputs and new handlers, as a run that fills an event stream."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 class ChainRun(Run):
-    """One call of a chain. Its handlers serve this call alone (rule 1).
+    """One call of a chain. Its handlers serve this call alone (rule 1: all state belongs to a run).
 
     Args:
-        plan: The chain and how it says its answer. It is called with `ainvoke`, by far the
-            cheapest way that honours handlers, unless its own chunks are the tokens.
+        plan: The chain and how it is served. It is called with `ainvoke`, by far the cheapest
+            way that honours handlers, unless its own chunks are the tokens.
         inputs: What it is called with.
-        handlers: Fresh handlers, which send into `stream`.
+        handlers: New handlers, which send into `stream`.
         stream: Where the events go.
         config: The user's own configuration: the callbacks in it see the run as well.
         source: Whose run this is, for the log.
@@ -54,7 +54,7 @@ class ChainRun(Run):
         self._source = source
         self._chain_handlers = [h for h in handlers if isinstance(h, ChainHandler)]
         self._token_handlers = [h for h in handlers if isinstance(h, TokenHandler)]
-        # A handler that hears of each token is costly: speakers have a meter, and hear enough.
+        # A handler that is called for each token is costly: those of tokens have a meter.
         self._meter = self._token_handlers[0].meter if self._token_handlers else UsageMeter()
         listeners = handlers if self._token_handlers else [*handlers, self._meter]
         ours: RunnableConfig = {"callbacks": [*listeners], "run_id": self.id}
@@ -94,7 +94,7 @@ class ChainRun(Run):
 def _warn_once(source: str) -> None:
     """Tell the developer, once for each route, why nothing streams."""
     logger.warning(
-        "%s: which of its models speaks for the answer cannot be seen from the chain, so the "
+        "%s: which of its models produces the answer cannot be seen from the chain, so the "
         "output was sent whole. To stream it, tag the model (.with_config(tags=[...])) and name "
         "the tag with final_tag=, or name the output with output_key=",
         source,

@@ -1,4 +1,4 @@
-"""What a chain route says of itself, for the documents.
+"""Describes a chain route for the API docs.
 
 A factory is called for it only if nothing else says what its chain takes: neither `input_model=`
 nor the model in `-> Runnable[Model, ...]`. It is called as for a request, but outside of any, and
@@ -22,7 +22,7 @@ from ....events.declared import declared_events
 from ....protocols.base import RouteDescription
 from ....protocols.native.encode import Mode
 from ..callbacks import PAIRS
-from ..handlers.base import SourceDocumentHandler
+from ..handlers.documents import SourceDocumentHandler
 from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler
 from ..inputs.fields import AnyObject, Fields
@@ -46,7 +46,7 @@ class ChainDescriber:
         factory: The chain factory.
         parameters: Its parameters.
         options: The options of the route.
-        name: What the documents are to call it.
+        name: Its name in the API docs.
     """
 
     def __init__(
@@ -148,6 +148,6 @@ def _name_of(handler: HandlerFactory, *, over_websocket: bool) -> str:
 
 
 def _identifier(name: str) -> str:
-    """Return a name for documents: that of a lambda is none, and that of a rule may be `2`."""
+    """Return an identifier for the API docs: a lambda has none, and a rule may be `/2`."""
     candidates = [name, f"chain_{name}"] if name else []
     return next((c for c in candidates if c.isidentifier()), "chain")

@@ -1,4 +1,4 @@
-"""How a chain is served: its handlers, and how its answer is told from the rest."""
+"""How a chain is served: its handlers, and which of its model runs produce the answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableBinding, RunnablePassthrough
 
-from ..handlers.base import EventCallbackHandler, SourceDocumentHandler
+from ..handlers.base import EventCallbackHandler
+from ..handlers.documents import SourceDocumentHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, AnswerSpec, Tagged, no_run
 from ..handlers.tokens import FinalTokenHandler, TokenHandler
 from ..kinds.base import TaggedChain
@@ -36,9 +37,9 @@ class ChainPlan:
     """How a chain is served.
 
     Attributes:
-        chain: The chain to run, with the models marked that speak for its answer.
+        chain: The chain to run, with its answer models tagged.
         handlers: What makes its handlers, in the order in which LangChain is to call them.
-        spec: How the answer is told from all else that is said.
+        spec: Which of its model runs produce the answer, and where the answer is.
         has_own_chunks: Whether the chain is streamed, and its own chunks are the tokens.
     """
 
@@ -60,8 +61,8 @@ def plan_chain(
     Args:
         chain: The chain; it is not changed.
         output_key: Overrides which output is the answer.
-        final_tag: Overrides which model runs speak: those with this tag.
-        hold_tokens: How many tokens wait while a model that has tools may still call one.
+        final_tag: Overrides which model runs are answer runs: those with this tag.
+        hold_tokens: How many tokens are buffered while a model with tools may still call one.
     """
     tagged = tag_answer_models(chain, output_key)
     if final_tag is not None:
@@ -78,16 +79,16 @@ def plan_chain(
 
 
 def class_of(handler: HandlerFactory) -> type:
-    """Return the class of handlers that a factory makes; `object` if that cannot be told."""
+    """Return the class of handlers that a factory makes; `object` if that is not known."""
     while isinstance(handler, partial):
         handler = handler.func
     return handler if isinstance(handler, type) else object
 
 
 def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """Return a chain that tells its handlers what it returns.
+    """Return a chain that reports to its handlers what it returns.
 
-    A model, a retriever, a tool, a graph or somebody's own Runnable does not, or not always. A
+    A model, a retriever, a tool, a graph or an app's own Runnable does not, or not always. A
     sequence does, whatever is in it.
     """
     if reports_its_end(chain):
