@@ -13,7 +13,7 @@ from quart_lanarky.adapters.langchain.routing import chain_blueprint
 from quart_lanarky.adapters.langchain.service.options import ChainOptions, RouteOptions
 from quart_lanarky.errors import ConfigurationError
 from quart_lanarky.testing import answer_of, connect
-from tests.adapters.service.test_plan import LCEL
+from tests.adapters.chains import LCEL
 
 
 def factory() -> None:

@@ -31,7 +31,7 @@ from quart_lanarky.adapters.langchain.inputs.parameters import (
     parameter_defaults,
 )
 from quart_lanarky.errors import ConfigurationError, InputError
-from tests.adapters.service.test_plan import LCEL
+from tests.adapters.chains import LCEL
 
 if TYPE_CHECKING:
     from nowhere import Imaginary

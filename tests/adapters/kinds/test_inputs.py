@@ -62,7 +62,7 @@ from quart_lanarky.adapters.langchain.inputs.fields import AnyObject, Fields
 from quart_lanarky.adapters.langchain.inputs.messages import Message, Messages, TextOrMessages
 from quart_lanarky.adapters.langchain.kinds.inputs import chain_inputs
 from quart_lanarky.errors import InputError
-from tests.adapters.service.test_plan import LCEL, MODEL, agent, qa
+from tests.adapters.chains import LCEL, MODEL, agent, qa
 
 if TYPE_CHECKING:
     pass

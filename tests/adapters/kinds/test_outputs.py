@@ -52,7 +52,7 @@ from quart_lanarky.adapters.langchain.kinds.outputs import answer_type, may_retr
 from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.plan import plan_chain
 from quart_lanarky.runs.stream import EventStream
-from tests.adapters.service.test_plan import (
+from tests.adapters.chains import (
     LCEL,
     MODEL,
     PROMPT,
@@ -62,7 +62,7 @@ from tests.adapters.service.test_plan import (
     llm_chain,
     qa,
 )
-from tests.adapters.service.test_plan import look as tool
+from tests.adapters.chains import look as tool
 from tests.runs.test_run import events_of
 
 pytestmark = pytest.mark.filterwarnings(

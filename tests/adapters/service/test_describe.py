@@ -33,7 +33,7 @@ from quart_lanarky.errors import ChainTypeError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
 from quart_lanarky.protocols.base import RouteDescription
 from quart_lanarky.transports.route_description import chain_rules, route_of
-from tests.adapters.service.test_plan import LCEL, MODEL, agent, graph, qa
+from tests.adapters.chains import LCEL, MODEL, agent, graph, qa
 
 if TYPE_CHECKING:
     from nowhere import Imaginary

@@ -1,7 +1,6 @@
 """Select the model runs that produce the answer, and the part of their text that is it.
 
-The kinds of chains (`kinds/`) work an `AnswerSpec` out from the chain object; the handlers of
-tokens follow it.
+The records in `kinds/` derive the selection from the chain object; the token handlers apply it.
 """
 
 from __future__ import annotations
@@ -30,26 +29,26 @@ __all__ = [
 ]
 
 ANSWER_TAG = "quart_lanarky:answer"
-"""The tag of the models whose text is the answer; the kinds of chains put it on them."""
+"""The tag on models that produce the answer of their chain."""
 
 GRAPH_TAG = "quart_lanarky:graph"
-"""The tag of graphs that have answer runs inside; all runs of the graph inherit it."""
+"""The tag on graphs, in some of whose nodes models produce the answer; all models inherit it."""
 
 DEFAULT_HOLD_TOKENS = 32
 """How many tokens are buffered while a model that has tools may still call one."""
 
 NOSTREAM = frozenset({"nostream", "langsmith:nostream"})
-"""The tags by which LangChain's users say that a model's tokens are not to be streamed."""
+"""The tags by which LangChain's users exclude a model from streaming."""
 
 
 class ModelCall(NamedTuple):
-    """What LangChain reports of a model's run when it starts.
+    """What is known of a model run when it starts.
 
     Attributes:
         tags: Its tags, its own and those of what it is part of.
         metadata: Its metadata, with its place in a graph.
         parameters: What the model is called with, tools among it.
-        options: What else it was asked for, such as an answer of a certain structure.
+        options: What else is known of the call, such as the format of a structured output.
     """
 
     tags: Sequence[str] = ()
@@ -64,10 +63,13 @@ class ModelCall(NamedTuple):
 
 
 RunFilter = Callable[[ModelCall], bool]
-"""Tells whether a model's run is an answer run: its text is the answer, or part of it."""
+"""Tells whether a model run produces the answer."""
 
 Nodes = Mapping[str, "Nodes | None"]
-"""The nodes of a graph that have answer runs; each with those of the graph inside it, or None."""
+"""The nodes of a graph that its answer comes from.
+
+Each with such nodes of the graph inside it; None for all that runs in the node.
+"""
 
 
 def check_hold(tokens: int | None) -> None:
@@ -77,18 +79,18 @@ def check_hold(tokens: int | None) -> None:
 
 
 def any_run(call: ModelCall) -> bool:
-    """Take every model's run but those with a `nostream` tag."""
+    """Select every model run but those that are excluded from streaming."""
     return NOSTREAM.isdisjoint(call.tags)
 
 
 def no_run(call: ModelCall) -> bool:
-    """Take no model's run: the chunks of the chain itself are the answer."""
+    """Select no model run: the answer is the output or the chunks of the chain itself."""
     return False
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """Takes the runs that carry a tag.
+    """Selects the runs that carry a tag.
 
     Attributes:
         tag: The tag, the run's own or inherited from what it is part of.
@@ -97,15 +99,15 @@ class Tagged:
     tag: str
 
     def __call__(self, call: ModelCall) -> bool:
-        """Tell whether the run is taken."""
+        """Tell whether the run is selected."""
         return self.tag in call.tags and any_run(call)
 
 
 @dataclass(frozen=True)
 class InNodes(Tagged):
-    """Takes the runs of a tagged graph that are in certain nodes.
+    """Selects the runs of a tagged graph that are in certain nodes.
 
-    A model that is asked for structured output decides something: its text is not the answer.
+    A model with a structured output makes a decision, and its text is not the answer.
 
     Attributes:
         nodes: The nodes.
@@ -114,7 +116,7 @@ class InNodes(Tagged):
     nodes: Nodes
 
     def __call__(self, call: ModelCall) -> bool:
-        """Tell whether the run is taken."""
+        """Tell whether the run is selected."""
         decides = "ls_structured_output_format" in call.options
         return super().__call__(call) and not decides and self._is_inside(call.metadata)
 
@@ -133,7 +135,7 @@ class InNodes(Tagged):
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Takes the runs that any of several filters takes.
+    """Selects the runs that any of several filters selects.
 
     Attributes:
         filters: The filters.
@@ -142,7 +144,7 @@ class AnyOf:
     filters: tuple[RunFilter, ...]
 
     def __call__(self, call: ModelCall) -> bool:
-        """Tell whether the run is taken."""
+        """Tell whether the run is selected."""
         return any(takes(call) for takes in self.filters)
 
 
@@ -161,18 +163,19 @@ class StopPattern:
 
 @dataclass(frozen=True)
 class AnswerSpec:
-    """Which of the model runs of a chain produce its answer, and where the answer is.
+    """Which text of a chain's model runs is its answer, and where its output has it.
 
     Attributes:
-        answer_runs: Which model runs are answer runs.
-        output_path: Where in the chain's output the answer is: the keys that lead there, level by
-            level, of each level the first that there is. Without any it is the whole output.
-        prefix: The text before the answer, if the model also writes its thoughts.
-        stop_pattern: The text after the answer, if the model writes on.
-        strip: Whether the chain returns the answer without the white space around it.
+        answer_runs: Selects the model runs whose text is the answer.
+        output_path: The keys that lead to the answer in the chain's output, level by level, of
+            each level the first that there is. Without any it is the whole output.
+        prefix: The tokens in a model's text after which the answer begins; None if it is all.
+        stop_pattern: Where the answer ends, if the model's text goes on.
+        strip: Whether the chain strips white space around the answer.
         has_tools: Whether the models may call tools instead of answering.
-        is_agent: Whether the models may think before they answer.
-        returns_documents: Whether only the output says which source documents there are.
+        is_agent: Whether the models may produce other text before the answer.
+        returns_documents: Whether the source documents are those in the output, and no others
+            that were retrieved.
     """
 
     answer_runs: RunFilter = any_run

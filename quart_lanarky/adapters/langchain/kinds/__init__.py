@@ -1,1 +1,1 @@
-"""The kinds of chains: where the answer is, what they take, what they return."""
+"""The kinds of chains: one record per kind, and a registry that finds the record of a chain."""

@@ -1,80 +1,51 @@
-"""What marking a chain gives: the same chain, in which the models that speak carry a tag.
+"""What is recorded of a kind of chain, and a registry of such records.
 
-A chain is marked from the outside in, along the one path that its answer takes: the last step
-of a sequence, the branch that runs, the chain inside a chain. What lies beside that path (a
-condensed question, a retriever's queries, an agent's tools) is left as it is, and so is what
-cannot be seen into: its output is sent whole.
+The kind of a chain follows from the classes that it derives from. Their full names are compared
+and not the classes, so that nothing has to be imported: if nobody imported `langchain-classic`
+or `langgraph`, no chain is of theirs.
 
-Containers on the path are copied and the user's objects never changed; models, memories and
-tools are the same objects in the copy. Kinds are told by the classes that a chain derives
-from. Their paths are compared and not the classes, so that nothing has to be imported: if
-nobody imported `langchain-classic` or `langgraph`, no chain is of theirs.
+A kind of chain is added by one record. The functions in it get the registry, which they ask
+about the chains inside a chain:
+
+    RETRYING = ChainKind(
+        "my_package.Retrying",
+        tag=lambda chain, key, kinds: kinds.tag(chain.inner, key).within(chain),
+        inputs=lambda chain, kinds: kinds.inputs(chain.inner),
+        output=lambda chain, kinds: kinds.output(chain.inner),
+        children=lambda chain: [chain.inner],
+    )
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain as chained
-from itertools import zip_longest
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from ..handlers.extraction import OutputPath
-from ..handlers.selection import ANSWER_TAG, AnswerSpec, AnyOf, RunFilter, Tagged, no_run
+from ..inputs.fields import AnyObject, Fields
+from .input_fields import declared_fields, schema_fields
+from .output_types import is_object, json_type
+from .tagging import TAGGED_MODELS, TaggedChain
 
 __all__ = [
-    "TAGGED_MODELS",
-    "TagModels",
-    "TaggedChain",
-    "Tagger",
-    "Taggers",
-    "agreed",
+    "ChainKind",
+    "ChainKinds",
+    "always",
     "class_path",
     "is_a",
     "nearest",
-    "with_step",
+    "never",
+    "no_children",
 ]
 
 T = TypeVar("T")
 
-TAGGED_MODELS = AnswerSpec(Tagged(ANSWER_TAG))
-"""The speech of most chains: that of their marked models, as it is."""
+Tagger = Callable[[Any, str | None, "ChainKinds"], TaggedChain]
+"""Tags a chain whose answer is under a key of its output, or is all of it."""
 
-
-@dataclass(frozen=True)
-class TaggedChain:
-    """A chain that is marked.
-
-    Attributes:
-        chain: The marked chain.
-        spec: How its answer is told from the rest.
-        has_own_chunks: Whether its answer is best taken from the chunks that it streams.
-    """
-
-    chain: Any
-    spec: AnswerSpec = TAGGED_MODELS
-    has_own_chunks: bool = False
-
-    def within(self, container: Any, *keys: str) -> Self:
-        """Return what marking `container` gives, whose answer is this chain's.
-
-        Args:
-            container: A copy of the container with the marked chain in it.
-            keys: Where in the container's output the chain's is, if not all of it.
-        """
-        output_path = (*((key,) for key in keys), *self.spec.output_path)
-        spec = replace(self.spec, output_path=output_path)
-        return replace(self, chain=container, spec=spec, has_own_chunks=False)
-
-
-TagModels = Callable[[Any, str | None], TaggedChain]
-"""Marks a chain whose answer is under a key of its output, or is all of it."""
-
-Tagger = Callable[[Any, str | None, TagModels], TaggedChain]
-"""Marks chains of one kind; it gets `TagModels` for the chains inside."""
-
-Taggers = Mapping[str, Tagger]
-"""The markers by the paths of the classes that they are for."""
+InputsReader = Callable[[Any, "ChainKinds"], Fields]
+OutputReader = Callable[[Any, "ChainKinds"], Any]
+Children = Callable[[Any], Iterable[Any]]
 
 
 def class_path(kind: type) -> str:
@@ -89,38 +60,136 @@ def nearest(thing: Any, table: Mapping[str, T]) -> T | None:
 
 
 def is_a(thing: Any, *paths: str) -> bool:
-    """Tell whether `thing` derives from one of the classes of these paths."""
+    """Tell whether `thing` derives from one of the classes with these full names."""
     return nearest(thing, dict.fromkeys(paths, True)) is not None
 
 
-def with_step(sequence: Any, place: int, step: Any) -> Any:
-    """Return a copy of a sequence that has `step` at a place."""
-    steps = [*sequence.steps[:place], step, *sequence.steps[place + 1 :]]
-    return sequence.model_copy(update={"first": steps[0], "middle": steps[1:-1], "last": steps[-1]})
+def always(chain: Any, *_: Any) -> bool:
+    """Return True, for every chain of a kind."""
+    return True
 
 
-def agreed(chain: Any, update: dict[str, Any], options: Sequence[TaggedChain]) -> TaggedChain:
-    """Mark a chain that has one of several speak, if what they say is read in one manner."""
-    specs = [option.spec for option in options]
-    rules: list[RunFilter] = []
-    for spec in specs:
-        rules += [] if spec.answer_runs in rules else [spec.answer_runs]
-    common = replace(
-        specs[0],
-        answer_runs=rules[0] if len(rules) == 1 else AnyOf(tuple(rules)),
-        output_path=_union([spec.output_path for spec in specs]),
-        has_tools=any(spec.has_tools for spec in specs),
-        is_agent=any(spec.is_agent for spec in specs),
-        returns_documents=any(spec.returns_documents for spec in specs),
-    )
-    if len({(spec.prefix, spec.stop_pattern, spec.strip) for spec in specs}) > 1:
-        return TaggedChain(
-            chain, replace(common, answer_runs=no_run, prefix=None, stop_pattern=None, strip=False)
-        )
-    return TaggedChain(chain.model_copy(update=update), common)
+def never(chain: Any, *_: Any) -> bool:
+    """Return False, for every chain of a kind."""
+    return False
 
 
-def _union(output_path: Sequence[OutputPath]) -> tuple[tuple[str, ...], ...]:
-    """Return where the answer of any of several chains is, level by level."""
-    levels = zip_longest(*output_path, fillvalue=())
-    return tuple(tuple(dict.fromkeys(chained.from_iterable(level))) for level in levels)
+def no_children(chain: Any) -> Iterable[Any]:
+    """Return no runnables, for every chain of a kind: it is a component and runs no other."""
+    return ()
+
+
+def _leave_untagged(chain: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
+    path = () if key is None else ((key,),)
+    return TaggedChain(chain, replace(TAGGED_MODELS, output_path=path))
+
+
+def _from_schema(chain: Any, kinds: ChainKinds) -> Fields:
+    return schema_fields(chain)
+
+
+def _unknown_output(chain: Any, kinds: ChainKinds) -> Any:
+    return Any
+
+
+@dataclass(frozen=True)
+class ChainKind:
+    """All that is known of one kind of chain; the defaults hold for a chain of unknown kind.
+
+    A record also holds for subclasses that have none of their own. Nothing is inherited by one
+    that has: such records are copies, as in `replace(BINDING, path=…, tag=…)`.
+
+    Attributes:
+        path: The full name of the class.
+        tag: Tags the models in it that produce its answer, and finds where its output has the
+            answer.
+        inputs: Returns the fields of its inputs.
+        output: Returns the type of its answer in JSON; Any if that is not known.
+        children: Returns all that it runs; None if it may run what cannot be seen from outside.
+        streamed_children: Returns those of its children whose chunks LangChain passes on when it
+            streams the chain; None if that holds for all of them.
+        needs_invoke: Tells whether streaming it loses what invoking it gives, such as a retry.
+        reports_end: Tells whether its handlers are called with what it returns, once and at last.
+            Subclasses with an `ainvoke` of their own do not count: what they make of the output
+            comes after the handlers were called.
+    """
+
+    path: str
+    tag: Tagger = _leave_untagged
+    inputs: InputsReader = _from_schema
+    output: OutputReader = _unknown_output
+    children: Children | None = None
+    streamed_children: Children | None = None
+    needs_invoke: Callable[[Any], bool] = never
+    reports_end: Callable[[Any, ChainKinds], bool] = never
+
+    def class_of(self, chain: Any) -> type[Any]:
+        """Return the class of this kind that `chain` derives from."""
+        return next(each for each in type(chain).__mro__ if class_path(each) == self.path)
+
+
+UNKNOWN = ChainKind("")
+
+
+class ChainKinds:
+    """A registry of kinds, which answers for any chain by the record of its nearest kind.
+
+    Args:
+        kinds: The records, one per class.
+    """
+
+    def __init__(self, kinds: Iterable[ChainKind]) -> None:
+        self._by_path = {kind.path: kind for kind in kinds}
+
+    def kind_of(self, chain: Any) -> ChainKind:
+        """Return the record for the nearest class that `chain` derives from."""
+        return nearest(chain, self._by_path) or UNKNOWN
+
+    def tag(self, chain: Any, key: str | None = None) -> TaggedChain:
+        """Tag the models that produce the answer of `chain`.
+
+        Args:
+            chain: The chain; it is not changed.
+            key: Under which key of its output the answer is; None if its kind knows.
+        """
+        return self.kind_of(chain).tag(chain, key, self)
+
+    def inputs(self, chain: Any) -> Fields:
+        """Return the fields of the inputs that `chain` takes; any object if they are unknown."""
+        try:
+            declared = getattr(chain, "custom_input_type", None)  # by .with_types()
+            if declared is not None:
+                return declared_fields(self.inputs(chain.bound), declared)
+            return self.kind_of(chain).inputs(chain, self)
+        except Exception:  # noqa: BLE001  # schemas are LangChain's and users' code, and fail as they like
+            return AnyObject()
+
+    def output(self, chain: Any) -> Any:
+        """Return the type of a chain's answer in JSON: Any if that is not known.
+
+        Raises:
+            Exception: Whatever the types of LangChain or a user raise when they are looked at.
+        """
+        declared = getattr(chain, "custom_output_type", None)  # by .with_types()
+        if declared is None:
+            return self.kind_of(chain).output(chain, self)
+        kind = json_type(declared)
+        is_part = is_object(kind) and self.tag(chain).spec.output_path
+        return Any if is_part else kind
+
+    def may_retrieve(self, chain: Any) -> bool:
+        """Tell whether `chain` may look documents up: yes, unless all that it runs can be seen."""
+        children = self.kind_of(chain).children
+        return children is None or any(map(self.may_retrieve, children(chain)))
+
+    def needs_invoke(self, chain: Any) -> bool:
+        """Tell whether streaming `chain` loses what invoking it gives, such as a retry."""
+        kind = self.kind_of(chain)
+        streamed = kind.streamed_children or kind.children or no_children
+        return kind.needs_invoke(chain) or any(map(self.needs_invoke, streamed(chain)))
+
+    def reports_end(self, chain: Any) -> bool:
+        """Tell whether a chain's handlers are called with what it returns, once and at last."""
+        kind = self.kind_of(chain)
+        is_own = kind.reports_end(chain, self)
+        return is_own and type(chain).ainvoke is kind.class_of(chain).ainvoke

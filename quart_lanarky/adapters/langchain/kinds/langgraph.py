@@ -1,38 +1,42 @@
-"""How the graphs of LangGraph say their answers, `create_agent` among them.
+"""The kinds of graphs in LangGraph, `create_agent`'s among them.
 
-A graph's nodes are functions, and nobody can see from outside which of them call a model. But
-the order of the nodes can be seen: those speak after which the graph can end, with nothing
-after them but tools and middleware. What a model says in them is the answer, unless it calls
-a tool.
+A graph's nodes are functions, and which of them call a model cannot be seen from outside. But
+the order of the nodes can be seen: the answer comes from the nodes after which the graph can
+end, with nothing after them but tools and middleware. The text of a model that runs in one of
+them is the answer, unless the model calls a tool.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NotRequired, Required, get_origin, get_type_hints
+
+from typing_extensions import is_typeddict
 
 from ..handlers.extraction import INTERRUPT
 from ..handlers.selection import GRAPH_TAG, AnswerSpec, InNodes, Nodes
-from .base import TaggedChain, Taggers, TagModels, is_a
+from ..inputs.fields import Fields, State
+from ..inputs.messages import with_messages
+from ..inputs.types import hints_of, split_requiredness, takes_object, without_requiredness
+from .base import ChainKind, ChainKinds, is_a
+from .input_fields import fields_of_type
+from .tagging import TaggedChain
 
-__all__ = ["GRAPHS"]
+__all__ = ["KINDS"]
 
 _MESSAGES = ("structured_response", "messages")
 _START, _END = "__start__", "__end__"
 _COMPILED = "langgraph.graph.state.CompiledStateGraph"
 _TOOLS = "langgraph.prebuilt.tool_node.ToolNode"
 _MIDDLEWARE = "langchain.agents.middleware.types.AgentMiddleware"
+_OMITTED = "langchain.agents.middleware.types.OmitFromSchema"
+
+# -- graphs whose nodes cannot be seen, such as that of an @entrypoint function ------------
 
 
-def _opaque(graph: Any, key: str | None, tag: TagModels) -> TaggedChain:
-    """Leave a graph as it is whose nodes cannot be seen, such as a function's."""
+def _tag_pregel(graph: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
     keys = (INTERRUPT,) if key is None else (INTERRUPT, key)
     return TaggedChain(graph, _spec({}, keys))
-
-
-def _graph(graph: Any, key: str | None, tag: TagModels) -> TaggedChain:
-    keys = _answer_keys(graph) if key is None else (key,)
-    nodes = _answer_nodes(graph) if keys else {}
-    return TaggedChain(graph.with_config(tags=[GRAPH_TAG]), _spec(nodes, (INTERRUPT, *keys)))
 
 
 def _spec(nodes: Nodes, keys: tuple[str, ...]) -> AnswerSpec:
@@ -45,8 +49,20 @@ def _spec(nodes: Nodes, keys: tuple[str, ...]) -> AnswerSpec:
     )
 
 
+PREGEL = ChainKind("langgraph.pregel.main.Pregel", tag=_tag_pregel)
+"""Its handlers are not called with an interrupt that it returns, so it does not report its end."""
+
+# -- graphs of nodes and edges: which nodes the answer comes from --------------------------
+
+
+def _tag_graph(graph: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
+    keys = _answer_keys(graph) if key is None else (key,)
+    nodes = _answer_nodes(graph) if keys else {}
+    return TaggedChain(graph.with_config(tags=[GRAPH_TAG]), _spec(nodes, (INTERRUPT, *keys)))
+
+
 def _answer_keys(graph: Any) -> tuple[str, ...]:
-    """Return where the graph's output has the answer; nowhere in particular if it is empty."""
+    """Return which keys of the graph's output may have the answer; none if that is not clear."""
     channels = graph.output_channels
     names = [channels] if isinstance(channels, str) else list(channels)
     others = tuple(name for name in names if name not in _MESSAGES)
@@ -59,24 +75,24 @@ def _answer_nodes(graph: Any) -> Nodes:
     return {
         name: _answer_nodes(node.bound) if _is_graph(node.bound) else None
         for name, node in graph.nodes.items()
-        if name != _START and not _is_quiet(graph, name) and _can_end(graph, name)
+        if name != _START and not _is_side_node(graph, name) and _can_end(graph, name)
     }
 
 
 def _can_end(graph: Any, name: str) -> bool:
-    """Tell whether the graph can go from a node to its end past nothing but quiet nodes."""
+    """Tell whether the graph can go from a node to its end past nothing but side nodes."""
     seen, ahead = {name}, [name]
     while ahead:
-        for after in _after(graph.builder, ahead.pop()):
+        for after in _successors(graph.builder, ahead.pop()):
             if after == _END:
                 return True
-            if after not in seen and _is_quiet(graph, after):
+            if after not in seen and _is_side_node(graph, after):
                 seen.add(after)
                 ahead.append(after)
     return False
 
 
-def _after(builder: Any, name: str) -> list[str]:
+def _successors(builder: Any, name: str) -> list[str]:
     """Return where a node leads: by edges, by conditions, by its own command."""
     edges = [end for start, end in builder.edges if start == name]
     edges += [end for starts, end in builder.waiting_edges if name in starts]
@@ -88,11 +104,11 @@ def _after(builder: Any, name: str) -> list[str]:
     return [*edges, *commands, *([_END] if may_end else ())]
 
 
-def _is_quiet(graph: Any, name: str) -> bool:
-    """Tell whether a node runs tools or is middleware: it says nothing to the user.
+def _is_side_node(graph: Any, name: str) -> bool:
+    """Tell whether a node runs tools or middleware, so that the answer never comes from it.
 
-    Middleware that removes personal data from what a model says is not: the model may not
-    speak before it.
+    Middleware that removes personal data from a model's text counts as a node that the answer
+    comes from: the text may not be sent before it.
     """
     bound = graph.nodes[name].bound
     hook = getattr(bound, "func", None) or getattr(bound, "afunc", None)
@@ -105,4 +121,41 @@ def _is_graph(bound: Any) -> bool:
     return is_a(bound, _COMPILED)
 
 
-GRAPHS: Taggers = {_COMPILED: _graph, "langgraph.pregel.main.Pregel": _opaque}
+# -- graphs of nodes and edges: what they take ---------------------------------------------
+
+
+def _graph_inputs(graph: Any, kinds: ChainKinds) -> Fields:
+    state = graph.builder.input_schema
+    if is_typeddict(get_origin(state) or state):
+        hints = _state_hints(state)
+    elif takes_object(state):
+        hints = hints_of(state)
+    else:
+        return fields_of_type(state)
+    annotated = get_type_hints(state, include_extras=True)
+    omitted = {name for name, hint in annotated.items() if _is_omitted(hint)}
+    own = omitted.union(graph.builder.managed)  # such as the number of steps that are left
+    return State({name: hint for name, hint in hints.items() if name not in own})
+
+
+def _state_hints(state: Any) -> dict[str, Any]:
+    """Require messages and the keys that the state itself requires; nodes supply the rest."""
+    hints = {}
+    for name, hint in get_type_hints(state, include_extras=True).items():
+        requiredness, bare = split_requiredness(hint)
+        required = requiredness is Required or (requiredness is None and name == "messages")
+        hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
+    return hints
+
+
+def _is_omitted(hint: Any) -> bool:
+    """Tell whether agents keep a field of their state out of their input schema."""
+    return any(
+        is_a(annotation, _OMITTED) and annotation.input
+        for annotation in getattr(without_requiredness(hint), "__metadata__", ())
+    )
+
+
+GRAPH = replace(PREGEL, path=_COMPILED, tag=_tag_graph, inputs=_graph_inputs)
+
+KINDS = (PREGEL, GRAPH)

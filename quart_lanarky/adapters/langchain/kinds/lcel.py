@@ -1,60 +1,45 @@
-"""How the runnables of LangChain's core say their answers."""
+"""The kinds of composed chains in langchain-core (LangChain Expression Language).
+
+Where the answer of each comes from, what it takes and what it returns. Models, prompts, parsers
+and functions, which are made of no other runnables, are in `components.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import wraps
-from inspect import isgeneratorfunction
 from typing import Any
 
-from langchain_core.caches import BaseCache
-from langchain_core.globals import get_llm_cache
-from langchain_core.language_models import BaseLanguageModel, BaseLLM
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import (
-    Runnable,
     RunnableAssign,
     RunnableBranch,
-    RunnableConfig,
-    RunnableGenerator,
-    RunnableLambda,
     RunnableParallel,
     RunnablePassthrough,
     RunnablePick,
     RunnableSequence,
     RunnableWithFallbacks,
 )
-from langchain_core.runnables.base import RunnableBindingBase
-from langchain_core.runnables.config import run_in_executor
+from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
+from langchain_core.runnables.config import ensure_config, merge_configs, set_config_context
 from langchain_core.runnables.configurable import (
+    DynamicRunnable,
     RunnableConfigurableAlternatives,
     RunnableConfigurableFields,
 )
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.runnables.router import RouterRunnable
-from langchain_core.runnables.utils import (
-    accepts_config,
-    is_async_callable,
-    is_async_generator,
-)
 
-from ..handlers.base import merge_run_spec
-from ..handlers.selection import ANSWER_TAG
-from .base import (
-    TAGGED_MODELS,
-    TaggedChain,
-    Taggers,
-    TagModels,
-    agreed,
-    class_path,
-    nearest,
-    with_step,
-)
+from ..inputs.fields import AnyObject, Each, Fields
+from .base import ChainKind, ChainKinds, always, class_path, no_children
+from .components import tag_model
+from .input_fields import merge_fields, optional_fields, schema_fields
+from .output_types import common_type
+from .tagging import TaggedChain, tag_alternatives, with_step
 
-__all__ = ["RUNNABLES", "reports_its_end", "unwrap"]
+__all__ = ["KINDS", "unwrap"]
 
 
 def unwrap(chain: Any) -> Any:
@@ -64,119 +49,31 @@ def unwrap(chain: Any) -> Any:
     return chain
 
 
-def reports_its_end(chain: Runnable[Any, Any]) -> bool:
-    """Tell whether a chain's handlers get to know what it returns, once and at last."""
-    while isinstance(chain, RunnableBindingBase) and not isinstance(chain, RunnableRetry):
-        if type(chain).ainvoke is not RunnableBindingBase.ainvoke:
-            return False
-        chain = chain.bound
-    kind = nearest(chain, _REPORTING)
-    # What a subclass makes of the output comes after its handlers were told of it.
-    return kind is not None and type(chain).ainvoke is kind.ainvoke
+# -- sequences -----------------------------------------------------------------------------
 
 
-# -- what speaks ---------------------------------------------------------------------------
-
-
-def _model(model: Any, key: str | None, tag: TagModels) -> TaggedChain:
-    return TaggedChain(model.with_config(tags=[ANSWER_TAG]))
-
-
-def _llm(model: Any, key: str | None, tag: TagModels) -> TaggedChain:
-    """Mark a model that is no chat model: only `astream` makes it stream, if it can."""
-    kind = type(model)
-    streams = kind._astream is not BaseLLM._astream or kind._stream is not BaseLLM._stream  # noqa: SLF001
-    own = streams and not _is_cached(model)
-    return TaggedChain(model.with_config(tags=[ANSWER_TAG]), has_own_chunks=own)
-
-
-def _generator(generator: Any, key: str | None, tag: TagModels) -> TaggedChain:
-    if not hasattr(generator, "_atransform"):  # then LangChain can only invoke it
-        generator = RunnableGenerator(_in_threads(generator._transform), name=generator.name)  # noqa: SLF001
-    return TaggedChain(generator, has_own_chunks=True)
-
-
-def _in_threads(transform: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
-    """Return an asynchronous generator function that does what a synchronous one does."""
-    end = object()
-    options = ["config"] if accepts_config(transform) else []
-
-    async def atransform(chunks: AsyncIterator[Any], config: RunnableConfig) -> AsyncIterator[Any]:
-        whole = iter([chunk async for chunk in chunks])
-        results = transform(whole, **dict.fromkeys(options, config))
-        while (result := await run_in_executor(None, next, results, end)) is not end:
-            yield result
-
-    return atransform
-
-
-def _function(function: RunnableLambda[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
-    """Mark what the function returns, if that is a chain, when it is called.
-
-    It may be an agent. What else the function calls cannot be seen, and is not heard.
-    """
-    spec = replace(TAGGED_MODELS, output_path=() if key is None else ((key,),), is_agent=True)
-    func, afunc = getattr(function, "func", None), getattr(function, "afunc", None)
-    if isgeneratorfunction(func) or is_async_generator(afunc):
-        return TaggedChain(function, spec, has_own_chunks=is_async_generator(afunc))
-
-    def tag_returned(returned: Any) -> Any:
-        if not isinstance(returned, Runnable):
-            return returned
-        tagged = tag(returned, key)
-        output_path = tagged.spec.output_path[
-            len(spec.output_path) :
-        ]  # the run knows the key already
-        merge_run_spec(replace(tagged.spec, output_path=output_path))
-        return tagged.chain
-
-    tagged_function = copy(function)
-    for name in ("func", "afunc"):
-        if hasattr(function, name):
-            setattr(tagged_function, name, _returning(getattr(function, name), tag_returned))
-    return TaggedChain(tagged_function, spec)
-
-
-def _returning(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Return `function` with `change` applied to its result."""
-    if is_async_callable(function):
-
-        @wraps(function)
-        async def acall(*args: Any, **kwargs: Any) -> Any:
-            return change(await function(*args, **kwargs))
-
-        return acall
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return change(function(*args, **kwargs))
-
-    return call
-
-
-# -- what contains what speaks -------------------------------------------------------------
-
-
-def _sequence(chain: RunnableSequence[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
-    place, key, is_picked = _answer_step(chain.steps, key)
-    tagged = tag(chain.steps[place], key)
-    copied = with_step(chain, place, tagged.chain)
-    found = tagged.within(copied)
+def _tag_sequence(
+    chain: RunnableSequence[Any, Any], key: str | None, kinds: ChainKinds
+) -> TaggedChain:
+    index, key, is_picked = _answer_step(chain.steps, key)
+    step = kinds.tag(chain.steps[index], key)
+    tagged = step.within(with_step(chain, index, step.chain))
     if is_picked:
-        found = replace(found, spec=replace(found.spec, output_path=found.spec.output_path[1:]))
-    own = tagged.has_own_chunks and not any(map(_needs_whole, chain.steps[:place]))
-    return replace(found, has_own_chunks=own)
+        tagged = replace(tagged, spec=replace(tagged.spec, output_path=tagged.spec.output_path[1:]))
+    own = step.has_own_chunks and not any(map(kinds.needs_invoke, chain.steps[:index]))
+    return replace(tagged, has_own_chunks=own)
 
 
 def _answer_step(steps: Sequence[Any], key: str | None) -> tuple[int, str | None, bool]:
-    """Go back over the steps that pass the answer on as it is.
+    """Find the step that produces the answer, past those that pass it on as it is.
 
     Returns:
-        The place of the step that says it; under which key; whether a later one takes it out.
+        The index of the step; the key of its output that has the answer; whether a later step
+        picks that key, so that the answer is the whole output in the end.
     """
-    place, is_picked = len(steps) - 1, False
-    while place > 0:
-        step = unwrap(steps[place])
+    index, is_picked = len(steps) - 1, False
+    while index > 0:
+        step = unwrap(steps[index])
         if isinstance(step, RunnablePick) and isinstance(step.keys, str):
             key, is_picked = step.keys, True
         elif isinstance(step, RunnableAssign):
@@ -184,154 +81,284 @@ def _answer_step(steps: Sequence[Any], key: str | None) -> tuple[int, str | None
                 break
         elif type(step) is not StrOutputParser:
             break
-        place -= 1
-    return place, key, is_picked
+        index -= 1
+    return index, key, is_picked
 
 
-def _needs_whole(step: Any) -> bool:
-    """Tell whether streaming through `step` would lose what calling it gives.
-
-    LangChain does not retry, and looks into no cache, when it streams.
-    """
-    if isinstance(step, RunnableRetry | RunnableWithFallbacks):
-        return True
-    if isinstance(step, BaseLanguageModel):
-        return _is_cached(step)
-    return any(map(_needs_whole, _parts(step)))
+def _sequence_inputs(chain: RunnableSequence[Any, Any], kinds: ChainKinds) -> Fields:
+    return _steps_inputs(chain.steps, kinds)
 
 
-def _parts(step: Any) -> Iterable[Any]:
-    """Return the runnables inside one that LangChain streams through."""
-    if isinstance(step, RunnableBindingBase):
-        return [step.bound]
-    if isinstance(step, RunnableSequence):
-        return step.steps
-    if isinstance(step, RunnableParallel):
-        return step.steps__.values()
-    if isinstance(step, RunnableAssign):
-        return [step.mapper]
-    if isinstance(step, RunnableBranch):
-        return [step.default, *(branch for _, branch in step.branches)]
-    return ()
+def _steps_inputs(steps: Sequence[Any], kinds: ChainKinds) -> Fields:
+    """Return what the first step takes, and what it passes on to the later ones."""
+    first, rest = steps[0], steps[1:]
+    bare = unwrap(first)
+    if rest and isinstance(bare, RunnablePassthrough):
+        return _steps_inputs(rest, kinds)
+    if not (rest and isinstance(bare, RunnableAssign)):
+        return kinds.inputs(first)
+    later = _steps_inputs(rest, kinds)
+    needed = later.without(bare.mapper.steps__) if later.is_object else later
+    return merge_fields([kinds.inputs(first), needed])
 
 
-def _is_cached(model: BaseLanguageModel[Any]) -> bool:
-    if isinstance(model.cache, BaseCache):
-        return True
-    return model.cache is not False and get_llm_cache() is not None
+SEQUENCE = ChainKind(
+    class_path(RunnableSequence),
+    tag=_tag_sequence,
+    inputs=_sequence_inputs,
+    output=lambda chain, kinds: kinds.output(chain.last),
+    children=lambda chain: chain.steps,
+    reports_end=always,
+)
+
+# -- dicts of runnables, and what is done to dicts -----------------------------------------
 
 
-def _parallel(chain: RunnableParallel[Any], key: str | None, tag: TagModels) -> TaggedChain:
+def _tag_parallel(chain: RunnableParallel[Any], key: str | None, kinds: ChainKinds) -> TaggedChain:
     if key is None or key not in chain.steps__:
         return TaggedChain(chain)
-    tagged = tag(chain.steps__[key], None)
+    tagged = kinds.tag(chain.steps__[key])
     steps = {**chain.steps__, key: tagged.chain}
     return tagged.within(chain.model_copy(update={"steps__": steps}), key)
 
 
-def _assign(chain: RunnableAssign, key: str | None, tag: TagModels) -> TaggedChain:
-    """Mark the value that is assigned, if there is one or it is named: it is the answer."""
+def _parallel_inputs(chain: RunnableParallel[Any], kinds: ChainKinds) -> Fields:
+    return merge_fields([kinds.inputs(step) for step in chain.steps__.values()])
+
+
+PARALLEL = ChainKind(
+    class_path(RunnableParallel),
+    tag=_tag_parallel,
+    inputs=_parallel_inputs,
+    children=lambda chain: chain.steps__.values(),
+    reports_end=always,
+)
+
+
+def _tag_assign(chain: RunnableAssign, key: str | None, kinds: ChainKinds) -> TaggedChain:
+    """Tag the value that is assigned, if there is one or it is named: it is the answer."""
     if key is None and len(chain.mapper.steps__) == 1:
         key = next(iter(chain.mapper.steps__))
-    tagged = tag(chain.mapper, key)
+    tagged = kinds.tag(chain.mapper, key)
     return tagged.within(chain.model_copy(update={"mapper": tagged.chain}))
 
 
-def _binding(chain: RunnableBindingBase[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
-    tagged = tag(chain.bound, key)
-    found = tagged.within(chain.model_copy(update={"bound": tagged.chain}))
-    return replace(found, has_own_chunks=tagged.has_own_chunks)
+def _assign_inputs(chain: RunnableAssign, kinds: ChainKinds) -> Fields:
+    needed = kinds.inputs(chain.mapper)
+    return needed if needed.is_known else AnyObject()
 
 
-def _retry(chain: RunnableRetry[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
-    return replace(_binding(chain, key, tag), has_own_chunks=False)
+ASSIGN = ChainKind(
+    class_path(RunnableAssign),
+    tag=_tag_assign,
+    inputs=_assign_inputs,
+    children=lambda chain: [chain.mapper],
+    reports_end=always,
+)
 
 
-def _history(chain: RunnableWithMessageHistory, key: str | None, tag: TagModels) -> TaggedChain:
-    return _binding(chain, key or chain.output_messages_key, tag)
+def _pick_inputs(chain: RunnablePick, kinds: ChainKinds) -> Fields:
+    keys = [chain.keys] if isinstance(chain.keys, str) else chain.keys
+    return Fields(dict.fromkeys(keys, Any))
 
 
-def _fields(
-    chain: RunnableConfigurableFields[Any, Any], key: str | None, tag: TagModels
+PICK = ChainKind(
+    class_path(RunnablePick), inputs=_pick_inputs, children=no_children, reports_end=always
+)
+PASSTHROUGH = ChainKind(
+    class_path(RunnablePassthrough),
+    children=lambda chain: filter(None, [chain.func, chain.afunc]),
+    streamed_children=no_children,
+    reports_end=always,
+)
+EACH = ChainKind(
+    class_path(RunnableEachBase),
+    inputs=lambda chain, kinds: Each(kinds.inputs(chain.bound)),
+    children=lambda chain: [chain.bound],
+    streamed_children=no_children,
+)
+
+# -- wrappers of one chain -----------------------------------------------------------------
+
+
+def _tag_binding(
+    chain: RunnableBindingBase[Any, Any], key: str | None, kinds: ChainKinds
 ) -> TaggedChain:
-    """Mark a configurable model; which it is to be, its configuration says later."""
-    return _model(chain, key, tag) if _is_model(chain.default) else TaggedChain(chain)
+    bound = kinds.tag(chain.bound, key)
+    tagged = bound.within(chain.model_copy(update={"bound": bound.chain}))
+    return replace(tagged, has_own_chunks=bound.has_own_chunks)
 
 
-def _configurable(
-    chain: RunnableConfigurableAlternatives[Any, Any], key: str | None, tag: TagModels
+def _binding_inputs(chain: RunnableBindingBase[Any, Any], kinds: ChainKinds) -> Fields:
+    if "configurable" not in chain.config:
+        return kinds.inputs(chain.bound)
+    with set_config_context(merge_configs(chain.config, ensure_config())) as context:
+        return context.run(kinds.inputs, chain.bound)  # which may choose among alternatives
+
+
+BINDING = ChainKind(
+    class_path(RunnableBindingBase),
+    tag=_tag_binding,
+    inputs=_binding_inputs,
+    output=lambda chain, kinds: kinds.output(chain.bound),
+    children=lambda chain: [chain.bound],
+    reports_end=lambda chain, kinds: kinds.reports_end(chain.bound),
+)
+
+
+def _tag_retry(chain: RunnableRetry[Any, Any], key: str | None, kinds: ChainKinds) -> TaggedChain:
+    return replace(_tag_binding(chain, key, kinds), has_own_chunks=False)
+
+
+RETRY = replace(
+    BINDING,
+    path=class_path(RunnableRetry),
+    tag=_tag_retry,
+    needs_invoke=always,  # LangChain does not try again when it streams
+    reports_end=always,
+)
+
+
+def _tag_history(
+    chain: RunnableWithMessageHistory, key: str | None, kinds: ChainKinds
+) -> TaggedChain:
+    return _tag_binding(chain, key or chain.output_messages_key, kinds)
+
+
+def _history_inputs(chain: Any, kinds: ChainKinds) -> Fields:
+    """Add what the chain inside takes besides the history and the new messages."""
+    own = schema_fields(chain)
+    inner = next(map(kinds.inputs, unwrap(unwrap(chain).steps[-1]).deps), own)
+    if not (own.is_object and inner.is_object):
+        return own
+    return merge_fields([inner.without({chain.history_messages_key}), own])
+
+
+HISTORY = replace(
+    BINDING,
+    path=class_path(RunnableWithMessageHistory),
+    tag=_tag_history,
+    inputs=_history_inputs,
+)
+
+# -- chains that run one of several --------------------------------------------------------
+
+
+def _tag_branch(chain: RunnableBranch[Any, Any], key: str | None, kinds: ChainKinds) -> TaggedChain:
+    branches = [kinds.tag(branch, key) for _, branch in chain.branches]
+    default = kinds.tag(chain.default, key)
+    conditions = [condition for condition, _ in chain.branches]
+    update = {
+        "branches": [(c, b.chain) for c, b in zip(conditions, branches, strict=True)],
+        "default": default.chain,
+    }
+    return tag_alternatives(chain, update, [*branches, default])
+
+
+def _branch_inputs(chain: RunnableBranch[Any, Any], kinds: ChainKinds) -> Fields:
+    """Require what every branch does; what a condition looks at may be missing."""
+    conditions = [kinds.inputs(condition) for condition, _ in chain.branches]
+    common = merge_fields(list(map(kinds.inputs, _branches(chain))), all)
+    return merge_fields([common, *map(optional_fields, conditions)])
+
+
+def _branches(chain: RunnableBranch[Any, Any]) -> list[Any]:
+    return [chain.default, *(branch for _, branch in chain.branches)]
+
+
+def _branches_and_conditions(chain: RunnableBranch[Any, Any]) -> Iterable[Any]:
+    return [*_branches(chain), *(condition for condition, _ in chain.branches)]
+
+
+BRANCH = ChainKind(
+    class_path(RunnableBranch),
+    tag=_tag_branch,
+    inputs=_branch_inputs,
+    output=lambda chain, kinds: common_type(list(map(kinds.output, _branches(chain)))),
+    children=_branches_and_conditions,
+    streamed_children=_branches,
+    reports_end=always,
+)
+
+
+def _tag_fallbacks(
+    chain: RunnableWithFallbacks[Any, Any], key: str | None, kinds: ChainKinds
+) -> TaggedChain:
+    first, *others = [kinds.tag(each, key) for each in chain.runnables]
+    update = {"runnable": first.chain, "fallbacks": [other.chain for other in others]}
+    return tag_alternatives(chain, update, [first, *others])
+
+
+FALLBACKS = ChainKind(
+    class_path(RunnableWithFallbacks),
+    tag=_tag_fallbacks,
+    inputs=lambda chain, kinds: kinds.inputs(chain.runnable),
+    output=lambda chain, kinds: common_type(list(map(kinds.output, chain.runnables))),
+    children=lambda chain: chain.runnables,
+    needs_invoke=always,  # LangChain does not fall back once a stream has begun
+    reports_end=always,
+)
+
+
+def _tag_router(chain: RouterRunnable[Any], key: str | None, kinds: ChainKinds) -> TaggedChain:
+    tagged = {name: kinds.tag(each, key) for name, each in chain.runnables.items()}
+    update = {"runnables": {name: each.chain for name, each in tagged.items()}}
+    return tag_alternatives(chain, update, list(tagged.values()))
+
+
+ROUTER = ChainKind(class_path(RouterRunnable), tag=_tag_router)
+
+# -- chains that their configuration chooses -----------------------------------------------
+
+CONFIGURABLE = ChainKind(
+    class_path(DynamicRunnable), inputs=lambda chain, kinds: kinds.inputs(chain.prepare()[0])
+)
+
+
+def _tag_configurable_fields(
+    chain: RunnableConfigurableFields[Any, Any], key: str | None, kinds: ChainKinds
+) -> TaggedChain:
+    """Tag a configurable model; its configuration chooses the model when it runs."""
+    return tag_model(chain, key, kinds) if _is_model(chain.default) else TaggedChain(chain)
+
+
+CONFIGURABLE_FIELDS = replace(
+    CONFIGURABLE, path=class_path(RunnableConfigurableFields), tag=_tag_configurable_fields
+)
+
+
+def _tag_configurable_alternatives(
+    chain: RunnableConfigurableAlternatives[Any, Any], key: str | None, kinds: ChainKinds
 ) -> TaggedChain:
     are_models = all(map(_is_model, [chain.default, *chain.alternatives.values()]))
-    return _model(chain, key, tag) if are_models else TaggedChain(chain)
+    return tag_model(chain, key, kinds) if are_models else TaggedChain(chain)
+
+
+CONFIGURABLE_ALTERNATIVES = replace(
+    CONFIGURABLE,
+    path=class_path(RunnableConfigurableAlternatives),
+    tag=_tag_configurable_alternatives,
+)
 
 
 def _is_model(chain: Any) -> bool:
     return isinstance(unwrap(chain), BaseLanguageModel)
 
 
-# -- what has one of several speak ---------------------------------------------------------
-
-
-def _branch(chain: RunnableBranch[Any, Any], key: str | None, tag: TagModels) -> TaggedChain:
-    branches = [tag(branch, key) for _, branch in chain.branches]
-    default = tag(chain.default, key)
-    conditions = [condition for condition, _ in chain.branches]
-    update = {
-        "branches": [(c, b.chain) for c, b in zip(conditions, branches, strict=True)],
-        "default": default.chain,
-    }
-    return agreed(chain, update, [*branches, default])
-
-
-def _fallbacks(
-    chain: RunnableWithFallbacks[Any, Any], key: str | None, tag: TagModels
-) -> TaggedChain:
-    first, *others = [tag(each, key) for each in chain.runnables]
-    update = {"runnable": first.chain, "fallbacks": [other.chain for other in others]}
-    return agreed(chain, update, [first, *others])
-
-
-def _router(chain: RouterRunnable[Any], key: str | None, tag: TagModels) -> TaggedChain:
-    tagged = {name: tag(each, key) for name, each in chain.runnables.items()}
-    update = {"runnables": {name: each.chain for name, each in tagged.items()}}
-    return agreed(chain, update, list(tagged.values()))
-
-
-RUNNABLES: Taggers = {
-    class_path(kind): tagger
-    for kind, tagger in (
-        (BaseLanguageModel, _model),
-        (BaseLLM, _llm),
-        (RunnableLambda, _function),
-        (RunnableGenerator, _generator),
-        (RunnableSequence, _sequence),
-        (RunnableParallel, _parallel),
-        (RunnableAssign, _assign),
-        (RunnableBindingBase, _binding),
-        (RunnableRetry, _retry),
-        (RunnableWithMessageHistory, _history),
-        (RunnableConfigurableFields, _fields),
-        (RunnableConfigurableAlternatives, _configurable),
-        (RunnableBranch, _branch),
-        (RunnableWithFallbacks, _fallbacks),
-        (RouterRunnable, _router),
-    )
-} | {"langchain.chat_models.base._ConfigurableModel": _model}
-
-_KINDS: tuple[type, ...] = (
-    RunnableSequence,
-    RunnableParallel,
-    RunnableAssign,
-    RunnablePick,
-    RunnablePassthrough,
-    RunnableLambda,
-    RunnableGenerator,
-    RunnableBranch,
-    RunnableWithFallbacks,
-    RunnableRetry,
+KINDS = (
+    SEQUENCE,
+    PARALLEL,
+    ASSIGN,
+    PICK,
+    PASSTHROUGH,
+    EACH,
+    BINDING,
+    RETRY,
+    HISTORY,
+    BRANCH,
+    FALLBACKS,
+    ROUTER,
+    CONFIGURABLE,
+    CONFIGURABLE_FIELDS,
+    CONFIGURABLE_ALTERNATIVES,
 )
-_REPORTING: Mapping[str, Any] = {class_path(kind): kind for kind in _KINDS}
-"""The kinds that tell their handlers what they return.
-
-A graph tells all but what it asks its user when it interrupts, and is none of them.
-"""

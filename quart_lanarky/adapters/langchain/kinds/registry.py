@@ -1,30 +1,19 @@
-"""The registry of the kinds: which of them a chain is, and its models tagged accordingly."""
+"""The registry of all kinds of chains that are known."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables import Runnable
 
 from ....errors import ChainTypeError
-from ..handlers.selection import AnswerSpec
-from .base import TAGGED_MODELS, TaggedChain, nearest
-from .classic import CLASSIC
-from .langgraph import GRAPHS
-from .lcel import RUNNABLES
+from . import classic, components, langgraph, lcel
+from .base import ChainKinds
 
-__all__ = ["check_chain", "tag_answer_models"]
+__all__ = ["CHAIN_KINDS", "check_chain"]
 
-_TAGGERS = {**RUNNABLES, **CLASSIC, **GRAPHS}
-
-
-def tag_answer_models(chain: Any, key: str | None = None) -> TaggedChain:
-    """Mark the models that speak for the answer of `chain`, which is under `key` of its output."""
-    tagger = nearest(chain, _TAGGERS)
-    return (
-        TaggedChain(chain, _under(key)) if tagger is None else tagger(chain, key, tag_answer_models)
-    )
+CHAIN_KINDS = ChainKinds((*components.KINDS, *lcel.KINDS, *classic.KINDS, *langgraph.KINDS))
+"""What all questions about a chain are put to."""
 
 
 def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
@@ -43,7 +32,3 @@ def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
         f"{source} gave {type(candidate).__name__}, which is no LangChain Runnable; "
         "it has to be a chain, an agent or a graph"
     )
-
-
-def _under(key: str | None) -> AnswerSpec:
-    return replace(TAGGED_MODELS, output_path=() if key is None else ((key,),))

@@ -13,9 +13,8 @@ from ..handlers.base import EventCallbackHandler
 from ..handlers.documents import SourceDocumentHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, AnswerSpec, Tagged, no_run
 from ..handlers.tokens import FinalTokenHandler, TokenHandler
-from ..kinds.base import TaggedChain
-from ..kinds.lcel import reports_its_end
-from ..kinds.registry import tag_answer_models
+from ..kinds.registry import CHAIN_KINDS
+from ..kinds.tagging import TaggedChain
 
 __all__ = [
     "ChainPlan",
@@ -64,7 +63,7 @@ def plan_chain(
         final_tag: Overrides which model runs are answer runs: those with this tag.
         hold_tokens: How many tokens are buffered while a model with tools may still call one.
     """
-    tagged = tag_answer_models(chain, output_key)
+    tagged = CHAIN_KINDS.tag(chain, output_key)
     if final_tag is not None:
         spec = replace(tagged.spec, answer_runs=Tagged(final_tag))
         tagged = TaggedChain(chain, spec)
@@ -91,7 +90,7 @@ def _reporting(chain: Runnable[Any, Any]) -> Runnable[Any, Any]:
     A model, a retriever, a tool, a graph or an app's own Runnable does not, or not always. A
     sequence does, whatever is in it.
     """
-    if reports_its_end(chain):
+    if CHAIN_KINDS.reports_end(chain):
         return chain
     # Bound, for a sequence within a sequence would lose what its class makes of its output.
     return RunnablePassthrough() | RunnableBinding(bound=chain)
