@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .errors import (
-    ChainTypeError,
-    ConfigurationError,
-    ForeignOriginError,
-    InputError,
-    InputTooLargeError,
-    LanarkyError,
-    ServerBusyError,
-    TooSlowError,
-)
-from .events import Event
-from .extension import LanarkyExtension
-from .runs.run import Run
-from .runs.signals import RunReport, run_cancelled, run_failed, run_finished, run_started
-from .runs.stream import EventStream
-from .transports.sse_response import EventStreamResponse
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from .adapters.langchain.routing import stream_chain
+    from .errors import (
+        ChainTypeError,
+        ConfigurationError,
+        ForeignOriginError,
+        InputError,
+        InputTooLargeError,
+        LanarkyError,
+        ServerBusyError,
+        TooSlowError,
+    )
+    from .events import Event
+    from .extension import LanarkyExtension
+    from .runs.run import Run
+    from .runs.signals import RunReport, run_cancelled, run_failed, run_finished, run_started
+    from .runs.stream import EventStream
     from .serving.serve import serve
+    from .transports.guards import check_origin
+    from .transports.sse_response import EventStreamResponse
+    from .transports.websocket_session import answer
 
 __all__ = [
     "ChainTypeError",
@@ -40,6 +42,8 @@ __all__ = [
     "RunReport",
     "ServerBusyError",
     "TooSlowError",
+    "answer",
+    "check_origin",
     "run_cancelled",
     "run_failed",
     "run_finished",
@@ -50,15 +54,42 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+# A name is imported when it is first asked for: the events and the codec cost no Quart, the
+# extension no LangChain, and all but `serve` no Hypercorn.
+_MODULES: Final = {
+    "adapters.langchain.routing": ("stream_chain",),
+    "errors": (
+        "ChainTypeError",
+        "ConfigurationError",
+        "ForeignOriginError",
+        "InputError",
+        "InputTooLargeError",
+        "LanarkyError",
+        "ServerBusyError",
+        "TooSlowError",
+    ),
+    "events": ("Event",),
+    "extension": ("LanarkyExtension",),
+    "runs.run": ("Run",),
+    "runs.signals": ("RunReport", "run_cancelled", "run_failed", "run_finished", "run_started"),
+    "runs.stream": ("EventStream",),
+    "serving.serve": ("serve",),
+    "transports.guards": ("check_origin",),
+    "transports.sse_response": ("EventStreamResponse",),
+    "transports.websocket_session": ("answer",),
+}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
+
 
 def __getattr__(name: str) -> Any:
-    """Import `stream_chain` (and LangChain) and `serve` (and Hypercorn) when they are asked for."""
-    if name == "stream_chain":
-        from .adapters.langchain.routing import stream_chain
+    """Import a public name when it is first asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
-        return stream_chain
-    if name == "serve":
-        from .serving.serve import serve
 
-        return serve
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    """Return the public names, imported or not, beside what a module has."""
+    return sorted({*globals(), *__all__})

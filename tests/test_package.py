@@ -26,6 +26,14 @@ def test_importing_the_package_imports_no_llm_framework(framework: str) -> None:
     assert run(f"import sys; {imports}; print({framework!r} in sys.modules)") == "False"
 
 
+@pytest.mark.parametrize("framework", ["quart", "hypercorn", "langchain_core"])
+def test_events_protocols_and_runs_import_no_framework(framework: str) -> None:
+    rooms = ("events", "protocols", "runs", "errors")
+    modules = [m for m in MODULES if m.split(".")[1] in rooms]
+    imports = "; ".join(f"import {module}" for module in ["quart_lanarky", *modules])
+    assert run(f"import sys; {imports}; print({framework!r} in sys.modules)") == "False"
+
+
 def test_the_names_of_the_readme_can_be_imported() -> None:
     code = "from quart_lanarky import LanarkyExtension, stream_chain; print(stream_chain.__name__)"
     assert run(code) == "stream_chain"
@@ -39,6 +47,8 @@ def test_importing_the_adapter_does_not_import_classic_chains() -> None:
 def test_all_is_sorted_and_complete() -> None:
     assert quart_lanarky.__all__ == sorted(quart_lanarky.__all__)
     assert all(hasattr(quart_lanarky, name) for name in quart_lanarky.__all__)
+    assert sorted(quart_lanarky._MODULE_OF) == quart_lanarky.__all__
+    assert set(quart_lanarky.__all__) <= set(dir(quart_lanarky))
 
 
 @pytest.mark.parametrize("module", MODULES)
