@@ -1,4 +1,4 @@
-"""The table of `docs/explanation/chains.md`, made from the rows.
+"""The table of `docs/reference/chains.md`, made from the rows.
 
 `python -m tests.conformance.document` brings it up to date.
 """
@@ -11,8 +11,8 @@ from tests.conformance.rows import Row
 from tests.conformance.table import ROWS
 from tests.servers import ROOT
 
-PAGE = ROOT / "docs" / "explanation" / "chains.md"
-HEADING = "## What the suite tries\n"
+PAGE = ROOT / "docs" / "reference" / "chains.md"
+HEADING = "## Tested combinations\n"
 GROUPS = {
     "models": "Models and their parsers, wrappers and fallbacks",
     "functions": "Functions, maps, branches, generators, histories",
@@ -28,11 +28,11 @@ TAKES_BACK = {"never": "", "may": "may be", "must": "yes"}
 
 
 INTRODUCTION = """\
-{rows} kinds, {each} cells each: {all} cells, all of them green.
+{rows} kinds of chains in {each} combinations each: {all} cells, all of them green.
 
-An answer streams where its model does, or comes whole in one `completion`; “either” is where
-LangChain decides. Tokens are taken back where a model had to go first to show that it was not the
-one.
+“streams” means that the answer streams if its model does, “whole” that it comes in one
+`completion`; “either” is where LangChain decides. Tokens are “taken back” where it shows only
+after they were sent that they are not the answer.
 """
 
 

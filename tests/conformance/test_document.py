@@ -1,4 +1,4 @@
-"""The page about chains says what the suite tries, and no more."""
+"""The page of supported chains lists what the suite tries, and no more."""
 
 from tests.conformance import document
 from tests.conformance.table import ROWS

@@ -1,4 +1,4 @@
-"""The timelines of the page about chains are those of real runs."""
+"""The timelines of the page about answers are those of real runs."""
 
 import pytest
 
