@@ -29,6 +29,12 @@ DEAF = "proxy_ignore_headers X-Accel-Buffering; proxy_read_timeout"
 TIMEOUT = "proxy_read_timeout 60s"
 DENIED = ("location / {", "location /counts { deny all; }\n    location / {")
 ANY_UPGRADE = ('default       "";', "default $http_upgrade;")
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Version": "13",
+}
 UPGRADE_TO_HTTP2 = {
     "Connection": "Upgrade, HTTP2-Settings",
     "Upgrade": "h2c",
@@ -124,13 +130,15 @@ async def test_a_websocket_of_another_sites_page_is_refused(front: Front) -> Non
 
 @pytest.mark.parametrize("name", ["websocket", "WebSocket"])
 def test_the_handshake_of_a_websocket_is_passed_on(front: Front, name: str) -> None:
-    handshake = {
-        "Connection": "Upgrade",
-        "Upgrade": name,
-        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-        "Sec-WebSocket-Version": "13",
-    }
-    assert status(front, "/chat/ws", handshake) == 101
+    assert status(front, "/chat/ws", {**HANDSHAKE, "Upgrade": name}) == 101
+
+
+def test_the_handshake_reaches_an_app_that_takes_its_scheme_from_nginx(tmp_path: Path) -> None:
+    with (
+        hypercorn("tests.how_to.gated:proxied", tmp_path) as app,
+        nginx(app.port, tmp_path) as front,
+    ):
+        assert status(front, "/chat/ws", HANDSHAKE) == 101
 
 
 def status(front: Front, path: str, headers: dict[str, str]) -> int:
