@@ -147,7 +147,7 @@ def test_on_a_phone_a_row_is_a_card_that_names_its_cells(reader: Reader) -> None
     label = "e => getComputedStyle(e, '::before').content"
     names = [cell.evaluate(label) for cell in row.locator("td").all()]
     is_phone = reader.view == "phone"
-    assert names == (["none", '"default: "', '"what it says: "'] if is_phone else ["none"] * 3)
+    assert names == (["none", '"default: "', '"meaning: "'] if is_phone else ["none"] * 3)
 
 
 def test_a_long_name_breaks_at_its_parts_and_is_copied_whole(reader: Reader) -> None:
