@@ -9,10 +9,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 URL := http://127.0.0.1:$(PORT)
 
-.PHONY: help demo test soak bench docs clean
+.PHONY: help demo check unit test soak bench docs clean
 
 help:
 	@echo "make demo   start the example app on $(URL)  (another port: make demo PORT=8001)"
+	@echo "make check  run ruff, mypy and import-linter"
+	@echo "make unit   run the fast half of the tests, in under a minute"
 	@echo "make test   run the tests"
 	@echo "make soak   five minutes of mixed traffic and faults  (longer: make soak MINUTES=60)"
 	@echo "make bench  measure what a token costs, here and elsewhere  (ARGS=--help tells more)"
@@ -25,6 +27,15 @@ demo: $(VENV)/.examples
 	@echo "  curl -N $(URL)/qa -H 'Content-Type: application/json' -d '{\"query\": \"Why does nginx hold back my events?\"}'"
 	@echo
 	@$(BIN)/hypercorn examples.chat:app --bind 127.0.0.1:$(PORT)
+
+check: $(VENV)/.gates
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "unit and not measures" $(ARGS)
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest $(ARGS)

@@ -13,6 +13,33 @@ from tests.servers import Server, hypercorn, served
 settings.register_profile("project", deadline=None)  # a busy machine is no failure
 settings.load_profile("project")
 
+TESTS = Path(__file__).parent
+MARKERS = {  # of what is more than `unit`; pyproject.toml says what each means
+    "browser": ["browser"],
+    "conformance": ["conformance"],
+    "contract": ["contract"],
+    "contract/test_schemathesis.py": ["schemathesis"],
+    "examples": ["examples"],
+    "faults": ["faults"],
+    "faults/test_soak.py": ["measures"],
+    "faults/test_spin.py": ["measures"],
+    "how_to": ["how_to"],
+    "live": ["live"],
+    "runs/test_stream.py": ["unit", "measures"],
+    "speed": ["measures"],
+    "test_documentation.py": ["docs"],
+}
+MOVED = [place for place in MARKERS if not (TESTS / place).exists()]
+assert MOVED == [], f"their tests would count as unit tests: {MOVED}"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by where it is, so that `-m` can choose."""
+    place = item.path.relative_to(TESTS)
+    found = [name for each in (place, *place.parents) for name in MARKERS.get(each.as_posix(), [])]
+    for name in found or ["unit"]:
+        item.add_marker(name)
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
