@@ -8,20 +8,28 @@
  */
 
 export class Answer {
+  /** @type {string[]} */
   tokens = [];
   text = "";
+  /** @type {any[] | null} */
   sources = null;
   /** @type {{name: string, payload: any, isEarly: boolean}[]} events of the app's own */
   notes = [];
+  /** @type {{status_code: number, detail: string} | null} */
   error = null;
+  /** @type {Object<string, any> | null} */
   usage = null;
+  /** @type {string | null} */
   runId = null;
   /** @type {Recorded[]} */
   events = [];
+  /** @type {number | null} */
   total = null;
   received = 0;
   #started;
+  /** @type {number | null} */
   #first = null;
+  /** @type {number | null} */
   #last = null;
 
   /** @param {number} now the time on the page's clock at which it was asked */
@@ -57,7 +65,8 @@ export class Answer {
 
   /** Tokens per second after the first one, or null. */
   get pace() {
-    const seconds = (this.#last - this.#first) / 1000;
+    const [first, last] = /** @type {number[]} */ ([this.#first, this.#last]);
+    const seconds = (last - first) / 1000;
     return this.received > 1 && seconds > 0 ? (this.received - 1) / seconds : null;
   }
 }

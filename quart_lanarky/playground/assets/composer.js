@@ -74,8 +74,9 @@ export class Composer {
   #mainBox(field) {
     const kind = field.kind === "any" ? "any" : "text";
     const control = controlOf({ ...field, kind, place: "body", description: "" }, this.#memory);
-    control.input.rows = 1;
-    control.input.placeholder = "Ask something";
+    const input = /** @type {HTMLTextAreaElement} */ (control.input);
+    input.rows = 1;
+    input.placeholder = "Ask something";
     control.element.classList.add("main");
     return control;
   }
@@ -104,6 +105,7 @@ export class Composer {
    * @returns {Given | null}
    */
   read(earlier) {
+    /** @returns {[import("./schemas.js").Field, any]} */
     const read = (control) => [control.field, valueOf(control)];
     const known = ([, value]) => value !== undefined;
     const all = new Map(this.#controls.map(read));
@@ -150,7 +152,8 @@ export class Composer {
 
   /** Say whether an answer is in progress. */
   set isAnswering(isAnswering) {
-    const hadFocus = [this.#send, this.#stop].includes(document.activeElement);
+    const focused = /** @type {HTMLButtonElement} */ (document.activeElement);
+    const hadFocus = [this.#send, this.#stop].includes(focused);
     this.#send.hidden = isAnswering;
     this.#stop.hidden = !isAnswering;
     if (hadFocus) (isAnswering ? this.#stop : this.#first).focus();

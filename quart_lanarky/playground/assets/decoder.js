@@ -6,7 +6,9 @@ export class EventDecoder {
   #rest = "";
   #isFirst = true;
   #name = "";
+  /** @type {string[]} */
   #data = [];
+  /** @type {string | null} */
   #id = null;
 
   /**
@@ -21,13 +23,13 @@ export class EventDecoder {
     }
     // A CR at the end may be half of a CRLF: it waits for what follows it.
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
-    this.#rest = lines.pop();
+    this.#rest = /** @type {string} */ (lines.pop());
     return lines.flatMap((line) => this.#take(line));
   }
 
   #take(line) {
     if (line === "") return this.#dispatch();
-    const [, field, value] = /^([^:]*):? ?([^]*)$/.exec(line);
+    const [, field, value] = /** @type {string[]} */ (/^([^:]*):? ?([^]*)$/.exec(line));
     if (field === "event") this.#name = value;
     if (field === "data") this.#data.push(value);
     if (field === "id" && !value.includes("\0")) this.#id = value;

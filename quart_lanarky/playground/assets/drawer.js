@@ -10,9 +10,11 @@ export class Drawer {
   #body = element("div", { class: "body", id: "details", role: "tabpanel", tabindex: "0" });
   #title = element("h2");
   #tabs;
+  /** @type {any} */
   #turn = null;
   #tab = "Events";
   #shown = 0;
+  /** @type {HTMLElement | null} */
   #opener = null;
 
   /** @param {HTMLElement} root */
@@ -33,7 +35,7 @@ export class Drawer {
 
   /** Show the details of a turn. */
   open(turn, tab) {
-    if (!this.isOpen) this.#opener = document.activeElement;
+    if (!this.isOpen) this.#opener = /** @type {HTMLElement} */ (document.activeElement);
     const isNew = !this.isOpen;
     [this.#turn, this.#tab, this.#shown] = [turn, tab, 0];
     this.#root.hidden = false;
@@ -61,9 +63,10 @@ export class Drawer {
     const { events } = this.#turn.answer;
     const from = Math.max(this.#shown, events.length - MOST);
     list.append(...events.slice(from).map(eventView));
-    while (list.childElementCount > MOST) list.firstElementChild.remove();
+    while (list.childElementCount > MOST) /** @type {Element} */ (list.firstElementChild).remove();
     this.#shown = events.length;
-    this.#body.querySelector(".count").textContent = countOf(events.length);
+    const count = /** @type {Element} */ (this.#body.querySelector(".count"));
+    count.textContent = countOf(events.length);
   }
 
   #eventsView() {
@@ -74,7 +77,8 @@ export class Drawer {
 
   #switch(event) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const other = this.#tabs.find((tab) => tab.tabIndex === -1);
+    const isOther = (tab) => tab.tabIndex === -1;
+    const other = /** @type {HTMLElement} */ (this.#tabs.find(isOther));
     other.click();
     other.focus();
   }

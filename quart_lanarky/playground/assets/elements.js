@@ -2,10 +2,12 @@
 
 /**
  * Make an element.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Object<string, any>} [attributes] `on…` are listeners; true is an empty attribute, false
  *   and null are none
  * @param {...(Node | string | null)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -49,7 +51,7 @@ async function toClipboard(text) {
 
 function copyBySelection(text) {
   const area = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   area.value = text;
   document.body.append(area);
   area.select();

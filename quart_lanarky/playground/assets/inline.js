@@ -150,7 +150,7 @@ class Parser {
     if (this.#missing.has(fence)) return -1;
     for (let at = this.#text.indexOf(fence, from); at >= 0;) {
       BACKTICKS.lastIndex = at;
-      const run = BACKTICKS.exec(this.#text)[0];
+      const run = /** @type {RegExpExecArray} */ (BACKTICKS.exec(this.#text))[0];
       if (run.length === fence.length) return at;
       at = this.#text.indexOf(fence, at + run.length);
     }

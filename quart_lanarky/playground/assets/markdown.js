@@ -128,6 +128,7 @@ class Reader {
     const first = itemOf(this.#line);
     if (!first) return null;
     const items = [];
+    /** @type {typeof first | null} */
     let item = first;
     while (item !== null && item.kind === first.kind) {
       items.push(this.#item(item));

@@ -9,13 +9,14 @@ import { switchTheme } from "./theme.js";
 import { Thread } from "./thread.js";
 import { waitFor } from "./watch.js";
 
-const { root, openapi, asyncapi } = document.body.dataset;
+const { root, openapi, asyncapi } = /** @type {any} */ (document.body.dataset);
 const ROOT = new URL(root, location.href).href;
-const find = (id) => document.getElementById(id);
+const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 const drawer = new Drawer(find("drawer"));
 const visits = new Map(); // by key: what there is to keep of a route when another one is tried
 let routes = [];
+/** @type {any} */
 let current = null;
 
 /** Read the documents, and show what is in them. */
@@ -23,7 +24,8 @@ async function read() {
   const places = { openapi: ROOT + openapi, asyncapi: ROOT + asyncapi };
   const found = await readDocuments(places);
   routes = found.routes;
-  find("routes").firstElementChild.replaceChildren(...routes.map(listed));
+  const list = /** @type {Element} */ (find("routes").firstElementChild);
+  list.replaceChildren(...routes.map(listed));
   if (routes.length === 0) showEmpty();
   else show();
 }
@@ -66,7 +68,7 @@ function visit(route) {
   composer.isAnswering = thread.isAnswering;
   current = { ...known, route, way, thread, composer, state: known.state ?? "" };
   visits.set(route.key, current);
-  find("route").replaceChildren(...headOf(current).filter(Boolean));
+  find("route").replaceChildren(...headOf(current).filter((part) => part !== null));
   find("conversation").replaceChildren(thread.element);
   find("ask").replaceChildren(composer.element);
   thread.toBottom();
@@ -113,7 +115,7 @@ function transports({ ways }, chosen) {
 function switchWay({ target }) {
   current.transport = target.value;
   visit(current.route);
-  document.querySelector("[name=transport]:checked").focus();
+  /** @type {HTMLElement} */ (document.querySelector("[name=transport]:checked")).focus();
   showState();
 }
 
@@ -220,7 +222,7 @@ window.addEventListener("hashchange", () => {
 find("menu").addEventListener("click", () =>
   toggleMenu(find("menu").getAttribute("aria-expanded") !== "true"),
 );
-document.querySelector(".skip").addEventListener("click", (event) => {
+/** @type {Element} */ (document.querySelector(".skip")).addEventListener("click", (event) => {
   event.preventDefault(); // the address says which route it is
   current?.composer.focus();
 });

@@ -8,6 +8,7 @@
  * @property {number | null} [status]
  * @property {{field: string, message: string}[]} [fields]
  * @property {boolean} [isAway] whether the server may be gone
+ * @property {boolean} [isQuiet] whether it is what the person wanted
  */
 
 /** An error that carries a `Problem`. */
@@ -32,7 +33,10 @@ const ADVICE = {
   504: "The chain took too long.",
 };
 
-/** Throw what a failed `fetch` means, unless it was stopped. */
+/**
+ * Throw what a failed `fetch` means, unless it was stopped.
+ * @returns {never}
+ */
 export function unreachable(error) {
   if (error.name === "AbortError") throw error;
   throw new ProblemError({

@@ -35,7 +35,8 @@ export class MarkdownView {
     this.#text = text;
     const blocks = parseBlocks(text.slice(this.#finished), isOpen);
     if (this.#grows(blocks)) return;
-    for (; this.#unfinished > 0; this.#unfinished--) this.#root.lastElementChild.remove();
+    for (; this.#unfinished > 0; this.#unfinished--)
+      /** @type {Element} */ (this.#root.lastElementChild).remove();
     blocks.forEach((block, n) =>
       this.#root.append(drawn(block, isOpen && n === blocks.length - 1)),
     );
@@ -66,9 +67,10 @@ export class MarkdownView {
     const [block] = blocks;
     if (this.#unfinished !== 1 || blocks.length !== 1 || block.tag !== "pre" || !shown)
       return false;
-    const old = shown.firstChild?.data ?? "";
-    if (!old || !block.text.startsWith(old)) return false;
-    shown.firstChild.appendData(block.text.slice(old.length));
+    const code = /** @type {Text | null} */ (shown.firstChild);
+    const old = code?.data ?? "";
+    if (!code || !old || !block.text.startsWith(old)) return false;
+    code.appendData(block.text.slice(old.length));
     return true;
   }
 }
@@ -82,7 +84,8 @@ const DRAW = {
   p: ({ text }, isOpen) => element("p", {}, ...inline(text, isOpen)),
   h: ({ level, text }, isOpen) => {
     const shown = Math.min(level + HEADINGS_ABOVE, DEEPEST_HEADING);
-    return element(`h${shown}`, { class: `level-${level}` }, ...inline(text, isOpen));
+    const tag = /** @type {"h4" | "h5" | "h6"} */ (`h${shown}`);
+    return element(tag, { class: `level-${level}` }, ...inline(text, isOpen));
   },
   hr: () => element("hr"),
   pre: ({ text, language }) => {

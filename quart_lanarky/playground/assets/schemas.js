@@ -10,6 +10,7 @@
  * @property {string} description
  * @property {any} schema with what it refers to in it
  * @property {any[]} choices
+ * @property {boolean} [isSpread] whether its value is an object of further inputs
  */
 
 const DEEPEST = 20;
@@ -31,8 +32,8 @@ export function resolverOf(document) {
 
 /**
  * Describe a value that a person is to give.
- * @param {{name: string, schema: any, place: string, required?: boolean, description?: string}}
- *   value
+ * @param {{name: string, schema: any, place: Field["place"], required?: boolean,
+ *   description?: string}} value
  * @param {(schema: any) => any} resolve
  * @returns {Field}
  */

@@ -10,7 +10,7 @@ export function switchTheme(control) {
   const current = () => root.dataset.theme ?? (system.matches ? "dark" : "light");
   const show = () => (control.textContent = `${NEXT[current()]} theme`);
   const kept = stored();
-  if (kept in NEXT) root.dataset.theme = kept;
+  if (kept !== null && kept in NEXT) root.dataset.theme = kept;
   control.addEventListener("click", () => {
     root.dataset.theme = NEXT[current()];
     store(root.dataset.theme);

@@ -12,10 +12,12 @@ const BROKEN = { title: "This page failed", detail: "The console of the browser 
 
 export class Thread {
   element = element("div", { class: "thread" });
+  /** @type {Turn[]} */
   turns = [];
   #conversation;
   #scroller;
   #listeners;
+  /** @type {AbortController | null} */
   #stopping = null;
 
   /**

@@ -25,8 +25,10 @@ const PATIENCE = 3000; // milliseconds in which a stopped turn should have ended
  */
 export async function askOverHttp({ method, url, inputs, mode }, signal, onEvents) {
   const body = inputs === null ? null : JSON.stringify(inputs);
+  /** @type {Record<string, string>} */
   const headers = { Accept: "text/event-stream" };
   if (body !== null) headers["Content-Type"] = "application/json";
+  /** @type {RequestInit} */
   const options = { method, headers, body, signal, cache: "no-store" };
   const response = await fetch(url, options).catch(unreachable);
   const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
@@ -64,8 +66,10 @@ function payloadOf(name, data, mode) {
 
 /** A WebSocket that stays open from turn to turn, and is opened anew when it is needed. */
 export class Conversation {
+  /** @type {WebSocket | null} */
   #socket = null;
   #url = "";
+  /** @type {any} */
   #turn = null;
   #onState;
 

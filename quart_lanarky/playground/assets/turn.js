@@ -11,6 +11,9 @@ export class Turn {
   element;
   answer = new Answer(performance.now());
   question;
+  /** @type {string | null} the question, where it is one text */
+  text = null;
+  /** @type {import("./problems.js").Problem | null} */
   problem = null;
   #parts = {
     early: element("div", { class: "notes" }),
@@ -25,6 +28,7 @@ export class Turn {
   #isPlain = false;
   #isDone = false;
   #shownNotes = 0;
+  /** @type {number | null} */
   #frame = null;
   #rested = 0;
   #onDraw;
@@ -103,7 +107,7 @@ export class Turn {
    * @param {import("./problems.js").Problem | null} problem
    */
   finish(problem) {
-    cancelAnimationFrame(this.#frame);
+    cancelAnimationFrame(/** @type {number} */ (this.#frame));
     this.answer.finish(performance.now());
     this.problem = problem ?? failureOf(this.answer);
     this.#isDone = true;
