@@ -13,7 +13,7 @@ URL := http://127.0.0.1:$(PORT)
 
 help:
 	@echo "make demo   start the example app on $(URL)  (another port: make demo PORT=8001)"
-	@echo "make check  run ruff, mypy and import-linter"
+	@echo "make check  run ruff, mypy (the typing tests too) and import-linter"
 	@echo "make unit   run the fast half of the tests, in under a minute"
 	@echo "make test   run the tests"
 	@echo "make soak   five minutes of mixed traffic and faults  (longer: make soak MINUTES=60)"
