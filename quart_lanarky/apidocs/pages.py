@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
 from quart_schema import QuartSchema, hide
 
-__all__ = ["ASYNCAPI_ENDPOINT", "add_pages", "websocket_page_seen_from"]
+__all__ = ["ASYNCAPI_ENDPOINT", "add_pages", "websocket_page_link"]
 
 ASYNCAPI_ENDPOINT: Final = "quart_lanarky_asyncapi"
 
@@ -72,7 +72,7 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
     if page is None:
         return
     base = page.rstrip("/")
-    _choose_scripts(app.config, _seen_from(page, "assets/"))
+    _choose_scripts(app.config, _relative_link(page, "assets/"))
     app.add_url_rule(f"{base}/assets/<name>", _ASSET_ENDPOINT, _asset)
 
     @hide
@@ -105,12 +105,12 @@ def _choose_scripts(config: MutableMapping[str, Any], prefix: str) -> None:
             config[setting] = prefix + name if local else _ASSETS[name].elsewhere + name
 
 
-def websocket_page_seen_from(page: str) -> str:
+def websocket_page_link(page: str) -> str:
     """Return the link from quart-schema's page of Swagger UI to that of the WebSockets."""
-    return _seen_from(page, "websockets")
+    return _relative_link(page, "websockets")
 
 
-def _seen_from(page: str, name: str) -> str:
+def _relative_link(page: str, name: str) -> str:
     """Return the link from a page to what is under it, wherever the app is mounted."""
     last = page.rpartition("/")[2]
     return f"{last}/{name}" if last else name

@@ -22,7 +22,7 @@ from ..protocols.base import RouteDescription
 from ..settings import OpenAPIVersion, Settings
 from ..transports.route_description import ChainRoute, chain_rules
 from . import asyncapi
-from .openapi import ChainProvider, in_front_of
+from .openapi import ChainOpenAPIProvider
 from .pages import ASYNCAPI_ENDPOINT, add_pages
 
 __all__ = ["ApiSpecs"]
@@ -44,34 +44,37 @@ class ApiSpecs:
 
     def __init__(self, app: Quart) -> None:
         self._app = app
-        self._provider: ChainProvider | None = None
+        self._provider: ChainOpenAPIProvider | None = None
+        self._is_installed = False
         self._inspected: dict[ChainRoute, Any] = {}
         self._inspecting: set[ChainRoute] = set()
         self._asyncapi: tuple[Hashable, dict[str, Any]] | None = None
 
     def install(self) -> None:
-        """Stand in front of the app's own OpenAPI provider, and add what else it lacks.
+        """Wrap the app's own OpenAPI provider, and add the routes of the API docs.
 
         If the app has no quart-schema, it gets one. Calling this again does nothing.
         """
-        if self._provider is None:
+        if not self._is_installed:
             schema = self._app.extensions.get(_SCHEMA_KEY) or _bring_quart_schema(self._app)
-            self._provider = self.wrap_provider(schema)
+            self.wrap_provider(schema)
+            self._is_installed = True
             if schema.openapi_path is not None:
                 self._add_routes(schema)
 
-    def wrap_provider(self, schema: QuartSchema) -> ChainProvider:
-        """Put a `ChainProvider` in front of the provider of a quart-schema, if none is there."""
+    def wrap_provider(self, schema: QuartSchema) -> None:
+        """Have the provider of a quart-schema describe chain routes, if it does not do so yet."""
         provider = schema.openapi_provider
-        if not isinstance(provider, ChainProvider):
-            provider = in_front_of(provider, self)
-            schema.openapi_provider = provider
-        return provider
+        if not isinstance(provider, ChainOpenAPIProvider):
+            provider = ChainOpenAPIProvider(self._app, schema, self)
+            self._provider = schema.openapi_provider = provider
+        elif self._provider is None:  # another app has the same quart-schema
+            self._provider = provider
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         self.install()
-        assert self._provider is not None  # settled
+        assert self._provider is not None  # it is installed
         return self._provider.schema()
 
     def asyncapi(self) -> dict[str, Any]:

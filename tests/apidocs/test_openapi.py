@@ -407,6 +407,52 @@ def test_a_path_has_all_its_parameters(
     assert [channel["address"] for channel in channels] == [f"{path}/ws"]
 
 
+def test_rules_that_quart_schema_reads_as_one_path_keep_their_operations(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    def chat(room: int) -> Any:
+        return LCEL
+
+    @app.get("/v1/<tenant>/<int:room>")
+    async def plain_before(tenant: str, room: int) -> str:
+        return ""
+
+    view = stream_chain(chat)
+    app.get("/v1/<int:room>")(view)
+    app.route("/v1/<user>/chats/<int:room>", methods=["GET", "POST"])(view)
+
+    @app.get("/v1/<user>/orders/<int:room>")
+    async def plain_after(user: str, room: int) -> str:
+        return ""
+
+    spec = fetched(app)
+    validate(spec)
+    found = {(path, method): "x-chain" in op for path, method, op in operations(spec)}
+    assert found == {
+        ("/v1/{tenant}/{room}", "get"): False,
+        ("/v1/{room}", "get"): True,
+        ("/v1/{user}/chats/{room}", "get"): True,
+        ("/v1/{user}/chats/{room}", "post"): True,
+        ("/v1/{user}/orders/{room}", "get"): False,
+    }
+    assert spec["paths"]["/v1/{tenant}/{room}"]["get"]["operationId"] == "get_plain_before"
+
+
+@pytest.mark.parametrize("chain_is_last", [True, False])
+def test_of_two_rules_with_one_path_the_one_in_the_spec_is_described(
+    app: Quart, lanarky: LanarkyExtension, chain_is_last: bool
+) -> None:
+    async def plain(room: str) -> str:
+        return ""
+
+    views = [plain, stream_chain(lambda: LCEL)]
+    for number, view in enumerate(views if chain_is_last else reversed(views)):
+        app.add_url_rule(["/<room>", "/<int:room>"][number], f"view{number}", view)
+    [(path, _, operation)] = operations(fetched(app))
+    assert path == "/{room}"
+    assert operation.get("x-chain") == ({"mode": "json"} if chain_is_last else None)
+
+
 def test_a_parameter_that_is_to_be_in_no_schema_stops_no_document(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:

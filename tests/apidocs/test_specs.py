@@ -172,8 +172,8 @@ async def test_a_provider_of_ones_own_draws_all_that_it_did(app: Quart, set_up: 
     assert document["paths"]["/v1/qa"]["get"]["x-owner"] == "us"
     assert inputs(document, "/v1/qa") == ["question"]
     provider = app.extensions["QUART_SCHEMA"].openapi_provider
-    assert isinstance(provider, Provider)
-    assert "/qa" in provider.asked
+    assert isinstance(provider.own, Provider)
+    assert "/qa" in provider.own.asked
 
 
 async def test_a_class_of_quart_schema_of_ones_own_has_its_provider(app: Quart) -> None:
@@ -222,6 +222,51 @@ async def test_operation_ids_of_a_provider_of_ones_own_stay(app: Quart) -> None:
 
     set_up_before(app, openapi_provider_class=Ids)
     assert (await fetch(app))["paths"]["/qa"]["get"]["operationId"] == "acme_get"
+
+
+async def test_rewrites_of_the_whole_spec_by_a_custom_provider_stay(app: Quart) -> None:
+    class Rewriting(OpenAPIProvider):
+        def schema(self) -> dict[str, Any]:
+            spec = super().schema()
+            for item in spec["paths"].values():
+                item.pop("post", None)
+                item["get"]["x-owner"] = "us"
+            spec["paths"].pop("/secret")
+            spec["paths"]["/by-hand"] = {"get": {"responses": {}}}
+            return spec
+
+    set_up_before(app, openapi_provider_class=Rewriting)
+    view = stream_chain(lambda: LCEL)
+    app.get("/secret")(view)
+    app.route("/<user>/<int:room>", methods=["GET", "POST"])(view)
+    paths = (await fetch(app))["paths"]
+    methods = {path: list(item) for path, item in paths.items()}
+    assert methods == {"/qa": ["get"], "/{user}/{room}": ["get"], "/by-hand": ["get"]}
+    assert paths["/{user}/{room}"]["get"]["x-owner"] == "us"
+    assert paths["/qa"]["get"]["x-owner"] == "us"
+    assert inputs({"paths": paths}) == ["question"]
+
+
+async def test_a_provider_without_hooks_has_its_chain_routes_described(app: Quart) -> None:
+    class Fixed(OpenAPIProvider):
+        def schema(self) -> dict[str, Any]:
+            operation = {"description": "By hand.", "parameters": [], "responses": {}}
+            return {"info": {"title": "x", "version": "1"}, "paths": {"/qa": {"get": operation}}}
+
+    set_up_before(app, openapi_provider_class=Fixed)
+    spec = await fetch(app)
+    validate(spec)
+    assert inputs(spec) == ["question"]
+    assert spec["paths"]["/qa"]["get"]["description"].startswith("By hand.")
+
+
+async def test_a_provider_assigned_after_set_up_is_used(app: Quart) -> None:
+    set_up_before(app)
+    schema = app.extensions["QUART_SCHEMA"]
+    schema.openapi_provider = Provider(app, schema)
+    spec = await fetch(app)
+    assert spec["info"]["x-company"] == "ACME"
+    assert inputs(spec, "/v1/qa") == ["question"]
 
 
 async def test_what_a_provider_keeps_for_itself_is_not_changed(app: Quart) -> None:
@@ -360,6 +405,27 @@ async def test_each_of_several_apps_has_its_own_documents() -> None:
         assert document["paths"].keys() == {"/both", f"/{app.name}"}
         assert inputs(document, "/both") == ["question"]
     assert len(calls) == len(apps)
+
+
+async def test_apps_that_share_a_quart_schema_have_their_own_specs() -> None:
+    schema, lanarky = QuartSchema(), LanarkyExtension()
+    apps = [Quart("first"), Quart("second")]
+    for app in apps:
+        schema.init_app(app)
+        lanarky.init_app(app)
+        app.get(f"/{app.name}")(stream_chain(lambda: LCEL))
+    for app in [*apps, *apps]:
+        assert inputs(await fetch(app), f"/{app.name}") == ["question"]
+
+
+async def test_apps_that_share_a_later_quart_schema_do_not_fail() -> None:
+    schema, lanarky = QuartSchema(), LanarkyExtension()
+    apps = [Quart("first"), Quart("second")]
+    for app in apps:
+        lanarky.init_app(app)
+        schema.init_app(app)
+    for app in apps:  # quart-schema keeps the provider of the last app only
+        validate(await fetch(app))
 
 
 async def test_several_extensions_on_one_app_share_its_documents(app: Quart) -> None:
@@ -791,6 +857,25 @@ def test_quart_schemas_own_command_can_sort_what_the_user_documented(app: Quart)
     assert result.exit_code == 0, result.exception
     responses = json.loads(result.output)["paths"]["/chat"]["get"]["responses"]
     assert list(responses) == ["200", "204", "400", "402", "403", "500", "503", "504"]
+
+
+@either_order
+def test_a_command_of_the_app_sees_chain_routes_in_the_spec(app: Quart, set_up: Any) -> None:
+    set_up(app)
+
+    @app.cli.command("export")
+    def export() -> None:
+        spec = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
+        print(*spec["paths"]["/qa"]["post"]["responses"])  # noqa: T201  # as a command does
+
+    result = app.test_cli_runner().invoke(args=["export"])
+    assert "200" in result.output.split()
+
+
+def test_quart_schemas_own_command_is_there_without_quart_schema(app: Quart) -> None:
+    never_set_up(app)
+    result = app.test_cli_runner().invoke(args=["schema"])
+    assert inputs(json.loads(result.output)) == ["question"]
 
 
 async def test_the_provider_may_be_asked_directly(app: Quart) -> None:
