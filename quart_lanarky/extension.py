@@ -20,8 +20,8 @@ from .transports.hypercorn import Server, defer_sigterm, detect_server
 
 __all__ = ["API_SPECS_KEY", "LanarkyExtension"]
 
-API_SPECS_KEY = f"{EXTENSION_KEY}_DOCUMENTS"
-"""The key in `app.extensions` of what describes the app."""
+API_SPECS_KEY = f"{EXTENSION_KEY}_API_SPECS"
+"""The key in `app.extensions` of the app's `ApiSpecs`."""
 
 GRACEFUL_TIMEOUT_MARGIN = 1.0
 """Seconds before the server cuts all streams at which theirs are ended properly."""
@@ -156,9 +156,9 @@ class LanarkyExtension:
 
 
 def _add_api_docs(app: Quart) -> None:
-    """Have the app describe itself from the first time on that it is served or commanded.
+    """Add the API docs to an app, and install them when it is first served or runs a command.
 
-    No earlier: the user may yet set up quart-schema, before or after this extension.
+    Not earlier: the user may yet set up quart-schema, before or after this extension.
     """
     specs = app.extensions[API_SPECS_KEY] = ApiSpecs(app)
     if (schema := app.extensions.get("QUART_SCHEMA")) is not None:
@@ -176,4 +176,7 @@ def _add_api_docs(app: Quart) -> None:
         return find_command(context, name)
 
     app.asgi_app = install_and_serve  # type: ignore[method-assign]  # as Quart documents it
+    # Our own commands install the specs themselves, but `quart schema` and commands of the user
+    # ask quart-schema. Quart tells an extension nothing before it runs those, and click has only
+    # this hook, which is meant to be overridden, but in a class, and the group is Quart's.
     app.cli.get_command = install_and_find  # type: ignore[method-assign,assignment]

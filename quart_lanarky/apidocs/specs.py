@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextvars import Context
 from functools import partial, wraps
 from http import HTTPStatus
+from types import MethodType
 from typing import Any, Final
 
 from quart import Quart, Response
@@ -22,7 +23,7 @@ from ..protocols.base import RouteDescription
 from ..settings import OpenAPIVersion, Settings
 from ..transports.route_description import ChainRoute, chain_rules
 from . import asyncapi
-from .openapi import ChainOpenAPIProvider
+from .openapi import ChainOpenAPIProvider, Spec
 from .pages import ASYNCAPI_ENDPOINT, add_pages
 
 __all__ = ["ApiSpecs"]
@@ -160,40 +161,46 @@ class ApiSpecs:
             return None
 
     def _add_routes(self, schema: QuartSchema) -> None:
-        views = self._app.view_functions
-        own = views["openapi"]
-        # Somebody's own view of the OpenAPI document may turn people away, or change it.
-        guard = None if getattr(own, "__func__", None) is QuartSchema.openapi else own
-        views["openapi"] = wraps(own)(self._view(self.openapi, guard, shows=True))
+        """Serve the AsyncAPI spec and the pages, and the OpenAPI spec without blocking the loop."""
+        own = self._app.view_functions["openapi"]
+        is_default = own == MethodType(QuartSchema.openapi, schema)
+        guard = None if is_default else own  # a view of the user's may reject requests
+        openapi = wraps(own)(self._spec_view(self.openapi, guard, guard_responds=True))
+        self._app.endpoint("openapi")(openapi)
+        asyncapi = hide(self._spec_view(self.asyncapi, guard, guard_responds=False))
         folder = str(schema.openapi_path).rpartition("/")[0]
-        view = hide(self._view(self.asyncapi, guard, shows=False))
-        self._app.add_url_rule(f"{folder}/asyncapi.json", ASYNCAPI_ENDPOINT, view)
+        self._app.add_url_rule(f"{folder}/asyncapi.json", ASYNCAPI_ENDPOINT, asyncapi)
         add_pages(self._app, schema)
 
-    def _view(
-        self, build: Callable[[], dict[str, Any]], guard: Callable[[], Any] | None, *, shows: bool
+    def _spec_view(
+        self,
+        build: Callable[[], Spec],
+        guard: Callable[[], Any] | None,
+        *,
+        guard_responds: bool,
     ) -> Callable[[], Awaitable[Response]]:
-        """Return a view of a document, which is drawn without blocking the loop.
+        """Return a view of a spec, which is built in a thread.
 
         Args:
-            build: Draws the document.
-            guard: A view that decides who may see it.
-            shows: Whether the guard shows the document itself.
+            build: Builds the spec.
+            guard: The user's own view of the OpenAPI spec, which decides who may see a spec.
+            guard_responds: Whether the guard's response is sent, for the user may change the spec
+                in it, or only its rejections are.
         """
 
-        async def document() -> Response:
+        async def spec_view() -> Response:
             await self.inspect_chains()
-            built = await asyncio.to_thread(build)
+            spec = await asyncio.to_thread(build)
             if guard is not None:
-                said: Any = await self._app.ensure_async(guard)()
-                response: Any = await self._app.make_response(said)
-                if shows or response.status_code != HTTPStatus.OK:
+                returned: Any = await self._app.ensure_async(guard)()
+                response: Any = await self._app.make_response(returned)
+                if guard_responds or response.status_code != HTTPStatus.OK:
                     return response  # type: ignore[no-any-return]
-            # In the order in which it was drawn: what matters most to a reader comes first.
-            text = self._app.json.dumps(built, sort_keys=False)
+            # Not sorted: a spec has first what matters most to its readers.
+            text = self._app.json.dumps(spec, sort_keys=False)
             return Response(text, content_type="application/json")
 
-        return document
+        return spec_view
 
 
 def _bring_quart_schema(app: Quart) -> QuartSchema:
