@@ -1,1 +1,1 @@
-"""OpenAPI and AsyncAPI: the specs of an app, their pages and commands."""
+"""The API docs of an app: its OpenAPI and AsyncAPI specs, their pages and commands."""

@@ -1,7 +1,7 @@
-"""AsyncAPI 3.0: the WebSocket routes, which OpenAPI has no words for.
+"""The AsyncAPI 3.0 spec of an app: its WebSocket routes, which OpenAPI cannot describe.
 
-Each route is a channel with two operations, seen from the app: it receives messages and sends
-events. The document stands alone; nothing in it refers to the OpenAPI document.
+Each route is a channel with two operations of the app: it receives messages and sends events. The
+spec is complete in itself; nothing in it refers to the OpenAPI spec.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ..transports.route_description import (
     path_of,
 )
 
-__all__ = ["at_its_server", "build"]
+__all__ = ["build", "with_server"]
 
 Describe = Callable[[ChainRoute], RouteDescription]
 """Describes a chain route on a WebSocket."""
@@ -46,15 +46,15 @@ _TURNS: Final = (
     "Each message is a turn. Turns are answered one after the other, each ending in `end`. A "
     "message that does not fit is answered by `error` and `end`, and the connection lives on."
 )
-_NO_OBJECT: Final = f"^[{WHITE_SPACE}]*([^{WHITE_SPACE}{{]|$)"
-_SIGNS: Final = (
+_NOT_AN_OBJECT: Final = f"^[{WHITE_SPACE}]*([^{WHITE_SPACE}{{]|$)"
+_CONTROL_MESSAGES: Final = (
     ("Stop", STOP, "Stop the turn in progress", "Ends the turn in progress; its `end` follows."),
     ("Pong", PONG, "Answer a ping", "Says that the client is still there. It is not answered."),
 )
 
 
 def build(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
-    """Return the AsyncAPI document of an app.
+    """Return the AsyncAPI spec of an app.
 
     Args:
         app: The app.
@@ -62,7 +62,7 @@ def build(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]
         describe: Describes a chain route on a WebSocket.
     """
     components = Components()
-    document: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "asyncapi": "3.0.0",
         "info": _info(schema),
         "defaultContentType": _JSON,
@@ -71,31 +71,32 @@ def build(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]
     }
     messages: dict[str, Schema] = {}
     for served in chain_rules(app, websocket=True):
-        names = numbered(_label(served))
-        name = next(name for name in names if name not in document["channels"])
+        names = numbered(_channel_name(served))
+        name = next(name for name in names if name not in spec["channels"])
         builder = _ChannelBuilder(served, name, describe(served.route), components, messages)
-        document["channels"][name] = builder.channel()
-        security = _required(served, schema)
-        document["operations"] |= {
+        spec["channels"][name] = builder.channel()
+        security = _security(served, schema)
+        spec["operations"] |= {
             operation: {**built, **({"security": security} if security else {})}
             for operation, built in builder.operations().items()
         }
-    document["components"] = {"messages": messages, "schemas": components.added}
+    spec["components"] = {"messages": messages, "schemas": components.added}
     if schema.security_schemes:
-        document["components"]["securitySchemes"] = {
-            name: _scheme(plain(scheme)) for name, scheme in schema.security_schemes.items()
+        spec["components"]["securitySchemes"] = {
+            name: _security_scheme(plain(scheme))
+            for name, scheme in schema.security_schemes.items()
         }
-    return document
+    return spec
 
 
-def at_its_server(document: dict[str, Any]) -> dict[str, Any]:
-    """Say which server to connect to, which is known only to a request."""
+def with_server(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec with the server to connect to, which is known only within a request."""
     if not has_request_context():
-        return document
+        return spec
     server = {"host": request.host, "protocol": "wss" if request.scheme == "https" else "ws"}
     if request.root_path:
         server["pathname"] = request.root_path
-    return {**document, "servers": {"this": server}}
+    return {**spec, "servers": {"this": server}}
 
 
 class _ChannelBuilder:
@@ -116,24 +117,27 @@ class _ChannelBuilder:
         self._messages = messages
         self._title = pascal(name)
         self._address = path_of(served.rule)
-        summary, about = _texts(served.view)
+        summary, text = _docstring_parts(served.view)
         self._summary = summary or f"Ask {self._address}"
-        self._about = _paragraphs(about, *self._description.notes)
-        self._inward = self._inward_messages()
-        self._outward = self._outward_messages()
+        self._text = _paragraphs(text, *self._description.notes)
+        self._client_messages = self._add_client_messages()
+        self._event_messages = self._add_event_messages()
 
     def channel(self) -> Schema:
-        """Return the channel: where it is, and all its messages."""
+        """Return the channel: its address and all its messages."""
         channel: Schema = {
             "address": self._address,
             "title": self._name,
             "summary": self._summary,
-            "messages": {n: _to("components/messages", n) for n in [*self._inward, *self._outward]},
-            "bindings": {"ws": self._handshake()},
+            "messages": {
+                n: _reference("components/messages", n)
+                for n in [*self._client_messages, *self._event_messages]
+            },
+            "bindings": {"ws": self._websocket_binding()},
             CHAIN_EXTENSION: {"mode": self._description.mode},
         }
-        if self._about:
-            channel["description"] = self._about
+        if self._text:
+            channel["description"] = self._text
         if parameters := self._path_parameters():
             channel["parameters"] = parameters
         return channel
@@ -141,39 +145,43 @@ class _ChannelBuilder:
     def operations(self) -> dict[str, Schema]:
         """Return the two operations."""
         # Viewers show the description of operations, and often not that of their channel.
-        about = _paragraphs(f"{self._summary.rstrip('.')}.", self._about, _TURNS)
-        what = _paragraphs("One text frame for each event, a JSON object.", self._event_list())
+        receiving = _paragraphs(f"{self._summary.rstrip('.')}.", self._text, _TURNS)
+        sending = _paragraphs("One text frame for each event, a JSON object.", self._event_list())
         return {
             f"{self._name}.receive": self._operation(
                 "receive",
                 f"To {self._address}",
                 "Messages of the client",
-                _paragraphs(about, self._parameter_list()),
-                self._inward,
+                _paragraphs(receiving, self._parameter_list()),
+                self._client_messages,
             ),
             f"{self._name}.send": self._operation(
-                "send", f"From {self._address}", "Events of the answer", what, self._outward
+                "send",
+                f"From {self._address}",
+                "Events of the answer",
+                sending,
+                self._event_messages,
             ),
         }
 
     def _event_list(self) -> str:
-        """Say in words what comes back; this is what people read first."""
+        """Return a Markdown list of the events; this is what people read first."""
         examples = example_events(self._description)
         frames = {name: f"`{encoded_frame(event)}`" for name, event in examples.items()}
         kinds = frame_kinds(self._description)
         return "\n".join(f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in kinds)
 
     def _parameter_list(self) -> str:
-        """Say in words what a viewer may hide among the bindings."""
-        query = self._handshake().get("query", {})
+        """Return a Markdown list of the query parameters, for viewers may not show bindings."""
+        query = self._websocket_binding().get("query", {})
         lines = [
-            f"- `{name}`: {self._in_words(schema)}"
+            f"- `{name}`: {self._parameter_text(schema)}"
             for name, schema in query.get("properties", {}).items()
         ]
         return "\n".join(["Parameters in the query string:\n", *lines]) if lines else ""
 
-    def _in_words(self, schema: Schema) -> str:
-        """Return the type of a parameter, its choices and its default as half a sentence."""
+    def _parameter_text(self, schema: Schema) -> str:
+        """Return the type, the choices, the default and the description of a parameter as text."""
         options = [self._components.resolve(option) for option in schema.get("anyOf", [schema])]
         types = [str(option["type"]) for option in options if option.get("type", "null") != "null"]
         choices = [", ".join(map(str, option["enum"])) for option in options if "enum" in option]
@@ -188,13 +196,13 @@ class _ChannelBuilder:
     ) -> Schema:
         operation: Schema = {
             "action": action,
-            "channel": _to("channels", self._name),
+            "channel": _reference("channels", self._name),
             "title": title,
             "summary": summary,
             "description": description,
-            "messages": [_to(f"channels/{self._name}/messages", name) for name in messages],
+            "messages": [_reference(f"channels/{self._name}/messages", name) for name in messages],
         }
-        if _marked(self._served, QUART_SCHEMA_DEPRECATED_ATTRIBUTE):
+        if _is_deprecated(self._served):
             operation["description"] = f"**Deprecated.** {description}"
         if tags := _tags(self._served):
             operation["tags"] = [{"name": tag} for tag in tags]
@@ -210,28 +218,29 @@ class _ChannelBuilder:
             for name in sorted(self._served.rule.arguments)
         }
 
-    def _handshake(self) -> Schema:
-        """Describe the query string of the handshake."""
+    def _websocket_binding(self) -> Schema:
+        """Return the WebSocket binding, which describes the query string of the handshake."""
         schema = self._parameters()
-        inside = self._served.rule.arguments
+        path_parameters = self._served.rule.arguments
         defaults = self._description.defaults
         properties = {
             name: {**value, "default": defaults[name]} if name in defaults else value
             for name, value in schema.get("properties", {}).items()
-            if name not in inside
+            if name not in path_parameters
         }
         if not properties:
             return {"method": "GET", "bindingVersion": "0.1.0"}
         query: Schema = {"type": "object", "properties": properties}
-        if required := [name for name in schema.get("required", ()) if name not in inside]:
+        if required := [name for name in schema.get("required", ()) if name not in path_parameters]:
             query["required"] = required
         return {"method": "GET", "query": query, "bindingVersion": "0.1.0"}
 
-    def _inward_messages(self) -> list[str]:
+    def _add_client_messages(self) -> list[str]:
+        """Add what a client may send, and return the names of the messages."""
         body = input_schema(self._description, self._components)
         example = example_input(self._description.body, self._components)
         has_example = example is not NO_EXAMPLE
-        inputs = self._message(
+        inputs = self._add_message(
             f"{self._title}Input",
             self._components.add(f"{self._title}Input", body),
             "The inputs of a turn",
@@ -241,11 +250,13 @@ class _ChannelBuilder:
         text_input = self._description.text_input
         if text_input is not None:
             field = body.get("properties", {}).get(text_input, {})
-            names.append(self._text_message(text_input, field, example))
-        return [*names, *(self._sign(*sign) for sign in _SIGNS)]
+            names.append(self._add_text_message(text_input, field, example))
+        return [*names, *(self._add_control_message(*each) for each in _CONTROL_MESSAGES)]
 
-    def _sign(self, name: str, value: Mapping[str, str], summary: str, meaning: str) -> str:
-        """Describe a message that is no turn."""
+    def _add_control_message(
+        self, name: str, value: Mapping[str, str], summary: str, meaning: str
+    ) -> str:
+        """Add a message that begins no turn: a stop or a pong."""
         schema: Schema = {
             "type": "object",
             "description": meaning,
@@ -253,16 +264,16 @@ class _ChannelBuilder:
             "required": ["event"],
             "additionalProperties": False,
         }
-        return self._message(name, self._components.add(name, schema), summary, [(name, value)])
+        return self._add_message(name, self._components.add(name, schema), summary, [(name, value)])
 
-    def _text_message(self, name: str, field: Schema, example: Any) -> str:
-        """Describe the bare text that stands for an input: it has to fit, and be no object."""
+    def _add_text_message(self, name: str, field: Schema, example: Any) -> str:
+        """Add a bare text for one input: it has to fit the input, and not be a JSON object."""
         summary = f"A text that does not start with a brace: the input `{name}`"
-        schema: Schema = {"type": "string", "description": f"{summary}.", "pattern": _NO_OBJECT}
+        schema: Schema = {"type": "string", "description": f"{summary}.", "pattern": _NOT_AN_OBJECT}
         if field:
             schema["allOf"] = [field]
         text = example.get(name) if isinstance(example, dict) else None
-        return self._message(
+        return self._add_message(
             f"{self._title}Text",
             self._components.add(f"{self._title}Text", schema),
             summary,
@@ -270,18 +281,19 @@ class _ChannelBuilder:
             content_type=_TEXT,
         )
 
-    def _outward_messages(self) -> list[str]:
+    def _add_event_messages(self) -> list[str]:
+        """Add the events of an answer, and return the names of the messages."""
         examples = example_events(self._description)
-        return [self._event_message(k, examples) for k in frame_kinds(self._description)]
+        return [self._add_event_message(k, examples) for k in frame_kinds(self._description)]
 
-    def _event_message(self, kind: RouteEvent, examples: Mapping[str, EncodedEvent]) -> str:
-        reference = frame(kind, self._components)
-        name = reference["$ref"].rpartition("/")[2].removesuffix("Frame")
+    def _add_event_message(self, kind: RouteEvent, examples: Mapping[str, EncodedEvent]) -> str:
+        payload = frame(kind, self._components)
+        name = payload["$ref"].rpartition("/")[2].removesuffix("Frame")
         frames = [json.loads(encoded_frame(examples[kind.name]))] if kind.name in examples else []
         shown = [(f"A frame of `{kind.name}`", value) for value in frames]
-        return self._message(name, reference, kind.description, shown)
+        return self._add_message(name, payload, kind.description, shown)
 
-    def _message(
+    def _add_message(
         self,
         name: str,
         payload: Schema,
@@ -290,6 +302,7 @@ class _ChannelBuilder:
         *,
         content_type: str = _JSON,
     ) -> str:
+        """Add a message under this name, or a numbered one if another has it; return the name."""
         message: Schema = {
             "summary": summary,
             "contentType": content_type,
@@ -306,24 +319,24 @@ def _paragraphs(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _label(served: ServedRule) -> str:
+def _channel_name(served: ServedRule) -> str:
     name: str = getattr(served.view, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE, served.route.label)
     return re.sub(r"\W", "_", name)  # it becomes a part of references
 
 
-def _required(served: ServedRule, schema: QuartSchema) -> list[Schema]:
-    """Return references to the security schemes of a route, or else those of the whole app."""
+def _security(served: ServedRule, schema: QuartSchema) -> list[Schema]:
+    """Return references to the security schemes of a route, or else to those of the app."""
     own = [
         requirement
         for owner in (served.view, served.blueprint)
         for requirement in getattr(owner, QUART_SCHEMA_SECURITY_ATTRIBUTE, None) or ()
     ]
     names = dict.fromkeys(name for each in own or schema.security or () for name in each)
-    return [_to("components/securitySchemes", name) for name in names]
+    return [_reference("components/securitySchemes", name) for name in names]
 
 
-def _scheme(own: Schema) -> Schema:
-    """Return a security scheme of OpenAPI as AsyncAPI has it."""
+def _security_scheme(own: Schema) -> Schema:
+    """Convert a security scheme of OpenAPI to one of AsyncAPI."""
     kind = {"apiKey": "httpApiKey", "mutualTLS": "X509"}.get(own["type"], own["type"])
     scheme = {**own, "type": kind}
     if "flows" in own:
@@ -339,19 +352,18 @@ def _info(schema: QuartSchema) -> Schema:
     return {key: value for key, value in own.items() if key != "summary"}
 
 
-def _to(section: str, name: str) -> Schema:
+def _reference(section: str, name: str) -> Schema:
     return {"$ref": f"#/{section}/{name}"}
 
 
-def _texts(view: Any) -> tuple[str, str]:
+def _docstring_parts(view: Any) -> tuple[str, str]:
     summary, _, description = (getdoc(view) or "").partition("\n")
     return summary, description.strip()
 
 
-def _marked(served: ServedRule, attribute: str) -> bool:
-    return bool(
-        getattr(served.view, attribute, False) or getattr(served.blueprint, attribute, False)
-    )
+def _is_deprecated(served: ServedRule) -> bool:
+    owners = (served.view, served.blueprint)
+    return any(getattr(owner, QUART_SCHEMA_DEPRECATED_ATTRIBUTE, False) for owner in owners)
 
 
 def _tags(served: ServedRule) -> list[str]:

@@ -1,4 +1,4 @@
-"""`quart lanarky`: the documents and the chain routes of an app, without starting a server."""
+"""The commands `quart lanarky`: print the API specs and list the chain routes of an app."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ _OUTPUT = click.option(
 )
 
 
-def commands_for(documents: ApiSpecs) -> click.Group:
-    """Return the group of commands for the app that `documents` are of."""
-    group = click.Group("lanarky", help="Documents and routes of the chains of this app.")
+def commands_for(specs: ApiSpecs) -> click.Group:
+    """Return the command group `lanarky` of an app, given its API specs."""
+    group = click.Group("lanarky", help="API specs and routes of the chains of this app.")
 
-    @group.command(help="Print the OpenAPI document.")
+    @group.command(help="Print the OpenAPI spec.")
     @_OUTPUT
     def openapi(output: Path | None) -> None:
-        _write(documents.openapi(), output)
+        _write(specs.openapi(), output)
 
-    @group.command(help="Print the AsyncAPI document of the WebSocket routes.")
+    @group.command(help="Print the AsyncAPI spec of the WebSocket routes.")
     @_OUTPUT
     def asyncapi(output: Path | None) -> None:
-        _write(documents.asyncapi(), output)
+        _write(specs.asyncapi(), output)
 
     @group.command(help="List the chain routes.")
     def routes() -> None:
-        for line in _table([_HEADINGS, *_rows(documents)]):
+        for line in _table([_HEADINGS, *_rows(specs)]):
             click.echo(line)
 
     return group
 
 
-def _write(document: dict[str, Any], output: Path | None) -> None:
-    text = json.dumps(document, indent=2)
+def _write(spec: dict[str, Any], output: Path | None) -> None:
+    text = json.dumps(spec, indent=2)
     if output is None:
         click.echo(text)
     else:
         output.write_text(text + "\n", encoding="utf-8")
 
 
-def _rows(documents: ApiSpecs) -> Iterator[Sequence[str]]:
-    for rule, description in documents.descriptions():
+def _rows(specs: ApiSpecs) -> Iterator[Sequence[str]]:
+    for rule, description in specs.route_descriptions():
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         yield (
             rule.rule,
@@ -66,7 +66,7 @@ def _rows(documents: ApiSpecs) -> Iterator[Sequence[str]]:
 
 
 def _inputs(description: RouteDescription) -> str:
-    """Name the inputs; those that may be missing are in brackets."""
+    """Return the names of the inputs, optional ones in brackets."""
     schema = input_schema(description, Components())
     required = schema.get("required", ())
     names = [n if n in required else f"[{n}]" for n in schema.get("properties", {})]

@@ -1,7 +1,7 @@
-"""The pages that show the documents in a browser, and the scripts that they need.
+"""The pages of the API docs, and the scripts and style sheets that they need.
 
-With the extra `docs` the scripts come from packages on this machine, and the pages ask nobody
-else for anything. Without it they come from a public delivery network.
+With the extra `docs` these files come from installed packages, and the pages request nothing from
+other hosts. Without it they come from a public CDN.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _OLDEST_SWAGGER_UI: Final = (5, 32)
 
 
 class _Asset(NamedTuple):
-    """A file of a front-end package: where a Python package has it, and where a network does."""
+    """A file of a front-end package: its place in a Python package, and its URL on a CDN."""
 
     package: str
     folder: str
-    elsewhere: str
+    cdn_url: str
 
 
 _SWAGGER_UI: Final = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.34.0/"
-_VIEWER: Final = "https://cdn.jsdelivr.net/npm/asyncapi-viewer@2.1.1/dist/"
+_ASYNCAPI_VIEWER: Final = "https://cdn.jsdelivr.net/npm/asyncapi-viewer@2.1.1/dist/"
 _ASSETS: Final = {
     "swagger-ui-bundle.js": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
     "swagger-ui.css": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
-    "asyncapi-viewer.js": _Asset("asyncapi_viewer", "static", _VIEWER),
+    "asyncapi-viewer.js": _Asset("asyncapi_viewer", "static", _ASYNCAPI_VIEWER),
 }
 _SWAGGER_SETTINGS: Final = {
     "QUART_SCHEMA_SWAGGER_JS_URL": "swagger-ui-bundle.js",
@@ -55,16 +55,16 @@ _WEBSOCKET_PAGE: Final = """<!doctype html>
   <style>body { margin: 0 }</style>
 </head>
 <body>
-  <asyncapi-viewer src="{{ document }}" sidebar></asyncapi-viewer>
+  <asyncapi-viewer src="{{ spec }}" sidebar></asyncapi-viewer>
   <script type="module" src="{{ script }}"></script>
-  <noscript>This page needs JavaScript. The document itself is at {{ document }}.</noscript>
+  <noscript>This page needs JavaScript. The spec itself is at {{ spec }}.</noscript>
 </body>
 </html>
 """
 
 
 def add_pages(app: Quart, schema: QuartSchema) -> None:
-    """Add the page of the WebSocket document, and give quart-schema's page scripts that fit.
+    """Add the page of the AsyncAPI spec, and set the scripts of quart-schema's Swagger UI page.
 
     Both pages are under quart-schema's `swagger_ui_path`; without one there are none.
     """
@@ -72,18 +72,18 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
     if page is None:
         return
     base = page.rstrip("/")
-    _choose_scripts(app.config, _relative_link(page, "assets/"))
+    _set_swagger_scripts(app.config, _relative_link(page, "assets/"))
     app.add_url_rule(f"{base}/assets/<name>", _ASSET_ENDPOINT, _asset)
 
     @hide
     async def websockets() -> str:
         script = "asyncapi-viewer.js"
-        local = url_for(_ASSET_ENDPOINT, name=script) if _folder(script) else None
+        local_url = url_for(_ASSET_ENDPOINT, name=script) if _installed_folder(script) else None
         return await render_template_string(
             _WEBSOCKET_PAGE,
             title=schema.info.title if schema.info else app.name,
-            document=url_for(ASYNCAPI_ENDPOINT),
-            script=local or _ASSETS[script].elsewhere + script,
+            spec=url_for(ASYNCAPI_ENDPOINT),
+            script=local_url or _ASSETS[script].cdn_url + script,
         )
 
     app.add_url_rule(f"{base}/websockets", _PAGE_ENDPOINT, websockets)
@@ -91,39 +91,39 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
 
 @hide
 async def _asset(name: str) -> Response:
-    folder = _folder(name) if name in _ASSETS else None
+    folder = _installed_folder(name) if name in _ASSETS else None
     if folder is None:
         abort(404)
     return await send_from_directory(folder, name, cache_timeout=3600)
 
 
-def _choose_scripts(config: MutableMapping[str, Any], prefix: str) -> None:
-    """Put the scripts of Swagger UI into the settings, but for those that somebody chose."""
+def _set_swagger_scripts(config: MutableMapping[str, Any], prefix: str) -> None:
+    """Set the URLs of the scripts of Swagger UI, unless the user has chosen others."""
     for setting, name in _SWAGGER_SETTINGS.items():
         if _is_too_old(config[setting]):
-            local = _folder(name) is not None
-            config[setting] = prefix + name if local else _ASSETS[name].elsewhere + name
+            is_installed = _installed_folder(name) is not None
+            config[setting] = prefix + name if is_installed else _ASSETS[name].cdn_url + name
 
 
 def websocket_page_link(page: str) -> str:
-    """Return the link from quart-schema's page of Swagger UI to that of the WebSockets."""
+    """Return the relative link from the Swagger UI page at path `page` to the AsyncAPI page."""
     return _relative_link(page, "websockets")
 
 
 def _relative_link(page: str, name: str) -> str:
-    """Return the link from a page to what is under it, wherever the app is mounted."""
+    """Return the relative link from a page to a path below it; it holds for a mounted app too."""
     last = page.rpartition("/")[2]
     return f"{last}/{name}" if last else name
 
 
 def _is_too_old(url: str) -> bool:
-    """Tell whether a script is quart-schema's own choice, or one that shows no OpenAPI 3.2."""
+    """Tell whether a URL is of a Swagger UI that cannot show OpenAPI 3.2, as quart-schema's is."""
     version = re.search(r"swagger-ui(?:-dist)?[/@](\d+)\.(\d+)", url)
     return version is not None and tuple(map(int, version.groups())) < _OLDEST_SWAGGER_UI
 
 
-def _folder(name: str) -> Path | None:
-    """Return the folder on this machine that has an asset, if one has."""
+def _installed_folder(name: str) -> Path | None:
+    """Return the folder of an installed package with an asset, or None."""
     asset = _ASSETS[name]
     package = find_spec(asset.package)
     if package is None or package.origin is None:

@@ -1,7 +1,7 @@
-"""The documents of one app: when they are drawn, and what is known by then.
+"""The API specs of one app: inspects its chains, builds the specs and serves them.
 
-Nothing happens when the app is set up, for routes and `QuartSchema` may yet come. `install` is
-called when the app is first used, whether by a server or by a command.
+Nothing is built when the app is set up, for routes and `QuartSchema` may yet be added. `install`
+is called when the app is first used, by a server or by a command.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = ["ApiSpecs"]
 logger = logging.getLogger(__name__)
 
 INSPECT_TIMEOUT: Final = 5.0
-"""Seconds that a chain factory gets to make the chain that its document is drawn from."""
+"""Seconds that a chain factory gets to make the chain that its route is described by."""
 
 _SCHEMA_KEY: Final = "QUART_SCHEMA"
 
 
 class ApiSpecs:
-    """The OpenAPI and the AsyncAPI document of an app.
+    """The OpenAPI and the AsyncAPI spec of an app.
 
     Args:
         app: The app.
@@ -49,7 +49,7 @@ class ApiSpecs:
         self._is_installed = False
         self._inspected: dict[ChainRoute, Any] = {}
         self._inspecting: set[ChainRoute] = set()
-        self._asyncapi: tuple[Hashable, dict[str, Any]] | None = None
+        self._asyncapi: tuple[Hashable, Spec] | None = None
 
     def install(self) -> None:
         """Wrap the app's own OpenAPI provider, and add the routes of the API docs.
@@ -57,7 +57,7 @@ class ApiSpecs:
         If the app has no quart-schema, it gets one. Calling this again does nothing.
         """
         if not self._is_installed:
-            schema = self._app.extensions.get(_SCHEMA_KEY) or _bring_quart_schema(self._app)
+            schema = self._app.extensions.get(_SCHEMA_KEY) or _set_up_quart_schema(self._app)
             self.wrap_provider(schema)
             self._is_installed = True
             if schema.openapi_path is not None:
@@ -72,14 +72,14 @@ class ApiSpecs:
         elif self._provider is None:  # another app has the same quart-schema
             self._provider = provider
 
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document."""
+    def openapi(self) -> Spec:
+        """Return the OpenAPI spec."""
         self.install()
         assert self._provider is not None  # it is installed
         return self._provider.schema()
 
-    def asyncapi(self) -> dict[str, Any]:
-        """Return the AsyncAPI document; it is drawn anew only when there is more to say."""
+    def asyncapi(self) -> Spec:
+        """Return the AsyncAPI spec; it is built again only when there is more to say."""
         self.install()
         self.inspect_chains_sync()
         cache_key = self.cache_key
@@ -87,45 +87,45 @@ class ApiSpecs:
             schema = self._app.extensions[_SCHEMA_KEY]
             on_websocket = partial(self.describe, over_websocket=True)
             self._asyncapi = (cache_key, asyncapi.build(self._app, schema, on_websocket))
-        return asyncapi.at_its_server(self._asyncapi[1])
+        return asyncapi.with_server(self._asyncapi[1])
 
-    def descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
-        """Yield the rules of the chain routes with their descriptions."""
+    def route_descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
+        """Yield the URL rules of the chain routes with their descriptions."""
         self.inspect_chains_sync()
         for served in chain_rules(self._app):
             yield served.rule, self.describe(served.route, over_websocket=served.rule.websocket)
 
     def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
-        """Describe a chain route on one transport, with what is known of it by now."""
+        """Describe a chain route on one transport, with its chain if that was inspected."""
         mode = Settings.from_config(self._app.config).default_mode
-        seen = self._inspected.get(route)
-        return route.describe(seen, over_websocket=over_websocket, default_mode=mode)
+        inspected = self._inspected.get(route)
+        return route.describe(inspected, over_websocket=over_websocket, default_mode=mode)
 
     @property
     def version(self) -> OpenAPIVersion:
-        """The version of the OpenAPI document."""
+        """The OpenAPI version of the spec."""
         return Settings.from_config(self._app.config).openapi_version
 
     @property
     def cache_key(self) -> Hashable:
-        """Something that changes when the documents have to be drawn anew."""
+        """A value that changes when the specs have to be built again."""
         settings = Settings.from_config(self._app.config)
         return len(list(self._app.url_map.iter_rules())), len(self._inspected), settings
 
     async def inspect_chains(self) -> None:
-        """Look at the chains that cannot be described without, each once."""
+        """Inspect the chains that are not inspected yet, each once."""
         routes = self._uninspected()
         self._inspecting |= routes
         try:
-            seen = await asyncio.gather(*map(self._inspect_chain, routes))
-            self._inspected |= dict(zip(routes, seen, strict=True))
+            found = await asyncio.gather(*map(self._inspect_chain, routes))
+            self._inspected |= dict(zip(routes, found, strict=True))
         finally:
             self._inspecting -= routes
-        while self._inspecting:  # noqa: ASYNC110  # somebody else does, perhaps on another loop
+        while self._inspecting:  # noqa: ASYNC110  # another task does, perhaps on another loop
             await asyncio.sleep(0.01)
 
     def inspect_chains_sync(self) -> None:
-        """Do the same where no loop is running, such as in a command."""
+        """Inspect them where no event loop is running, such as in a command; else do nothing."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -137,10 +137,10 @@ class ApiSpecs:
         return routes - self._inspected.keys() - self._inspecting
 
     async def _inspect_chain(self, route: ChainRoute) -> Any:
-        """Return what a route wants to be described with, or None if that fails.
+        """Return what the description of a route needs of its chain, or None if that fails.
 
-        It runs in a context of its own, without the request: what is documented must not
-        depend on who asked for the document first.
+        This runs in an empty context, without the request: a spec must not depend on who
+        requested it first.
         """
 
         async def inspect_chain() -> Any:
@@ -152,7 +152,7 @@ class ApiSpecs:
             return await asyncio.wait_for(task, INSPECT_TIMEOUT)
         except Exception as error:  # noqa: BLE001  # it is the user's code, and may need a request
             logger.warning(
-                "the documents say little about the route %r, for its chain could not be made "
+                "the API docs say little about the route %r, for its chain could not be made "
                 "(%s: %s); declare its inputs with input_model=",
                 route.label,
                 type(error).__name__,
@@ -203,16 +203,16 @@ class ApiSpecs:
         return spec_view
 
 
-def _bring_quart_schema(app: Quart) -> QuartSchema:
-    """Set quart-schema up for an app that has not, without changing how the app speaks JSON.
+def _set_up_quart_schema(app: Quart) -> QuartSchema:
+    """Set quart-schema up for an app that has none, but keep the app's JSON provider.
 
-    Only the page of Swagger UI comes with it, for the others would be fetched from elsewhere.
+    Of its pages only Swagger UI is added, for the others load scripts from other hosts.
     """
-    json = app.json
+    json_provider = app.json
     if taken := {"openapi", "swagger_ui"} & app.view_functions.keys():
-        logger.warning("no documents are served, for the app has views of its own: %s", taken)
+        logger.warning("no API docs are served, for the app has views of its own: %s", taken)
         schema = QuartSchema(app, openapi_path=None)
     else:
         schema = QuartSchema(app, redoc_ui_path=None, scalar_ui_path=None)
-    app.json = json
+    app.json = json_provider
     return schema
