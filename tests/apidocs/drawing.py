@@ -1,4 +1,4 @@
-"""What the tests of the documents share: how to get one, and how to check it."""
+"""Helpers for tests of the API specs: request a spec, check it, validate values against it."""
 
 import asyncio
 import json
@@ -28,19 +28,19 @@ class Question(BaseModel):
 
 
 async def fetch(app: Quart, path: str = "/openapi.json") -> Any:
-    """Return a document as a client gets it."""
+    """Request a spec as a client does."""
     response = await app.test_client().get(path)
     assert response.status_code == 200, path
     return json.loads(await response.get_data(), object_pairs_hook=without_repetition)
 
 
 def fetched(app: Quart, path: str = "/openapi.json") -> Any:
-    """Return the same, where no loop is running."""
+    """Request a spec where no event loop is running."""
     return asyncio.run(fetch(app, path))
 
 
 async def fetch_mounted(app: Quart, root: str, path: str) -> httpx.Response:
-    """Return what the app answers that a dispatcher has mounted under `root`."""
+    """Request a path of an app that a dispatcher has mounted under `root`."""
 
     async def dispatcher(scope: Any, receive: Any, send: Any) -> None:
         assert scope["path"].startswith(root)
@@ -52,7 +52,7 @@ async def fetch_mounted(app: Quart, root: str, path: str) -> httpx.Response:
 
 
 def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of JSON, which must not have a key twice."""
+    """Make a JSON object, and fail if it repeats a key."""
     keys = [key for key, _ in pairs]
     assert len(keys) == len(set(keys)), f"a key comes twice among {keys}"
     return dict(pairs)
@@ -71,22 +71,22 @@ def references(value: Any) -> set[str]:
     return {v["$ref"] for v in walk(value) if isinstance(v, dict) and "$ref" in v}
 
 
-def resolve(document: Any, reference: str) -> Any:
-    """Return what a reference points to; a KeyError if that is nothing."""
+def resolve(spec: Any, reference: str) -> Any:
+    """Return what a reference points to, or raise KeyError."""
     assert reference.startswith("#/")
-    found = document
+    found = spec
     for step in reference.removeprefix("#/").split("/"):
         found = found[step.replace("~1", "/").replace("~0", "~")]
     return found
 
 
-def check_references(document: Any) -> None:
-    for reference in references(document):
-        resolve(document, reference)
+def check_references(spec: Any) -> None:
+    for reference in references(spec):
+        resolve(spec, reference)
 
 
 def _content(validator: Any, schema: Any, instance: Any, parent: Any) -> Iterator[ValidationError]:
-    """Look into JSON that is in a text, as JSON schema leaves it to the application to do."""
+    """Validate JSON in a string: JSON Schema leaves `contentSchema` to the application."""
     assert parent["contentMediaType"] == "application/json"
     try:
         value = json.loads(instance)
@@ -100,7 +100,7 @@ Validator = extend(Draft202012Validator, {"contentSchema": _content})
 
 
 def problem(value: Any, schema: Any, components: Any) -> str | None:
-    """Return what is wrong with a value, or None; `components` are what the schema refers to."""
+    """Return why a value does not fit a schema, or None; the schema may refer to `components`."""
     validator = Validator({**schema, "components": {"schemas": components}})
     validator.check_schema(validator.schema)
     error = next(validator.iter_errors(value), None)
@@ -108,7 +108,7 @@ def problem(value: Any, schema: Any, components: Any) -> str | None:
 
 
 def parsed(event: EncodedEvent) -> dict[str, str]:
-    """Return the object that the documents make of an event of a stream."""
+    """Return an event of a stream as the object that the OpenAPI spec describes."""
     return {"event": event.name, "data": event.data} | (
         {} if event.id is None else {"id": event.id}
     )

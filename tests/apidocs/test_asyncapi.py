@@ -1,4 +1,4 @@
-"""The AsyncAPI document says what goes through the WebSocket routes, and stands alone."""
+"""The AsyncAPI spec describes the WebSocket routes, and is complete in itself."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from tests.apidocs.test_openapi import (
 STEPS = (StepsStreaming, StepsWebSocket)
 ANYTHING = (SilentStreaming, SilentWebSocket)
 QUERY = ["k", "style", "size", "labels", "names", "near", "number"]
-"""What the query string of `helper` has."""
+"""The parameters in the query string of `helper`."""
 
 
 class Order(BaseModel):
@@ -81,7 +81,7 @@ def tenant_chat(
 
 
 @pytest.fixture(scope="module")
-def document() -> Any:
+def spec() -> Any:
     return fetched(make_app(), "/asyncapi.json")
 
 
@@ -96,49 +96,49 @@ def lanarky(app: Quart) -> LanarkyExtension:
     return LanarkyExtension(app)
 
 
-def drawn(app: Quart) -> Any:
-    document = fetched(app, "/asyncapi.json")
-    check_references(document)
-    return document
+def spec_of(app: Quart) -> Any:
+    spec = fetched(app, "/asyncapi.json")
+    check_references(spec)
+    return spec
 
 
-def messages_of(document: Any, operation: str) -> dict[str, Any]:
+def messages_of(spec: Any, operation: str) -> dict[str, Any]:
     """Return the messages of an operation by their names, all references followed."""
     found = {}
-    for reference in references(document["operations"][operation]["messages"]):
-        message = resolve(document, resolve(document, reference)["$ref"])
+    for reference in references(spec["operations"][operation]["messages"]):
+        message = resolve(spec, resolve(spec, reference)["$ref"])
         found[message["name"]] = message
     return found
 
 
-def problem_of(document: Any, message: Any, value: Any) -> str | None:
-    return problem(value, message["payload"], document["components"]["schemas"])
+def problem_of(spec: Any, message: Any, value: Any) -> str | None:
+    return problem(value, message["payload"], spec["components"]["schemas"])
 
 
-def test_a_channel_is_marked_with_its_mode(document: Any) -> None:
-    modes = {name: channel["x-chain"]["mode"] for name, channel in document["channels"].items()}
+def test_a_channel_has_its_mode_in_the_extension(spec: Any) -> None:
+    modes = {name: channel["x-chain"]["mode"] for name, channel in spec["channels"].items()}
     assert modes == {name: "text" if name == "tell" else "json" for name in modes}
 
 
-def test_it_is_a_document_of_version_3(document: Any) -> None:
-    assert document["asyncapi"] == "3.0.0"
-    assert document["defaultContentType"] == "application/json"
+def test_the_version_is_3(spec: Any) -> None:
+    assert spec["asyncapi"] == "3.0.0"
+    assert spec["defaultContentType"] == "application/json"
 
 
-def test_the_app_is_the_one_of_the_openapi_document(document: Any) -> None:
-    assert document["info"] == {"title": "Shop", "version": "1.2.3"}
+def test_the_info_is_that_of_the_openapi_spec(spec: Any) -> None:
+    assert spec["info"] == {"title": "Shop", "version": "1.2.3"}
 
 
-def test_the_server_is_the_one_that_was_asked(document: Any) -> None:
-    assert document["servers"] == {"this": {"host": "localhost", "protocol": "ws"}}
+def test_the_server_is_the_host_of_the_request(spec: Any) -> None:
+    assert spec["servers"] == {"this": {"host": "localhost", "protocol": "ws"}}
 
 
-def test_every_reference_leads_somewhere_in_the_document(document: Any) -> None:
-    check_references(document)
+def test_every_reference_can_be_resolved(spec: Any) -> None:
+    check_references(spec)
 
 
-def test_every_chain_on_a_websocket_is_a_channel_and_nothing_else(document: Any) -> None:
-    addresses = {name: channel["address"] for name, channel in document["channels"].items()}
+def test_every_chain_on_a_websocket_is_a_channel_and_nothing_else(spec: Any) -> None:
+    addresses = {name: channel["address"] for name, channel in spec["channels"].items()}
     assert addresses == {
         "qa": "/qa/ws",
         "help_lang": "/help/{lang}/ws",
@@ -152,29 +152,29 @@ def test_every_chain_on_a_websocket_is_a_channel_and_nothing_else(document: Any)
     }
 
 
-def test_the_parameters_of_an_address_are_those_of_its_path(document: Any) -> None:
-    for channel in document["channels"].values():
+def test_the_parameters_of_an_address_are_those_of_its_path(spec: Any) -> None:
+    for channel in spec["channels"].values():
         inside = {part[1:-1] for part in channel["address"].split("/") if part.startswith("{")}
         assert channel.get("parameters", {}).keys() == inside
-    assert document["channels"]["tenant_chat"]["parameters"] == {
+    assert spec["channels"]["tenant_chat"]["parameters"] == {
         "room": {"description": "The number of the room."},
         "tenant": {"description": "A part of the path."},
     }
 
 
-def test_every_channel_has_an_operation_in_each_direction(document: Any) -> None:
-    assert document["operations"].keys() == {
-        f"{name}.{action}" for name in document["channels"] for action in ("receive", "send")
+def test_every_channel_has_an_operation_in_each_direction(spec: Any) -> None:
+    assert spec["operations"].keys() == {
+        f"{name}.{action}" for name in spec["channels"] for action in ("receive", "send")
     }
-    for name, operation in document["operations"].items():
+    for name, operation in spec["operations"].items():
         channel, _, action = name.partition(".")
         assert operation["action"] == action
         assert operation["channel"] == {"$ref": f"#/channels/{channel}"}
 
 
-def test_the_messages_of_the_operations_are_those_of_the_channel(document: Any) -> None:
-    for name, channel in document["channels"].items():
-        inward, outward = (messages_of(document, f"{name}.{a}") for a in ("receive", "send"))
+def test_the_messages_of_the_operations_are_those_of_the_channel(spec: Any) -> None:
+    for name, channel in spec["channels"].items():
+        inward, outward = (messages_of(spec, f"{name}.{a}") for a in ("receive", "send"))
         assert not inward.keys() & outward.keys()
         assert channel["messages"].keys() == inward.keys() | outward.keys()
 
@@ -189,10 +189,10 @@ def test_the_messages_of_the_operations_are_those_of_the_channel(document: Any) 
         ("any", {"AnyInput", "AnyText", "Stop", "Pong"}),
     ],
 )
-def test_a_client_sends_inputs_and_signs_and_texts_where_they_have_a_place(
-    document: Any, channel: str, inward: set[str]
+def test_a_client_sends_inputs_control_messages_and_texts_where_they_fit(
+    spec: Any, channel: str, inward: set[str]
 ) -> None:
-    assert messages_of(document, f"{channel}.receive").keys() == inward
+    assert messages_of(spec, f"{channel}.receive").keys() == inward
 
 
 @pytest.mark.parametrize(
@@ -205,39 +205,39 @@ def test_a_client_sends_inputs_and_signs_and_texts_where_they_have_a_place(
     ],
 )
 def test_the_app_sends_the_events_of_its_handlers(
-    document: Any, channel: str, outward: set[str]
+    spec: Any, channel: str, outward: set[str]
 ) -> None:
-    assert messages_of(document, f"{channel}.send").keys() == outward
+    assert messages_of(spec, f"{channel}.send").keys() == outward
 
 
-def test_handlers_that_do_not_say_what_they_send_may_send_other_events(document: Any) -> None:
-    found = messages_of(document, "any.send")
+def test_handlers_without_declared_events_may_send_other_events(spec: Any) -> None:
+    found = messages_of(spec, "any.send")
     [other] = found.keys() - {"Completion", "Retract", "Error", "End", "Ping"}
-    assert problem_of(document, found[other], {"event": "mine", "data": [1]}) is None
-    assert problem_of(document, found[other], {"event": "end", "data": ""})
-    assert problem_of(document, found[other], {"event": "ping", "data": None})
+    assert problem_of(spec, found[other], {"event": "mine", "data": [1]}) is None
+    assert problem_of(spec, found[other], {"event": "end", "data": ""})
+    assert problem_of(spec, found[other], {"event": "ping", "data": None})
 
 
-def test_a_ping_and_its_answer_are_the_same_on_every_channel(document: Any) -> None:
-    schemas = document["components"]["schemas"]
-    for name in document["channels"]:
-        ping = messages_of(document, f"{name}.send")["Ping"]["payload"]
-        pong = messages_of(document, f"{name}.receive")["Pong"]["payload"]
+def test_ping_and_pong_are_the_same_on_every_channel(spec: Any) -> None:
+    schemas = spec["components"]["schemas"]
+    for name in spec["channels"]:
+        ping = messages_of(spec, f"{name}.send")["Ping"]["payload"]
+        pong = messages_of(spec, f"{name}.receive")["Pong"]["payload"]
         assert ping == {"$ref": "#/components/schemas/PingFrame"}
         assert problem({"event": "ping", "data": None}, ping, schemas) is None
         assert problem({"event": "pong"}, pong, schemas) is None
 
 
-def test_a_message_goes_by_one_name(document: Any) -> None:
-    for name, message in document["components"]["messages"].items():
+def test_a_message_has_one_name(spec: Any) -> None:
+    for name, message in spec["components"]["messages"].items():
         assert message["name"] == message["title"] == name
 
 
-def test_every_example_of_a_message_fits_its_payload(document: Any) -> None:
+def test_every_example_of_a_message_fits_its_payload(spec: Any) -> None:
     without = []
-    for name, message in document["components"]["messages"].items():
+    for name, message in spec["components"]["messages"].items():
         for example in message.get("examples", ()):
-            assert problem_of(document, message, example["payload"]) is None, name
+            assert problem_of(spec, message, example["payload"]) is None, name
         if "examples" not in message:
             without.append(name)
     unknown = {"ChatInput", "TenantChatInput"}  # what these take cannot be seen
@@ -268,20 +268,20 @@ def test_every_example_of_a_message_fits_its_payload(document: Any) -> None:
         ("End", {"event": "end"}),
     ],
 )
-def test_what_is_wrong_does_not_fit(document: Any, message: str, value: Any) -> None:
-    assert problem_of(document, document["components"]["messages"][message], value)
+def test_wrong_messages_do_not_fit(spec: Any, message: str, value: Any) -> None:
+    assert problem_of(spec, spec["components"]["messages"][message], value)
 
 
 @pytest.mark.parametrize("text", ["hi", "", "   ", "a {brace}", "[1]", "two\n{lines"])
-def test_a_bare_text_is_any_that_starts_with_no_brace(document: Any, text: str) -> None:
-    message = document["components"]["messages"]["QaText"]
+def test_a_bare_text_does_not_start_with_a_brace(spec: Any, text: str) -> None:
+    message = spec["components"]["messages"]["QaText"]
     assert message["contentType"] == "text/plain"
-    assert problem_of(document, message, text) is None
+    assert problem_of(spec, message, text) is None
 
 
 @pytest.mark.parametrize("channel", ["qa", "tell", "steps"])
-async def test_what_really_comes_is_what_the_document_says(channel: str, document: Any) -> None:
-    payloads = [m["payload"] for m in messages_of(document, f"{channel}.send").values()]
+async def test_real_frames_match_the_spec(channel: str, spec: Any) -> None:
+    payloads = [m["payload"] for m in messages_of(spec, f"{channel}.send").values()]
     any_of_them = {"oneOf": payloads}
     app = make_app()
     async with app.test_client().websocket(f"/{channel}/ws") as socket:
@@ -290,11 +290,11 @@ async def test_what_really_comes_is_what_the_document_says(channel: str, documen
             value: Any = {}
             while value.get("event") != "end":
                 value = json.loads(await socket.receive())
-                assert problem(value, any_of_them, document["components"]["schemas"]) is None
+                assert problem(value, any_of_them, spec["components"]["schemas"]) is None
 
 
-def test_a_query_string_is_described_in_the_binding(document: Any) -> None:
-    binding = document["channels"]["chat"]["bindings"]["ws"]
+def test_a_query_string_is_described_in_the_binding(spec: Any) -> None:
+    binding = spec["channels"]["chat"]["bindings"]["ws"]
     assert binding["method"] == "GET"
     assert binding["query"] == {
         "type": "object",
@@ -303,41 +303,41 @@ def test_a_query_string_is_described_in_the_binding(document: Any) -> None:
     }
 
 
-def test_parts_of_the_path_are_not_in_the_query_string(document: Any) -> None:
-    assert "query" not in document["channels"]["tenant_chat"]["bindings"]["ws"]
-    query = document["channels"]["help_lang"]["bindings"]["ws"]["query"]
+def test_path_parameters_are_not_in_the_query_string(spec: Any) -> None:
+    assert "query" not in spec["channels"]["tenant_chat"]["bindings"]["ws"]
+    query = spec["channels"]["help_lang"]["bindings"]["ws"]["query"]
     assert list(query["properties"]) == QUERY
     assert "required" not in query
 
 
-def test_the_query_string_is_described_in_words_too(document: Any) -> None:
-    words = document["operations"]["help_lang.receive"]["description"]
+def test_the_query_string_is_described_in_the_text_too(spec: Any) -> None:
+    words = spec["operations"]["help_lang.receive"]["description"]
     lines = {line.partition("`: ")[0]: line for line in words.splitlines() if "`: " in line}
     assert list(lines) == [f"- `{name}" for name in QUERY]
     assert "integer, default 4" in lines["- `k"]
     assert "How many documents." in lines["- `k"]
     assert "one of s, l, default s" in lines["- `size"]
     assert "one of plain, rich, default rich" in lines["- `style"]
-    assert "query string" not in document["operations"]["qa.receive"]["description"]
+    assert "query string" not in spec["operations"]["qa.receive"]["description"]
 
 
-def test_words_come_from_the_factory(document: Any) -> None:
-    chat = document["channels"]["chat"]
+def test_summary_and_description_come_from_the_docstring(spec: Any) -> None:
+    chat = spec["channels"]["chat"]
     assert chat["summary"] == "Talk about anything."
     assert chat["description"].startswith("For as long as you like.")
-    assert document["channels"]["qa"]["summary"]
+    assert spec["channels"]["qa"]["summary"]
 
 
-def test_a_query_string_in_words_is_no_python(document: Any) -> None:
-    words = document["operations"]["help_lang.receive"]["description"]
+def test_the_text_on_query_parameters_contains_no_python(spec: Any) -> None:
+    words = spec["operations"]["help_lang.receive"]["description"]
     assert "None" not in words
     assert "'" not in words
 
 
-def test_the_frames_are_shown_in_words(document: Any) -> None:
-    words = document["operations"]["qa.send"]["description"]
+def test_the_description_has_an_example_of_each_frame(spec: Any) -> None:
+    words = spec["operations"]["qa.send"]["description"]
     assert '`{"event": "completion", "data": {"token": "A token"}}`' in words
-    text = document["operations"]["tell.send"]["description"]
+    text = spec["operations"]["tell.send"]["description"]
     assert '`{"event": "completion", "data": "A token"}`' in text
     assert '`{"event": "end", "data": ""}`' in text
     assert '`{"event": "ping", "data": null}`' in words
@@ -347,50 +347,50 @@ Decorate = Callable[[Any], Any]
 
 
 @pytest.fixture(params=["above", "below"])
-def draw_decorated(
+def build_decorated(
     request: pytest.FixtureRequest, app: Quart, lanarky: LanarkyExtension
 ) -> Callable[[Decorate], Any]:
-    """Draw a WebSocket route whose view, or whose factory, is decorated."""
+    """Build the spec of a WebSocket route whose view, or whose factory, is decorated."""
 
     def build(decorate: Decorate) -> Any:
         app.websocket("/chat")(decorated(decorate, request.param))
-        return drawn(app)
+        return spec_of(app)
 
     return build
 
 
-def test_a_hidden_route_is_not_there(draw_decorated: Callable[[Decorate], Any]) -> None:
-    document = draw_decorated(hide)
-    assert document["channels"] == document["operations"] == {}
+def test_a_hidden_route_is_left_out(build_decorated: Callable[[Decorate], Any]) -> None:
+    spec = build_decorated(hide)
+    assert spec["channels"] == spec["operations"] == {}
 
 
-def test_tags_and_deprecation_are_there(draw_decorated: Callable[[Decorate], Any]) -> None:
-    document = draw_decorated(lambda f: tag(["b", "a"])(deprecate(f)))
-    for operation in document["operations"].values():
+def test_tags_and_deprecation_are_described(build_decorated: Callable[[Decorate], Any]) -> None:
+    spec = build_decorated(lambda f: tag(["b", "a"])(deprecate(f)))
+    for operation in spec["operations"].values():
         assert operation["tags"] == [{"name": "a"}, {"name": "b"}]
         assert "Deprecated." in operation["description"]
 
 
-def test_an_operation_id_is_the_users(draw_decorated: Callable[[Decorate], Any]) -> None:
-    document = draw_decorated(operation_id("talk"))
-    assert list(document["channels"]) == ["talk"]
-    assert list(document["operations"]) == ["talk.receive", "talk.send"]
+def test_a_chosen_operation_id_is_kept(build_decorated: Callable[[Decorate], Any]) -> None:
+    spec = build_decorated(operation_id("talk"))
+    assert list(spec["channels"]) == ["talk"]
+    assert list(spec["operations"]) == ["talk.receive", "talk.send"]
 
 
-def test_an_operation_id_with_odd_characters_leads_nowhere_else(
-    draw_decorated: Callable[[Decorate], Any],
+def test_an_operation_id_with_special_characters_keeps_references_valid(
+    build_decorated: Callable[[Decorate], Any],
 ) -> None:
-    document = draw_decorated(operation_id("chat/ask~it"))  # drawn() checks the references
-    assert len(document["channels"]) == 1
+    spec = build_decorated(operation_id("chat/ask~it"))  # spec_of() checks the references
+    assert len(spec["channels"]) == 1
 
 
-def test_what_a_blueprint_says_counts_for_its_chain_routes(
+def test_tags_and_deprecation_of_a_blueprint_apply_to_its_chain_routes(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     blueprint = lanarky.add_chain("/chat", LCEL)
     tag_blueprint(blueprint, ["chats"])
     deprecate_blueprint(blueprint)
-    operation = drawn(app)["operations"]["chat.send"]
+    operation = spec_of(app)["operations"]["chat.send"]
     assert operation["tags"] == [{"name": "chats"}]
     assert "Deprecated." in operation["description"]
 
@@ -402,16 +402,14 @@ def test_two_rules_of_one_view_are_two_channels(app: Quart, lanarky: LanarkyExte
     view = stream_chain(chat)
     app.websocket("/chat")(view)
     app.websocket("/chat/<room>")(view)
-    document = drawn(app)
-    assert document["channels"].keys() == {"chat", "chat_2"}
-    addresses = {channel["address"] for channel in document["channels"].values()}
+    spec = spec_of(app)
+    assert spec["channels"].keys() == {"chat", "chat_2"}
+    addresses = {channel["address"] for channel in spec["channels"].values()}
     assert addresses == {"/chat", "/chat/{room}"}
-    assert len(document["operations"]) == 4
+    assert len(spec["operations"]) == 4
 
 
-def test_messages_of_one_name_that_differ_have_names_of_their_own(
-    app: Quart, lanarky: LanarkyExtension
-) -> None:
+def test_different_messages_of_one_name_are_renamed(app: Quart, lanarky: LanarkyExtension) -> None:
     for n, kind in enumerate((int, str, int)):
         step = type("Step", (BaseModel,), {"__annotations__": {"size": kind}})
         pair = [
@@ -419,37 +417,37 @@ def test_messages_of_one_name_that_differ_have_names_of_their_own(
             for base in STEPS
         ]
         lanarky.add_chain(f"/chat{n}", LCEL, handlers=tuple(pair))
-    document = drawn(app)
+    spec = spec_of(app)
     for n, good, bad in ((0, 1, "x"), (1, "x", 1), (2, 1, "x")):
-        found = messages_of(document, f"chat{n}.send")
+        found = messages_of(spec, f"chat{n}.send")
         [step] = [message for name, message in found.items() if name.startswith("Step")]
-        assert problem_of(document, step, {"event": "step", "data": {"size": good}}) is None
-        assert problem_of(document, step, {"event": "step", "data": {"size": bad}})
-    assert len([n for n in document["components"]["messages"] if n.startswith("Step")]) == 2
+        assert problem_of(spec, step, {"event": "step", "data": {"size": good}}) is None
+        assert problem_of(spec, step, {"event": "step", "data": {"size": bad}})
+    assert len([n for n in spec["components"]["messages"] if n.startswith("Step")]) == 2
 
 
-def test_channels_whose_names_look_alike_have_messages_of_their_own(
+def test_channels_with_similar_names_have_separate_messages(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     lanarky.add_chain("/a_b", LCEL, input_model=Order)
     lanarky.add_chain("/aB", LCEL, input_model=Pair)
-    document = drawn(app)
+    spec = spec_of(app)
     order, pair = {"number": 1}, {"first": "x", "second": "y"}
     for channel, good, bad in (("a_b", order, pair), ("aB", pair, order)):
-        found = messages_of(document, f"{channel}.receive")
+        found = messages_of(spec, f"{channel}.receive")
         [inputs] = [message for name, message in found.items() if "Input" in name]
-        assert problem_of(document, inputs, good) is None
-        assert problem_of(document, inputs, bad)
+        assert problem_of(spec, inputs, good) is None
+        assert problem_of(spec, inputs, bad)
 
 
-def test_an_app_without_websockets_has_an_empty_document(app: Quart) -> None:
+def test_an_app_without_websockets_has_an_empty_spec(app: Quart) -> None:
     LanarkyExtension(app)
-    document = drawn(app)
-    assert document["channels"] == {}
-    assert document["operations"] == {}
+    spec = spec_of(app)
+    assert spec["channels"] == {}
+    assert spec["operations"] == {}
 
 
-def test_security_schemes_are_those_of_asyncapi() -> None:
+def test_security_schemes_are_converted_to_asyncapi() -> None:
     flows = {"clientCredentials": {"tokenUrl": "https://x.example/t", "scopes": {"ask": "Ask."}}}
     app = Quart("shop")
     QuartSchema(
@@ -466,8 +464,8 @@ def test_security_schemes_are_those_of_asyncapi() -> None:
     app.websocket("/closed")(
         security_scheme([{"key": [], "oauth": ["ask"]}, {"key": []}])(stream_chain(lambda: LCEL))
     )
-    document = fetched(app, "/asyncapi.json")
-    assert document["components"]["securitySchemes"] == {
+    spec = fetched(app, "/asyncapi.json")
+    assert spec["components"]["securitySchemes"] == {
         "key": {"type": "httpApiKey", "name": "X-Key", "in": "header"},
         "bearer": {"type": "http", "scheme": "bearer"},
         "oauth": {
@@ -482,7 +480,7 @@ def test_security_schemes_are_those_of_asyncapi() -> None:
     }
     required = {
         name: [each["$ref"].rpartition("/")[2] for each in operation["security"]]
-        for name, operation in document["operations"].items()
+        for name, operation in spec["operations"].items()
     }
     assert required == {
         "open.receive": ["bearer"],

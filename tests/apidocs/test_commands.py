@@ -1,4 +1,4 @@
-"""`quart lanarky` prints the documents and lists the routes, without a server."""
+"""`quart lanarky` prints the API specs and lists the chain routes, without a server."""
 
 import asyncio
 import json
@@ -56,24 +56,24 @@ def printed(app: Quart, *args: str) -> Any:
     return json.loads(result.output, object_pairs_hook=without_repetition)
 
 
-def test_openapi_prints_the_document(app: Quart) -> None:
-    document = printed(app, "openapi")
-    validate(document)
-    assert document["openapi"] == "3.2.0"
-    assert document["paths"].keys() == {"/qa", "/order/{top}", "/tell"}
-    assert [p["name"] for p in document["paths"]["/qa"]["get"]["parameters"]] == ["question"]
+def test_openapi_prints_the_spec(app: Quart) -> None:
+    spec = printed(app, "openapi")
+    validate(spec)
+    assert spec["openapi"] == "3.2.0"
+    assert spec["paths"].keys() == {"/qa", "/order/{top}", "/tell"}
+    assert [p["name"] for p in spec["paths"]["/qa"]["get"]["parameters"]] == ["question"]
 
 
-def test_asyncapi_prints_the_other_document(app: Quart) -> None:
-    document = printed(app, "asyncapi")
-    assert document["asyncapi"] == "3.0.0"
-    assert document["channels"].keys() == {"qa", "order_int_top"}
-    assert document["components"]["schemas"]["QaInput"]["required"] == ["question"]
-    assert "servers" not in document  # nobody knows yet
+def test_asyncapi_prints_the_spec(app: Quart) -> None:
+    spec = printed(app, "asyncapi")
+    assert spec["asyncapi"] == "3.0.0"
+    assert spec["channels"].keys() == {"qa", "order_int_top"}
+    assert spec["components"]["schemas"]["QaInput"]["required"] == ["question"]
+    assert "servers" not in spec  # nobody knows yet
 
 
 @pytest.mark.parametrize("what", ["openapi", "asyncapi"])
-async def test_what_is_printed_is_what_is_served(app: Quart, what: str) -> None:
+async def test_the_printed_spec_is_the_served_one(app: Quart, what: str) -> None:
     served = await fetch(app, f"/{what}.json")
     lines: list[str] = []
 
@@ -81,16 +81,16 @@ async def test_what_is_printed_is_what_is_served(app: Quart, what: str) -> None:
         lines.append(run(app, what).output)
 
     await asyncio.to_thread(in_a_thread)
-    document = json.loads(lines[0])
+    spec = json.loads(lines[0])
     served.pop("servers")
-    document.pop("servers", None)
-    assert document == served
+    spec.pop("servers", None)
+    assert spec == served
 
 
 @pytest.mark.parametrize("option", ["-o", "--output"])
 @pytest.mark.parametrize("what", ["openapi", "asyncapi"])
-def test_a_document_goes_into_a_file(app: Quart, what: str, option: str, tmp_path: Path) -> None:
-    path = tmp_path / "document.json"
+def test_a_spec_is_written_to_a_file(app: Quart, what: str, option: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
     result = run(app, what, option, str(path))
     assert (result.exit_code, result.output) == (0, "")
     text = path.read_text(encoding="utf-8")
@@ -138,7 +138,7 @@ def test_the_default_mode_is_that_of_the_app(app: Quart) -> None:
     assert line.split()[3] == "text"
 
 
-def test_inputs_that_contain_themselves_are_listed(app: Quart) -> None:
+def test_recursive_inputs_are_listed(app: Quart) -> None:
     app.extensions["QUART_LANARKY"].add_chain("/thread", LCEL, input_model=Thread)
     lines = run(app, "routes").output.splitlines()
     [line] = [line for line in lines if line.startswith("/thread ")]
@@ -153,7 +153,7 @@ def test_an_app_without_chain_routes_has_an_empty_list() -> None:
 
 
 @pytest.mark.parametrize("what", ["openapi", "asyncapi", "routes"])
-def test_a_factory_that_fails_stops_no_command(app: Quart, what: str) -> None:
+def test_commands_work_when_a_factory_fails(app: Quart, what: str) -> None:
     def failing() -> Any:
         raise LookupError("there is no key")
 
@@ -164,7 +164,7 @@ def test_a_factory_that_fails_stops_no_command(app: Quart, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["openapi", "asyncapi"])
-def test_all_that_quart_schema_knows_can_be_printed(what: str) -> None:
+def test_objects_of_quart_schema_can_be_printed(what: str) -> None:
     app = Quart("shop")
     QuartSchema(app, info=Info(title="Shop", version="1", contact=Contact(email="a@example.org")))
     LanarkyExtension(app)
@@ -173,11 +173,11 @@ def test_all_that_quart_schema_knows_can_be_printed(what: str) -> None:
 
 
 @pytest.mark.parametrize("args", [["nothing"], ["openapi", "--nothing"], ["routes", "more"]])
-def test_what_there_is_not_is_an_error(app: Quart, args: list[str]) -> None:
+def test_unknown_commands_and_options_are_errors(app: Quart, args: list[str]) -> None:
     assert run(app, *args).exit_code == 2
 
 
-def test_help_says_what_there_is(app: Quart) -> None:
+def test_help_lists_the_commands(app: Quart) -> None:
     output = run(app, "--help").output
     assert all(name in output for name in ("openapi", "asyncapi", "routes"))
 
@@ -193,7 +193,7 @@ LanarkyExtension(app).add_chain("/qa", chain)
 """
 
 
-def test_the_command_is_one_of_quarts(tmp_path: Path) -> None:
+def test_the_command_is_available_in_quart(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "quart", "--app", "shop:app", "lanarky", "routes"],

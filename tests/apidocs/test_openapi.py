@@ -1,4 +1,4 @@
-"""The OpenAPI document says what chain routes take and send, and leaves the rest alone."""
+"""The OpenAPI spec describes what chain routes take and send; other routes are not changed."""
 
 import asyncio
 import json
@@ -91,11 +91,11 @@ class StepsWebSocket(TokenWebSocketCallbackHandler):
 
 
 class SilentStreaming(TokenStreamingCallbackHandler):
-    """Declares nothing, so nobody knows what it sends."""
+    """Declares no events, so it may send any."""
 
 
 class SilentWebSocket(TokenWebSocketCallbackHandler):
-    """Declares nothing, so nobody knows what it sends."""
+    """Declares no events, so it may send any."""
 
 
 def helper(
@@ -172,13 +172,13 @@ def make_app(version: str = "3.2.0") -> Quart:
 
 
 @pytest.fixture(scope="module")
-def documents() -> dict[str, Any]:
+def specs() -> dict[str, Any]:
     return {version: fetched(make_app(version)) for version in VERSIONS}
 
 
 @pytest.fixture(scope="module")
-def document(documents: dict[str, Any]) -> Any:
-    return documents["3.2.0"]
+def spec(specs: dict[str, Any]) -> Any:
+    return specs["3.2.0"]
 
 
 @pytest.fixture
@@ -200,53 +200,53 @@ CHAIN_ROUTES = [
 ]
 
 
-def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
-    for path, item in document["paths"].items():
+def operations(spec: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, item in spec["paths"].items():
         for method, operation in item.items():
             yield path, method, operation
 
 
-def chain_operations(document: Any) -> Iterator[Any]:
-    return (document["paths"][path][method] for path, method in CHAIN_ROUTES)
+def chain_operations(spec: Any) -> Iterator[Any]:
+    return (spec["paths"][path][method] for path, method in CHAIN_ROUTES)
 
 
-def parameters(document: Any, path: str, method: str) -> dict[str, Any]:
-    return {p["name"]: p for p in document["paths"][path][method]["parameters"]}
+def parameters(spec: Any, path: str, method: str) -> dict[str, Any]:
+    return {p["name"]: p for p in spec["paths"][path][method]["parameters"]}
 
 
 def stream_of(operation: Any) -> Any:
     return operation["responses"]["200"]["content"]["text/event-stream"]
 
 
-def schemas(document: Any) -> Any:
-    return document["components"]["schemas"]
+def schemas(spec: Any) -> Any:
+    return spec["components"]["schemas"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_document_is_valid(documents: dict[str, Any], version: str) -> None:
-    assert documents[version]["openapi"] == version
-    validate(documents[version])
+def test_the_spec_is_valid(specs: dict[str, Any], version: str) -> None:
+    assert specs[version]["openapi"] == version
+    validate(specs[version])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_reference_leads_somewhere(documents: dict[str, Any], version: str) -> None:
-    check_references(documents[version])
+def test_every_reference_can_be_resolved(specs: dict[str, Any], version: str) -> None:
+    check_references(specs[version])
 
 
-def test_the_version_is_3_2_unless_the_app_says_otherwise(app: Quart) -> None:
+def test_the_version_is_3_2_unless_configured(app: Quart) -> None:
     LanarkyExtension(app).add_chain("/qa", LCEL)
     assert fetched(app)["openapi"] == "3.2.0"
     app.config["QUART_LANARKY_OPENAPI_VERSION"] = "3.1.0"
     assert fetched(app)["openapi"] == "3.1.0"
 
 
-def test_every_route_is_there_with_its_methods(document: Any) -> None:
-    drawn = {(path, method) for path, method, _ in operations(document)}
-    assert drawn == {*CHAIN_ROUTES, ("/plain", "get"), ("/order/{number}", "post")}
+def test_every_route_is_listed_with_its_methods(spec: Any) -> None:
+    built = {(path, method) for path, method, _ in operations(spec)}
+    assert built == {*CHAIN_ROUTES, ("/plain", "get"), ("/order/{number}", "post")}
 
 
-def test_operation_ids_are_unique_and_can_be_called(document: Any) -> None:
-    ids = [operation["operationId"] for _, _, operation in operations(document)]
+def test_operation_ids_are_unique_identifiers(spec: Any) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(spec)]
     assert len(ids) == len(set(ids))
     assert all(name.isidentifier() for name in ids)
     assert {"get_qa", "post_qa", "get_ask", "post_tell", "get_chat", "get_help_lang"} <= set(ids)
@@ -255,8 +255,8 @@ def test_operation_ids_are_unique_and_can_be_called(document: Any) -> None:
 # Parameters
 
 
-def test_the_query_string_of_a_get_has_the_inputs(document: Any) -> None:
-    assert parameters(document, "/qa", "get") == {
+def test_the_query_string_of_a_get_has_the_inputs(spec: Any) -> None:
+    assert parameters(spec, "/qa", "get") == {
         "question": {
             "name": "question",
             "in": "query",
@@ -267,30 +267,28 @@ def test_the_query_string_of_a_get_has_the_inputs(document: Any) -> None:
     }
 
 
-def test_the_query_string_of_a_post_has_none(document: Any) -> None:
-    assert parameters(document, "/qa", "post") == {}
+def test_the_query_string_of_a_post_has_none(spec: Any) -> None:
+    assert parameters(spec, "/qa", "post") == {}
 
 
-FACTORYS = ["lang", "k", "style", "size", "labels", "names", "near", "number"]
+FACTORY_PARAMETERS = ["lang", "k", "style", "size", "labels", "names", "near", "number"]
 INPUTS = ["question", "context", "place", "attempts"]
 
 
-def test_the_parameters_of_a_factory_come_before_the_inputs(document: Any) -> None:
-    assert list(parameters(document, "/help/{lang}", "post")) == FACTORYS
-    assert list(parameters(document, "/help/{lang}", "get")) == FACTORYS + INPUTS
+def test_the_parameters_of_a_factory_come_before_the_inputs(spec: Any) -> None:
+    assert list(parameters(spec, "/help/{lang}", "post")) == FACTORY_PARAMETERS
+    assert list(parameters(spec, "/help/{lang}", "get")) == FACTORY_PARAMETERS + INPUTS
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_the_inputs_in_a_query_string_are_told_from_the_parameters(
-    document: Any, method: str
-) -> None:
-    drawn = parameters(document, "/help/{lang}", method)
-    marked = [name for name, parameter in drawn.items() if parameter.get("x-chain") == "input"]
+def test_inputs_in_a_query_string_are_marked_as_inputs(spec: Any, method: str) -> None:
+    built = parameters(spec, "/help/{lang}", method)
+    marked = [name for name, parameter in built.items() if parameter.get("x-chain") == "input"]
     assert marked == (INPUTS if method == "get" else [])
 
 
-def test_a_chain_route_is_marked_with_its_mode_and_where_its_websocket_is(document: Any) -> None:
-    marks = {(path, method): op.get("x-chain") for path, method, op in operations(document)}
+def test_a_chain_route_has_its_mode_and_websocket_path_in_the_extension(spec: Any) -> None:
+    marks = {(path, method): op.get("x-chain") for path, method, op in operations(spec)}
     assert {place for place, mark in marks.items() if mark} == set(CHAIN_ROUTES)
     assert marks["/tell", "post"] == {"mode": "text"}
     assert marks["/qa", "get"] == {"mode": "json", "websocket": "/qa/ws"}
@@ -298,28 +296,28 @@ def test_a_chain_route_is_marked_with_its_mode_and_where_its_websocket_is(docume
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_only_parts_of_the_path_and_what_has_no_default_are_required(
-    document: Any, method: str
+def test_only_path_parameters_and_parameters_without_default_are_required(
+    spec: Any, method: str
 ) -> None:
-    drawn = parameters(document, "/help/{lang}", method).values()
-    required = {p["name"] for p in drawn if p["required"]}
+    built = parameters(spec, "/help/{lang}", method).values()
+    required = {p["name"] for p in built if p["required"]}
     assert required == ({"lang"} if method == "post" else {"lang", "question"})
-    assert {p["name"] for p in drawn if p["in"] == "path"} == {"lang"}
+    assert {p["name"] for p in built if p["in"] == "path"} == {"lang"}
 
 
-def test_a_part_of_the_path_has_what_its_annotation_says(document: Any) -> None:
-    assert parameters(document, "/help/{lang}", "get")["lang"] == {
+def test_a_path_parameter_has_the_schema_of_its_annotation(spec: Any) -> None:
+    assert parameters(spec, "/help/{lang}", "get")["lang"] == {
         "name": "lang",
         "in": "path",
         "required": True,
         "description": "The language.",
         "schema": {"type": "string", "minLength": 2},
     }
-    top = parameters(document, "/top/{top}", "get")["top"]["schema"]
+    top = parameters(spec, "/top/{top}", "get")["top"]["schema"]
     assert top == {"type": "integer", "minimum": 1}
 
 
-def test_a_part_of_the_path_is_always_given_and_has_no_default(
+def test_a_path_parameter_is_required_and_has_no_default(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     def chat(lang: str = "en") -> Any:
@@ -331,8 +329,8 @@ def test_a_part_of_the_path_is_always_given_and_has_no_default(
     assert lang["schema"] == {"type": "string"}
 
 
-def test_a_part_of_a_blueprints_path_is_a_parameter(document: Any) -> None:
-    assert parameters(document, "/v1/{tenant}/chat", "post")["tenant"]["in"] == "path"
+def test_a_path_parameter_of_a_blueprint_is_a_parameter(spec: Any) -> None:
+    assert parameters(spec, "/v1/{tenant}/chat", "post")["tenant"]["in"] == "path"
 
 
 @pytest.mark.parametrize(
@@ -348,41 +346,41 @@ def test_a_part_of_a_blueprints_path_is_a_parameter(document: Any) -> None:
         ("context", [["x"]], [7]),
     ],
 )
-def test_a_parameter_takes_what_its_annotation_takes(
-    document: Any, name: str, good: list[Any], bad: list[Any]
+def test_a_parameter_schema_accepts_what_its_annotation_accepts(
+    spec: Any, name: str, good: list[Any], bad: list[Any]
 ) -> None:
-    schema = parameters(document, "/help/{lang}", "get")[name]["schema"]
-    assert [problem(value, schema, schemas(document)) for value in good] == [None] * len(good)
-    assert all(problem(value, schema, schemas(document)) for value in bad)
+    schema = parameters(spec, "/help/{lang}", "get")[name]["schema"]
+    assert [problem(value, schema, schemas(spec)) for value in good] == [None] * len(good)
+    assert all(problem(value, schema, schemas(spec)) for value in bad)
 
 
-def test_a_parameter_has_its_description_and_its_default(document: Any) -> None:
-    drawn = parameters(document, "/help/{lang}", "post")
-    assert drawn["k"]["description"] == "How many documents."
+def test_a_parameter_has_its_description_and_its_default(spec: Any) -> None:
+    built = parameters(spec, "/help/{lang}", "post")
+    assert built["k"]["description"] == "How many documents."
     defaults = {
         name: p["schema"]["default"]
-        for name, p in drawn.items()
+        for name, p in built.items()
         if "schema" in p and "default" in p["schema"]
     }
     assert defaults == {"k": 4, "style": "rich", "size": "s", "labels": ["a", "b"]}
 
 
 @pytest.mark.parametrize("name", ["near", "place"])
-def test_an_object_in_a_query_string_is_json(document: Any, name: str) -> None:
-    parameter = parameters(document, "/help/{lang}", "get")[name]
+def test_an_object_in_a_query_string_is_json(spec: Any, name: str) -> None:
+    parameter = parameters(spec, "/help/{lang}", "get")[name]
     assert "schema" not in parameter
     schema = parameter["content"]["application/json"]["schema"]
-    assert problem({"latitude": 1.5}, schema, schemas(document)) is None
-    assert problem({"latitude": "north"}, schema, schemas(document))
+    assert problem({"latitude": 1.5}, schema, schemas(spec)) is None
+    assert problem({"latitude": "north"}, schema, schemas(spec))
 
 
-def test_a_chain_that_takes_anything_takes_any_parameter(document: Any) -> None:
-    free = parameters(document, "/any", "get")
+def test_a_chain_that_takes_anything_takes_any_parameter(spec: Any) -> None:
+    free = parameters(spec, "/any", "get")
     assert list(free) == ["input"]
 
 
-def test_inputs_that_contain_themselves_are_parameters_as_well(document: Any) -> None:
-    assert list(parameters(document, "/thread", "get")) == ["text", "replies"]
+def test_recursive_inputs_are_parameters(spec: Any) -> None:
+    assert list(parameters(spec, "/thread", "get")) == ["text", "replies"]
 
 
 @pytest.mark.parametrize(
@@ -400,9 +398,9 @@ def test_a_path_has_all_its_parameters(
         return LCEL
 
     lanarky.add_chain(rule, chat)
-    document = fetched(app)
-    assert list(document["paths"]) == [path]
-    validate(document)
+    spec = fetched(app)
+    assert list(spec["paths"]) == [path]
+    validate(spec)
     channels = fetched(app, "/asyncapi.json")["channels"].values()
     assert [channel["address"] for channel in channels] == [f"{path}/ws"]
 
@@ -453,7 +451,7 @@ def test_of_two_rules_with_one_path_the_one_in_the_spec_is_described(
     assert operation.get("x-chain") == ({"mode": "json"} if chain_is_last else None)
 
 
-def test_a_parameter_that_is_to_be_in_no_schema_stops_no_document(
+def test_a_parameter_excluded_from_schemas_is_left_out(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     def secretive(k: SkipJsonSchema[int] = 3, more: int = 4) -> Any:
@@ -467,21 +465,21 @@ def test_a_parameter_that_is_to_be_in_no_schema_stops_no_document(
 
 
 @pytest.mark.parametrize(("path", "method"), CHAIN_ROUTES)
-def test_only_a_post_has_a_body_and_it_is_required(document: Any, path: str, method: str) -> None:
-    operation = document["paths"][path][method]
+def test_only_a_post_has_a_body_and_it_is_required(spec: Any, path: str, method: str) -> None:
+    operation = spec["paths"][path][method]
     assert ("requestBody" in operation) is (method == "post")
     if method == "post":
         assert operation["requestBody"]["required"]
         assert list(operation["requestBody"]["content"]) == ["application/json"]
 
 
-def body_of(document: Any, path: str) -> Any:
-    return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+def body_of(spec: Any, path: str) -> Any:
+    return spec["paths"][path]["post"]["requestBody"]["content"]["application/json"]
 
 
-def test_a_body_is_a_component_named_after_its_route(document: Any) -> None:
-    assert body_of(document, "/qa")["schema"] == {"$ref": "#/components/schemas/QaInput"}
-    assert schemas(document)["QaInput"] == {
+def test_a_body_is_a_component_named_after_its_route(spec: Any) -> None:
+    assert body_of(spec, "/qa")["schema"] == {"$ref": "#/components/schemas/QaInput"}
+    assert schemas(spec)["QaInput"] == {
         "type": "object",
         "properties": {"question": {"type": "string"}},
         "required": ["question"],
@@ -490,32 +488,32 @@ def test_a_body_is_a_component_named_after_its_route(document: Any) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, method in CHAIN_ROUTES if method == "post"])
-def test_the_example_of_a_body_fits(document: Any, path: str) -> None:
-    body = body_of(document, path)
+def test_the_example_of_a_body_fits(spec: Any, path: str) -> None:
+    body = body_of(spec, path)
     if path == "/v1/{tenant}/chat":  # what it takes cannot be seen
         assert "example" not in body
     else:
-        assert problem(body["example"], body["schema"], schemas(document)) is None
+        assert problem(body["example"], body["schema"], schemas(spec)) is None
 
 
 @pytest.mark.parametrize("path", ["/qa", "/any", "/tell", "/steps"])
-async def test_the_example_of_a_body_is_answered(documents: dict[str, Any], path: str) -> None:
-    example = body_of(documents["3.2.0"], path)["example"]
+async def test_the_example_of_a_body_is_accepted(specs: dict[str, Any], path: str) -> None:
+    example = body_of(specs["3.2.0"], path)["example"]
     response = await make_app().test_client().post(path, json=example)
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("body", [{}, {"question": 7}, {"question": "x", "other": 1}])
-def test_a_body_that_is_refused_does_not_fit(document: Any, body: Any) -> None:
-    assert problem(body, body_of(document, "/qa")["schema"], schemas(document))
+def test_a_body_that_is_refused_does_not_fit(spec: Any, body: Any) -> None:
+    assert problem(body, body_of(spec, "/qa")["schema"], schemas(spec))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("path", "method"), CHAIN_ROUTES)
-def test_every_answer_that_there_can_be_is_there(
-    documents: dict[str, Any], version: str, path: str, method: str
+def test_every_possible_response_is_listed(
+    specs: dict[str, Any], version: str, path: str, method: str
 ) -> None:
-    responses = documents[version]["paths"][path][method]["responses"]
+    responses = specs[version]["paths"][path][method]["responses"]
     of_the_method = ["413"] if method == "post" else ["204", "403"]
     no_such_path = ["404"] if "{" in path else []
     expected = ["200", "400", *no_such_path, *of_the_method, "500", "503", "504"]
@@ -524,65 +522,65 @@ def test_every_answer_that_there_can_be_is_there(
     assert "Retry-After" in responses["503"]["headers"]
 
 
-def test_the_example_of_every_answer_in_json_fits(document: Any) -> None:
+def test_the_example_of_every_json_response_fits(spec: Any) -> None:
     shown = 0
-    for operation in chain_operations(document):
+    for operation in chain_operations(spec):
         for status, response in operation["responses"].items():
             if status in ("204", "404"):  # the one is empty, the other is the app's
                 continue
             content = response["content"]["application/json"]
             if "example" in content:
                 shown += 1
-                assert problem(content["example"], content["schema"], schemas(document)) is None
+                assert problem(content["example"], content["schema"], schemas(spec)) is None
     assert shown > 5 * len(CHAIN_ROUTES)
 
 
-async def test_a_refusal_is_what_the_document_says(documents: dict[str, Any]) -> None:
-    app, document = make_app(), documents["3.2.0"]
+async def test_a_rejection_matches_the_spec(specs: dict[str, Any]) -> None:
+    app, spec = make_app(), specs["3.2.0"]
     app.config["MAX_CONTENT_LENGTH"] = 100
     client = app.test_client()
     for body, status in (({}, 400), ({"question": "x" * 200}, 413)):
         response = await client.post("/qa", json=body)
-        assert await problem_of(response, status, document, "post") is None
+        assert await problem_of(response, status, spec, "post") is None
     foreign = await client.get("/qa?question=x", headers={"Origin": "https://evil.example"})
-    assert await problem_of(foreign, 403, document, "get") is None
+    assert await problem_of(foreign, 403, spec, "get") is None
 
 
-async def problem_of(response: Any, status: int, document: Any, method: str) -> str | None:
-    """Return what is wrong with the JSON that `/qa` answered, which must have this status."""
+async def problem_of(response: Any, status: int, spec: Any, method: str) -> str | None:
+    """Return the problem of a JSON response of `/qa`, which must have this status, or None."""
     assert response.status_code == status
-    content = document["paths"]["/qa"][method]["responses"][str(status)]["content"]
+    content = spec["paths"]["/qa"][method]["responses"][str(status)]["content"]
     schema = content["application/json"]["schema"]
-    return problem(await response.get_json(), schema, schemas(document))
+    return problem(await response.get_json(), schema, schemas(spec))
 
 
-async def test_a_reconnect_after_the_end_is_answered_as_the_document_says(
-    documents: dict[str, Any],
+async def test_the_response_to_a_finished_reconnect_matches_the_spec(
+    specs: dict[str, Any],
 ) -> None:
     client = make_app().test_client()
     stream = await (await client.get("/qa?question=x")).get_data(as_text=False)
     *_, end = sse.Decoder().feed(stream)
     response = await client.get("/qa?question=x", headers={"Last-Event-ID": str(end.id)})
     assert (response.status_code, await response.get_data()) == (204, b"")
-    assert "204" in documents["3.2.0"]["paths"]["/qa"]["get"]["responses"]
+    assert "204" in specs["3.2.0"]["paths"]["/qa"]["get"]["responses"]
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-async def test_a_run_that_cannot_begin_or_takes_too_long_is_what_the_document_says(
-    documents: dict[str, Any], method: str
+async def test_the_response_to_a_rejected_or_timed_out_run_matches_the_spec(
+    specs: dict[str, Any], method: str
 ) -> None:
-    app, document = make_app(), documents["3.2.0"]
+    app, spec = make_app(), specs["3.2.0"]
     app.view_functions["chain_qa.stream"] = stream_chain(lambda: RunnableLambda(sleep))
     client = app.test_client()
     options: dict[str, Any] = {"headers": {"Accept": "application/json"}}
     options |= {"json": {"input": "x"}} if method == "post" else {"query_string": {"input": "x"}}
     app.config["QUART_LANARKY_RUN_TIMEOUT"] = 0.05
     response = await client.open("/qa", method=method.upper(), **options)
-    assert await problem_of(response, 504, document, method) is None
+    assert await problem_of(response, 504, spec, method) is None
     await app.extensions["QUART_LANARKY"].drain(0)
     response = await client.open("/qa", method=method.upper(), **options)
-    assert await problem_of(response, 503, document, method) is None
-    retry = document["paths"]["/qa"][method]["responses"]["503"]["headers"]["Retry-After"]
+    assert await problem_of(response, 503, spec, method) is None
+    retry = spec["paths"]["/qa"][method]["responses"]["503"]["headers"]["Retry-After"]
     assert problem(int(response.headers["Retry-After"]), retry["schema"], {}) is None
 
 
@@ -591,94 +589,94 @@ async def sleep(_: object) -> str:
     return ""
 
 
-def test_what_a_factory_says_of_the_answer_is_in_the_document(document: Any) -> None:
+def test_the_return_annotation_of_a_factory_describes_the_answer(spec: Any) -> None:
     answers = {
-        path: resolve(document, content["application/json"]["schema"]["$ref"])
+        path: resolve(spec, content["application/json"]["schema"]["$ref"])
         for path in ("/qa", "/top/{top}")
-        for content in [document["paths"][path]["get"]["responses"]["200"]["content"]]
+        for content in [spec["paths"][path]["get"]["responses"]["200"]["content"]]
     }
     assert answers["/qa"]["properties"]["output"]["type"] == "string"
     assert answers["/top/{top}"]["properties"]["output"]["$ref"] == "#/components/schemas/Reply"
 
 
-def test_only_where_documents_may_be_looked_up_are_they_in_the_answer(document: Any) -> None:
-    properties = {name: s.get("properties", {}) for name, s in schemas(document).items()}
+def test_the_answer_has_source_documents_only_if_the_chain_may_retrieve(spec: Any) -> None:
+    properties = {name: s.get("properties", {}) for name, s in schemas(spec).items()}
     assert list(properties["QaAnswer"]) == ["output"]  # all of that chain can be seen
     assert list(properties["HelpLangAnswer"]) == ["output", "source_documents"]
 
 
 @pytest.mark.parametrize("path", ["/qa", "/tell", "/steps"])
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-async def test_a_real_answer_is_what_the_document_says(
-    documents: dict[str, Any], path: str, accept: str
+async def test_a_real_answer_matches_the_spec(
+    specs: dict[str, Any], path: str, accept: str
 ) -> None:
-    document, client = documents["3.2.0"], make_app().test_client()
+    spec, client = specs["3.2.0"], make_app().test_client()
     response = await client.post(path, json={"question": "hi"}, headers={"Accept": accept})
-    content = document["paths"][path]["post"]["responses"]["200"]["content"][accept]
+    content = spec["paths"][path]["post"]["responses"]["200"]["content"][accept]
     body = await response.get_data(as_text=False)
     if accept == "application/json":
-        assert problem(json.loads(body), content["schema"], schemas(document)) is None
+        assert problem(json.loads(body), content["schema"], schemas(spec)) is None
         return
     events = sse.Decoder().feed(body)
     assert events[-1].name == "end"
     for event in events:
-        assert problem(parsed(event), content["itemSchema"], schemas(document)) is None
+        assert problem(parsed(event), content["itemSchema"], schemas(spec)) is None
 
 
 # Streams
 
 
-def test_in_3_2_the_events_of_a_stream_have_a_schema_of_their_own(document: Any) -> None:
-    for operation in chain_operations(document):
+def test_in_3_2_a_stream_has_an_item_schema(spec: Any) -> None:
+    for operation in chain_operations(spec):
         assert set(stream_of(operation)) == {"itemSchema", "examples"}
 
 
-def test_in_3_1_the_schema_of_an_event_stands_for_the_stream(documents: dict[str, Any]) -> None:
-    for operation in chain_operations(documents["3.1.0"]):
+def test_in_3_1_a_stream_has_the_schema_of_an_event(specs: dict[str, Any]) -> None:
+    for operation in chain_operations(specs["3.1.0"]):
         stream = stream_of(operation)
         assert "itemSchema" not in stream
         for example in stream.get("examples", {}).values():
-            assert problem(example["value"], stream["schema"], schemas(documents["3.1.0"])) is None
+            assert problem(example["value"], stream["schema"], schemas(specs["3.1.0"])) is None
 
 
-def test_3_1_has_no_word_that_is_new_in_3_2(documents: dict[str, Any]) -> None:
+def test_3_1_has_no_keyword_that_is_new_in_3_2(specs: dict[str, Any]) -> None:
     new = {"itemSchema", "itemEncoding", "prefixEncoding", "serializedValue", "dataValue", "$self"}
-    keys = {key for value in walk(documents["3.1.0"]) if isinstance(value, dict) for key in value}
+    keys = {key for value in walk(specs["3.1.0"]) if isinstance(value, dict) for key in value}
     assert not keys & new
-    keys = {key for value in walk(documents["3.2.0"]) if isinstance(value, dict) for key in value}
+    keys = {key for value in walk(specs["3.2.0"]) if isinstance(value, dict) for key in value}
     assert "itemSchema" in keys & new
 
 
-def test_both_versions_have_the_same_schemas(documents: dict[str, Any]) -> None:
-    first, second = documents.values()
+def test_both_versions_have_the_same_schemas(specs: dict[str, Any]) -> None:
+    first, second = specs.values()
     assert schemas(first) == schemas(second)
 
 
-def examples(document: Any) -> Iterator[tuple[Any, str, bytes]]:
-    for operation in chain_operations(document):
+def examples(spec: Any) -> Iterator[tuple[Any, str, bytes]]:
+    for operation in chain_operations(spec):
         stream = stream_of(operation)
         for name, example in stream["examples"].items():
             shown = example.get("serializedValue", example.get("value"))
             yield stream["itemSchema"], name, shown.encode()
 
 
-def test_the_examples_of_streams_are_valid_events_up_to_the_end(document: Any) -> None:
-    shown = list(examples(document))
+def test_the_examples_of_streams_are_valid_events_up_to_the_end(spec: Any) -> None:
+    shown = list(examples(spec))
     assert len(shown) == 2 * len(CHAIN_ROUTES)
     for schema, name, raw in shown:
         events = sse.Decoder().feed(raw)
         assert [event.name for event in events][-1] == "end"
         assert (events[0].name == "error") is (name == "failure")
         for event in events:
-            assert problem(parsed(event), schema, schemas(document)) is None
+            assert problem(parsed(event), schema, schemas(spec)) is None
 
 
-def test_a_stream_has_no_other_events_than_its_own(document: Any) -> None:
+def test_a_stream_has_no_other_events_than_its_own(spec: Any) -> None:
     end_id = f"{UUID(int=7)}/end"
 
     def is_valid(path: str, name: str, data: str, **more: str) -> bool:
-        schema = stream_of(document["paths"][path]["post"])["itemSchema"]
-        return problem({"event": name, "data": data, **more}, schema, schemas(document)) is None
+        schema = stream_of(spec["paths"][path]["post"])["itemSchema"]
+        return problem({"event": name, "data": data, **more}, schema, schemas(spec)) is None
 
     assert is_valid("/steps", "step", '{"name": "search"}')
     assert is_valid("/steps", "note", "bare text")
@@ -696,29 +694,29 @@ def test_a_stream_has_no_other_events_than_its_own(document: Any) -> None:
     assert not is_valid("/tell", "ping", "null")  # that is for WebSockets
 
 
-# Words
+# Summaries and descriptions
 
 
-def test_the_docstring_of_a_factory_is_its_summary_and_comes_first(document: Any) -> None:
-    ask = document["paths"]["/ask"]["get"]
+def test_the_docstring_of_a_factory_is_its_summary_and_comes_first(spec: Any) -> None:
+    ask = spec["paths"]["/ask"]["get"]
     assert ask["summary"] == "Ask in a query string."
     assert ask["description"].startswith("Nothing else is needed.\n\nAnswers with a stream")
-    assert document["paths"]["/qa"]["get"]["summary"] == "Ask /qa"
+    assert spec["paths"]["/qa"]["get"]["summary"] == "Ask /qa"
 
 
-def test_a_description_has_a_table_of_the_events(document: Any) -> None:
-    for operation in chain_operations(document):
+def test_a_description_has_a_table_of_the_events(spec: Any) -> None:
+    for operation in chain_operations(spec):
         assert "| `end` | " in operation["description"]
         assert operation["description"].count("| event |") == 1
 
 
-def test_a_description_points_to_the_same_on_a_websocket(document: Any) -> None:
-    qa, ask = (document["paths"][path]["get"]["description"] for path in ("/qa", "/ask"))
+def test_a_description_links_to_the_websocket(spec: Any) -> None:
+    qa, ask = (spec["paths"][path]["get"]["description"] for path in ("/qa", "/ask"))
     assert "The same on a WebSocket: `/qa/ws` ([its document](docs/websockets))." in qa
     assert "WebSocket" not in ask
 
 
-def test_no_link_leads_to_a_page_that_there_is_not(app: Quart) -> None:
+def test_there_is_no_link_to_a_missing_page(app: Quart) -> None:
     QuartSchema(app, swagger_ui_path=None)
     LanarkyExtension(app).add_chain("/qa", LCEL)
     description = fetched(app)["paths"]["/qa"]["get"]["description"]
@@ -728,15 +726,15 @@ def test_no_link_leads_to_a_page_that_there_is_not(app: Quart) -> None:
 # Other routes
 
 
-def plain_document(app: Quart) -> Any:
-    """Return what quart-schema alone says of an app."""
+def plain_spec(app: Quart) -> Any:
+    """Return the spec of quart-schema alone."""
     schema = app.extensions["QUART_SCHEMA"]
     return json.loads(app.json.dumps(OpenAPIProvider(app, schema).schema()))
 
 
-def test_other_routes_are_left_alone_but_for_missing_responses() -> None:
+def test_other_routes_are_not_changed_but_for_missing_responses() -> None:
     app = make_app()
-    ours, plain = fetched(app), plain_document(app)
+    ours, plain = fetched(app), plain_spec(app)
     assert ours["paths"]["/order/{number}"] == plain["paths"]["/order/{number}"]
     said_nothing = plain["paths"]["/plain"]
     assert said_nothing["get"]["responses"] == {}
@@ -746,7 +744,7 @@ def test_other_routes_are_left_alone_but_for_missing_responses() -> None:
     assert ours["paths"].keys() == plain["paths"].keys()
 
 
-def test_an_app_without_chain_routes_has_its_own_document(app: Quart) -> None:
+def test_an_app_without_chain_routes_has_the_spec_of_quart_schema(app: Quart) -> None:
     QuartSchema(app, tags=[{"name": "orders"}], servers=[{"url": "https://example.org"}])
     LanarkyExtension(app)
 
@@ -756,14 +754,14 @@ def test_an_app_without_chain_routes_has_its_own_document(app: Quart) -> None:
     async def order(data: Message) -> Any:
         return Reply(text="")
 
-    ours, plain = fetched(app), plain_document(app)
+    ours, plain = fetched(app), plain_spec(app)
     assert ours.pop("security") == []
     assert ours.pop("openapi") == "3.2.0"
     assert plain.pop("openapi") == "3.1.0"
     assert ours == plain
 
 
-def test_the_id_of_another_route_stays_where_a_chain_route_would_have_the_same(
+def test_of_two_equal_operation_ids_that_of_the_chain_route_is_changed(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     lanarky.add_chain("/qa", LCEL)
@@ -778,7 +776,7 @@ def test_the_id_of_another_route_stays_where_a_chain_route_would_have_the_same(
 
 
 class CompletionEvent(BaseModel):
-    """A user's own model, which happens to be named as one of ours."""
+    """A model of the app with the name of one of ours."""
 
     completed: bool
 
@@ -798,7 +796,7 @@ class Log(BaseModel):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_components_of_the_app_are_left_alone(
+def test_components_of_the_app_are_not_changed(
     app: Quart, lanarky: LanarkyExtension, version: str
 ) -> None:
     app.config["QUART_LANARKY_OPENAPI_VERSION"] = version
@@ -808,30 +806,30 @@ def test_components_of_the_app_are_left_alone(
     async def log() -> Any: ...
 
     lanarky.add_chain("/chat", LCEL)
-    document, plain = fetched(app), plain_document(app)
-    validate(document)
-    check_references(document)
+    spec, plain = fetched(app), plain_spec(app)
+    validate(spec)
+    check_references(spec)
     users = ("CompletionEvent", "ChatInput", "ErrorData")
-    assert {n: schemas(document)[n] for n in users} == {n: schemas(plain)[n] for n in users}
-    assert document["paths"]["/log"] == plain["paths"]["/log"]
-    body = body_of(document, "/chat")["schema"]
-    assert problem({"question": "hi"}, body, schemas(document)) is None
-    failure = document["paths"]["/chat"]["post"]["responses"]["500"]["content"]["application/json"]
-    assert problem(failure["example"], failure["schema"], schemas(document)) is None
+    assert {n: schemas(spec)[n] for n in users} == {n: schemas(plain)[n] for n in users}
+    assert spec["paths"]["/log"] == plain["paths"]["/log"]
+    body = body_of(spec, "/chat")["schema"]
+    assert problem({"question": "hi"}, body, schemas(spec)) is None
+    failure = spec["paths"]["/chat"]["post"]["responses"]["500"]["content"]["application/json"]
+    assert problem(failure["example"], failure["schema"], schemas(spec)) is None
 
 
-def test_two_models_of_one_name_in_two_chains_are_two_components(
+def test_different_models_of_one_name_are_two_components(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     for n, kind in enumerate((int, str)):
         item = type("Item", (BaseModel,), {"__annotations__": {"size": kind}})
         order = type("Order", (BaseModel,), {"__annotations__": {"item": item}})
         lanarky.add_chain(f"/order{n}", LCEL, input_model=order)
-    document = fetched(app)
+    spec = fetched(app)
     for n, good, bad in ((0, 1, "x"), (1, "x", 1)):
-        schema = body_of(document, f"/order{n}")["schema"]
-        assert problem({"item": {"size": good}}, schema, schemas(document)) is None
-        assert problem({"item": {"size": bad}}, schema, schemas(document))
+        schema = body_of(spec, f"/order{n}")["schema"]
+        assert problem({"item": {"size": good}}, schema, schemas(spec)) is None
+        assert problem({"item": {"size": bad}}, schema, schemas(spec))
 
 
 # The decorators of quart-schema
@@ -840,50 +838,50 @@ Decorate = Callable[[Any], Any]
 
 
 @pytest.fixture(params=["above", "below"])
-def draw_decorated(
+def build_decorated(
     request: pytest.FixtureRequest, app: Quart, lanarky: LanarkyExtension
 ) -> Callable[[Decorate], Any]:
-    """Draw a chain route whose view, or whose factory, is decorated."""
+    """Build the operation of a chain route whose view, or whose factory, is decorated."""
 
     def build(decorate: Decorate) -> Any:
         app.post("/chat")(decorated(decorate, request.param))
-        document = fetched(app)
-        validate(document)
-        check_references(document)
-        return document["paths"].get("/chat", {}).get("post")
+        spec = fetched(app)
+        validate(spec)
+        check_references(spec)
+        return spec["paths"].get("/chat", {}).get("post")
 
     return build
 
 
-def test_a_hidden_route_is_not_there(draw_decorated: Callable[[Decorate], Any]) -> None:
-    assert draw_decorated(hide) is None
+def test_a_hidden_route_is_left_out(build_decorated: Callable[[Decorate], Any]) -> None:
+    assert build_decorated(hide) is None
 
 
-def test_tags_deprecation_and_security_are_there(
-    draw_decorated: Callable[[Decorate], Any],
+def test_tags_deprecation_and_security_are_described(
+    build_decorated: Callable[[Decorate], Any],
 ) -> None:
-    drawn = draw_decorated(lambda f: tag(["chats"])(deprecate(security_scheme([{"key": []}])(f))))
-    assert drawn["tags"] == ["chats"]
-    assert drawn["deprecated"] is True
-    assert drawn["security"] == [{"key": []}]
+    built = build_decorated(lambda f: tag(["chats"])(deprecate(security_scheme([{"key": []}])(f))))
+    assert built["tags"] == ["chats"]
+    assert built["deprecated"] is True
+    assert built["security"] == [{"key": []}]
 
 
-def test_an_operation_id_is_the_users(draw_decorated: Callable[[Decorate], Any]) -> None:
-    assert draw_decorated(operation_id("talk"))["operationId"] == "post_talk"
+def test_a_chosen_operation_id_is_kept(build_decorated: Callable[[Decorate], Any]) -> None:
+    assert build_decorated(operation_id("talk"))["operationId"] == "post_talk"
 
 
-def test_another_documented_response_stands_beside_ours(
-    draw_decorated: Callable[[Decorate], Any],
+def test_a_documented_response_with_another_status_is_added(
+    build_decorated: Callable[[Decorate], Any],
 ) -> None:
-    responses = draw_decorated(document_response(Reply, 402))["responses"]
+    responses = build_decorated(document_response(Reply, 402))["responses"]
     assert sorted(responses) == ["200", "400", "402", "413", "500", "503", "504"]
     assert responses["402"]["description"] == "What an answer is."
 
 
-def test_a_documented_response_is_there_once_and_as_the_user_has_it(
-    draw_decorated: Callable[[Decorate], Any],
+def test_a_documented_response_replaces_ours(
+    build_decorated: Callable[[Decorate], Any],
 ) -> None:
-    responses = draw_decorated(document_response(Reply))["responses"]
+    responses = build_decorated(document_response(Reply))["responses"]
     assert sorted(responses) == ["200", "400", "413", "500", "503", "504"]
     schema = responses["200"]["content"]["application/json"]["schema"]
     assert list(schema["properties"]) == ["text"]
@@ -897,10 +895,10 @@ class Tenant(BaseModel):
 
 
 def test_documented_headers_and_queries_are_parameters(
-    draw_decorated: Callable[[Decorate], Any],
+    build_decorated: Callable[[Decorate], Any],
 ) -> None:
-    drawn = draw_decorated(lambda f: document_headers(Tenant)(document_querystring(Tenant)(f)))
-    assert {(p["name"], p["in"]) for p in drawn["parameters"]} == {
+    built = build_decorated(lambda f: document_headers(Tenant)(document_querystring(Tenant)(f)))
+    assert {(p["name"], p["in"]) for p in built["parameters"]} == {
         ("tenant-id", "header"),
         ("question", "header"),
         ("tenant_id", "query"),
@@ -908,7 +906,9 @@ def test_documented_headers_and_queries_are_parameters(
     }
 
 
-def test_a_documented_query_parameter_is_there_once(app: Quart, lanarky: LanarkyExtension) -> None:
+def test_a_documented_query_parameter_is_not_repeated(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
     @app.get("/chat")
     @document_querystring(Tenant)
     @stream_chain
@@ -919,12 +919,12 @@ def test_a_documented_query_parameter_is_there_once(app: Quart, lanarky: Lanarky
     assert sorted(names) == ["question", "tenant_id"]
 
 
-def test_what_a_blueprint_says_counts_for_its_chain_routes(
+def test_tags_and_deprecation_of_a_blueprint_apply_to_its_chain_routes(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     blueprint = lanarky.add_chain("/chat", LCEL)
     tag_blueprint(blueprint, ["chats"])
     deprecate_blueprint(blueprint)
-    drawn = fetched(app)["paths"]["/chat"]["get"]
-    assert drawn["tags"] == ["chats"]
-    assert drawn["deprecated"] is True
+    built = fetched(app)["paths"]["/chat"]["get"]
+    assert built["tags"] == ["chats"]
+    assert built["deprecated"] is True

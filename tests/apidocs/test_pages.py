@@ -1,4 +1,4 @@
-"""The pages have what they need from this machine, or else from elsewhere, and serve no more."""
+"""The pages load scripts from installed packages or a CDN, and no other files are served."""
 
 import re
 from importlib.util import find_spec
@@ -40,7 +40,7 @@ async def text_of(app: Quart, path: str) -> str:
 
 
 def links(text: str) -> set[str]:
-    """Return where the scripts and the style sheets of a page come from."""
+    """Return the URLs of the scripts and style sheets of a page."""
     return set(re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', text))
 
 
@@ -49,14 +49,14 @@ def test_the_packages_of_the_extra_are_installed() -> None:
     assert find_spec("asyncapi_viewer")
 
 
-async def test_the_page_of_swagger_ui_has_its_scripts_from_this_machine(app: Quart) -> None:
+async def test_the_swagger_ui_page_loads_local_scripts(app: Quart) -> None:
     assert links(await text_of(app, "/docs")) == {
         "docs/assets/swagger-ui.css",
         "docs/assets/swagger-ui-bundle.js",
     }
 
 
-async def test_the_page_of_websockets_has_its_script_from_this_machine(app: Quart) -> None:
+async def test_the_asyncapi_page_loads_a_local_script(app: Quart) -> None:
     page = await text_of(app, "/docs/websockets")
     assert links(page) == {"/docs/assets/asyncapi-viewer.js"}
     assert '<asyncapi-viewer src="/asyncapi.json"' in page
@@ -64,7 +64,7 @@ async def test_the_page_of_websockets_has_its_script_from_this_machine(app: Quar
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/websockets"])
-async def test_no_page_asks_anybody_else_for_anything(app: Quart, path: str) -> None:
+async def test_no_page_loads_anything_from_other_hosts(app: Quart, path: str) -> None:
     assert "//" not in re.sub(r"<!--.*?-->", "", await text_of(app, path))
 
 
@@ -96,13 +96,13 @@ async def test_an_asset_is_served_with_its_type(app: Quart, name: str, content_t
         "manifest.json",
     ],
 )
-async def test_nothing_else_is_served(app: Quart, name: str) -> None:
+async def test_no_other_file_is_served(app: Quart, name: str) -> None:
     LanarkyExtension(app)
     response = await app.test_client().get(f"/docs/assets/{name}")
     assert response.status_code == 404
 
 
-async def test_neither_pages_nor_assets_are_in_the_document(app: Quart) -> None:
+async def test_neither_pages_nor_assets_are_in_the_spec(app: Quart) -> None:
     LanarkyExtension(app)
     response = await app.test_client().get("/openapi.json")
     assert (await response.get_json())["paths"] == {}
@@ -115,7 +115,7 @@ def version_in(url: str) -> tuple[int, ...]:
 
 
 @pytest.mark.usefixtures("without_packages")
-async def test_without_packages_swagger_ui_comes_from_a_network_and_is_new_enough(
+async def test_without_packages_swagger_ui_comes_from_a_cdn_and_is_new_enough(
     app: Quart,
 ) -> None:
     found = links(await text_of(app, "/docs"))
@@ -126,7 +126,7 @@ async def test_without_packages_swagger_ui_comes_from_a_network_and_is_new_enoug
 
 
 @pytest.mark.usefixtures("without_packages")
-async def test_without_packages_the_viewer_comes_from_a_network(app: Quart) -> None:
+async def test_without_packages_the_viewer_comes_from_a_cdn(app: Quart) -> None:
     [url] = links(await text_of(app, "/docs/websockets"))
     assert re.fullmatch(r"https://\S+/asyncapi-viewer@\d+\.\d+\.\d+/\S+\.js", url)
 
@@ -139,7 +139,9 @@ async def test_without_packages_no_asset_is_served(app: Quart, name: str) -> Non
     assert response.status_code == 404
 
 
-async def test_each_package_counts_by_itself(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_package_is_looked_up_separately(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def only_viewer(name: str) -> Any:
         return find_spec(name) if name == "asyncapi_viewer" else None
 
@@ -159,7 +161,7 @@ CHOSEN = [
 
 @pytest.mark.parametrize("url", CHOSEN)
 @pytest.mark.parametrize("is_late", [True, False])
-async def test_scripts_that_the_user_chose_stay(app: Quart, url: str, is_late: bool) -> None:
+async def test_scripts_chosen_by_the_user_are_kept(app: Quart, url: str, is_late: bool) -> None:
     if is_late:
         LanarkyExtension(app).add_chain("/qa", LCEL)
     app.config[JS] = url
@@ -168,7 +170,7 @@ async def test_scripts_that_the_user_chose_stay(app: Quart, url: str, is_late: b
 
 
 @pytest.mark.parametrize("packages", [True, False])
-async def test_what_quart_schema_chose_is_replaced(
+async def test_default_scripts_of_quart_schema_are_replaced(
     app: Quart, packages: bool, request: pytest.FixtureRequest
 ) -> None:
     if not packages:
@@ -199,7 +201,7 @@ async def test_links_are_relative_to_the_page(
     }
 
 
-async def test_a_title_is_text_and_no_markup() -> None:
+async def test_a_title_is_escaped() -> None:
     app = Quart("shop")
     QuartSchema(app, info={"title": "<script>alert()</script>", "version": "1"})
     assert "<script>alert" not in await text_of(app, "/docs/websockets")

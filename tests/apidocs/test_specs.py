@@ -1,4 +1,4 @@
-"""When the documents are drawn, what is known by then, and how they live with quart-schema."""
+"""API specs: when they are built, what is inspected for them, how they work with quart-schema."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from quart_schema import Info, OpenAPIProvider, QuartSchema, document_response
 from werkzeug.routing import Rule
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from quart_lanarky.apidocs import specs as documents
+from quart_lanarky.apidocs import specs as specs_module
 from tests.adapters.service.test_plan import LCEL
 from tests.apidocs.drawing import fetch, fetch_mounted, fetched, references
 
@@ -43,12 +43,12 @@ async def status(app: Quart, path: str) -> int:
     return int(response.status_code)
 
 
-def inputs(document: Any, path: str = "/qa") -> list[str]:
-    """Return the names of the inputs that a document gives for a route."""
-    return [p["name"] for p in document["paths"][path]["get"]["parameters"]]
+def inputs(spec: Any, path: str = "/qa") -> list[str]:
+    """Return the names of the inputs of a route in a spec."""
+    return [p["name"] for p in spec["paths"][path]["get"]["parameters"]]
 
 
-# Living with quart-schema
+# Along with quart-schema
 
 
 def set_up_before(app: Quart, schema: type[QuartSchema] = QuartSchema, **options: Any) -> None:
@@ -69,32 +69,32 @@ either_order = pytest.mark.parametrize("set_up", [set_up_before, set_up_after])
 
 
 @pytest.mark.parametrize("set_up", [set_up_before, set_up_after, never_set_up])
-async def test_both_documents_and_both_pages_are_there(app: Quart, set_up: Any) -> None:
+async def test_both_specs_and_both_pages_are_served(app: Quart, set_up: Any) -> None:
     set_up(app)
-    document = await fetch(app)
-    validate(document)
-    assert inputs(document) == ["question"]
-    assert document["info"]["title"] == "shop"
+    spec = await fetch(app)
+    validate(spec)
+    assert inputs(spec) == ["question"]
+    assert spec["info"]["title"] == "shop"
     assert list((await fetch(app, "/asyncapi.json"))["channels"]) == ["qa"]
     assert await status(app, "/docs") == 200
     assert await status(app, "/docs/websockets") == 200
 
 
 @either_order
-async def test_the_pages_of_a_quart_schema_of_ones_own_stay(app: Quart, set_up: Any) -> None:
+async def test_the_pages_of_the_apps_quart_schema_are_kept(app: Quart, set_up: Any) -> None:
     set_up(app)
     assert await status(app, "/redocs") == 200
     assert await status(app, "/scalar") == 200
 
 
-async def test_what_is_brought_asks_for_nothing_from_elsewhere(app: Quart) -> None:
+async def test_only_pages_without_foreign_scripts_are_added(app: Quart) -> None:
     with_chain(app)
     assert await status(app, "/redocs") == 404
     assert await status(app, "/scalar") == 404
 
 
 @either_order
-async def test_the_documents_are_where_the_app_wants_them(app: Quart, set_up: Any) -> None:
+async def test_the_specs_are_served_at_configured_paths(app: Quart, set_up: Any) -> None:
     set_up(app, openapi_path="/api/spec.json", swagger_ui_path="/api/docs")
     assert inputs(await fetch(app, "/api/spec.json")) == ["question"]
     assert (await fetch(app, "/api/asyncapi.json"))["asyncapi"] == "3.0.0"
@@ -106,7 +106,7 @@ async def test_the_documents_are_where_the_app_wants_them(app: Quart, set_up: An
 
 
 @either_order
-async def test_without_a_path_for_the_document_there_is_nothing(app: Quart, set_up: Any) -> None:
+async def test_without_an_openapi_path_nothing_is_served(app: Quart, set_up: Any) -> None:
     set_up(app, openapi_path=None)
     for path in ("/openapi.json", "/asyncapi.json", "/docs", "/docs/websockets"):
         assert await status(app, path) == 404
@@ -118,7 +118,7 @@ async def test_without_a_path_for_the_document_there_is_nothing(app: Quart, set_
 
 
 @either_order
-async def test_without_a_path_for_the_page_there_are_documents_and_no_pages(
+async def test_without_a_swagger_ui_path_there_are_specs_but_no_pages(
     app: Quart, set_up: Any
 ) -> None:
     set_up(app, swagger_ui_path=None)
@@ -129,7 +129,7 @@ async def test_without_a_path_for_the_page_there_are_documents_and_no_pages(
 
 
 class Provider(OpenAPIProvider):
-    """A provider of a user's own, with state and most of its methods."""
+    """A custom provider with state and most hooks overridden."""
 
     def __init__(self, app: Quart, extension: QuartSchema) -> None:
         super().__init__(app, extension)
@@ -137,12 +137,12 @@ class Provider(OpenAPIProvider):
         self.asked: list[str] = []
 
     def schema(self) -> dict[str, Any]:
-        document = super().schema()
-        document["info"] = {**document["info"], "x-company": self.company}
-        document["components"]["parameters"] = {
+        spec = super().schema()
+        spec["info"] = {**spec["info"], "x-company": self.company}
+        spec["components"]["parameters"] = {
             "Tenant": {"name": "tenant", "in": "header", "schema": {"type": "string"}}
         }
-        return document
+        return spec
 
     def generate_rules(self) -> Any:
         return (rule for rule in super().generate_rules() if "secret" not in rule.rule)
@@ -157,7 +157,7 @@ class Provider(OpenAPIProvider):
 
 
 @either_order
-async def test_a_provider_of_ones_own_draws_all_that_it_did(app: Quart, set_up: Any) -> None:
+async def test_a_custom_provider_still_builds_the_spec(app: Quart, set_up: Any) -> None:
     set_up(app, openapi_provider_class=Provider)
     app.get("/secret")(stream_chain(lambda: LCEL))
 
@@ -165,18 +165,18 @@ async def test_a_provider_of_ones_own_draws_all_that_it_did(app: Quart, set_up: 
     async def plain() -> str:
         return ""
 
-    document = await fetch(app)
-    validate(document)
-    assert document["info"]["x-company"] == "ACME"
-    assert document["paths"].keys() == {"/v1/qa", "/v1/plain"}
-    assert document["paths"]["/v1/qa"]["get"]["x-owner"] == "us"
-    assert inputs(document, "/v1/qa") == ["question"]
+    spec = await fetch(app)
+    validate(spec)
+    assert spec["info"]["x-company"] == "ACME"
+    assert spec["paths"].keys() == {"/v1/qa", "/v1/plain"}
+    assert spec["paths"]["/v1/qa"]["get"]["x-owner"] == "us"
+    assert inputs(spec, "/v1/qa") == ["question"]
     provider = app.extensions["QUART_SCHEMA"].openapi_provider
     assert isinstance(provider.own, Provider)
     assert "/qa" in provider.own.asked
 
 
-async def test_a_class_of_quart_schema_of_ones_own_has_its_provider(app: Quart) -> None:
+async def test_the_provider_of_a_custom_quart_schema_class_is_used(app: Quart) -> None:
     class Schema(QuartSchema):
         openapi_provider_class = Provider
 
@@ -184,7 +184,7 @@ async def test_a_class_of_quart_schema_of_ones_own_has_its_provider(app: Quart) 
     assert (await fetch(app))["info"]["x-company"] == "ACME"
 
 
-async def test_references_to_parameters_are_left_alone(app: Quart) -> None:
+async def test_references_to_parameters_are_not_changed(app: Quart) -> None:
     class Tenants(Provider):
         def build_paths(self, rule: Rule) -> Any:
             paths, components = super().build_paths(rule)
@@ -195,12 +195,12 @@ async def test_references_to_parameters_are_left_alone(app: Quart) -> None:
             return paths, components
 
     set_up_before(app, openapi_provider_class=Tenants)
-    document = await fetch(app)
-    validate(document)
-    assert "#/components/parameters/Tenant" in references(document["paths"]["/v1/qa"]["get"])
+    spec = await fetch(app)
+    validate(spec)
+    assert "#/components/parameters/Tenant" in references(spec["paths"]["/v1/qa"]["get"])
 
 
-async def test_what_a_path_has_besides_its_operations_is_left_alone(app: Quart) -> None:
+async def test_other_fields_of_a_path_item_are_not_changed(app: Quart) -> None:
     class Summaries(OpenAPIProvider):
         def build_paths(self, rule: Rule) -> Any:
             paths, components = super().build_paths(rule)
@@ -209,13 +209,13 @@ async def test_what_a_path_has_besides_its_operations_is_left_alone(app: Quart) 
             }, components
 
     set_up_before(app, openapi_provider_class=Summaries)
-    document = await fetch(app)
-    validate(document)
-    assert document["paths"]["/qa"]["summary"] == "A path."
-    assert document["paths"]["/qa"]["parameters"] == []
+    spec = await fetch(app)
+    validate(spec)
+    assert spec["paths"]["/qa"]["summary"] == "A path."
+    assert spec["paths"]["/qa"]["parameters"] == []
 
 
-async def test_operation_ids_of_a_provider_of_ones_own_stay(app: Quart) -> None:
+async def test_operation_ids_of_a_custom_provider_are_kept(app: Quart) -> None:
     class Ids(OpenAPIProvider):
         def operation_id(self, method: str, *args: Any) -> str:
             return f"acme_{method.lower()}"
@@ -269,22 +269,22 @@ async def test_a_provider_assigned_after_set_up_is_used(app: Quart) -> None:
     assert inputs(spec, "/v1/qa") == ["question"]
 
 
-async def test_what_a_provider_keeps_for_itself_is_not_changed(app: Quart) -> None:
+async def test_a_spec_kept_by_the_provider_is_not_changed(app: Quart) -> None:
     kept = {}
 
     class Keeping(OpenAPIProvider):
         def schema(self) -> dict[str, Any]:
-            kept["document"] = super().schema()
-            kept["text"] = repr(kept["document"])
-            return kept["document"]
+            kept["spec"] = super().schema()
+            kept["text"] = repr(kept["spec"])
+            return kept["spec"]
 
     set_up_before(app, openapi_provider_class=Keeping)
     await fetch(app)
-    assert repr(kept["document"]) == kept["text"]
+    assert repr(kept["spec"]) == kept["text"]
 
 
 def views_as_they_came(app: Quart) -> dict[str, Callable[..., Any]]:
-    """Add views that return whatever Quart takes."""
+    """Add views with every kind of return value that Quart accepts."""
 
     @dataclass
     class Data:
@@ -307,7 +307,7 @@ def views_as_they_came(app: Quart) -> dict[str, Callable[..., Any]]:
     return views
 
 
-async def test_an_app_that_is_brought_quart_schema_answers_as_before() -> None:
+async def test_setting_up_quart_schema_does_not_change_responses() -> None:
     plain, ours = Quart("plain"), Quart("ours")
     names = views_as_they_came(plain)
     views_as_they_came(with_chain(ours))
@@ -319,7 +319,7 @@ async def test_an_app_that_is_brought_quart_schema_answers_as_before() -> None:
         assert await first.get_data() == await second.get_data(), name
 
 
-async def test_an_app_that_is_brought_quart_schema_keeps_its_json(app: Quart) -> None:
+async def test_setting_up_quart_schema_keeps_the_json_provider(app: Quart) -> None:
     class Json(DefaultJSONProvider):
         def dumps(self, object_: Any, **kwargs: Any) -> str:
             return super().dumps(object_, **kwargs) + "\n"
@@ -331,7 +331,7 @@ async def test_an_app_that_is_brought_quart_schema_keeps_its_json(app: Quart) ->
 
 
 @pytest.mark.parametrize("name", ["openapi", "swagger_ui"])
-async def test_a_view_of_ones_own_that_quart_schema_also_has_stops_nothing(
+async def test_an_endpoint_of_the_app_named_like_one_of_quart_schema_is_kept(
     app: Quart, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.add_url_rule("/mine", name, lambda: "mine")
@@ -347,7 +347,7 @@ async def test_a_view_of_ones_own_that_quart_schema_also_has_stops_nothing(
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/websockets", "/asyncapi.json"])
 @pytest.mark.parametrize("is_first", [True, False])
-async def test_a_route_of_ones_own_wins(app: Quart, path: str, is_first: bool) -> None:
+async def test_a_route_of_the_app_takes_precedence(app: Quart, path: str, is_first: bool) -> None:
     if is_first:
         app.add_url_rule(path, "mine", lambda: "mine")
     with_chain(app)
@@ -358,7 +358,7 @@ async def test_a_route_of_ones_own_wins(app: Quart, path: str, is_first: bool) -
     assert inputs(await fetch(app)) == ["question"]
 
 
-async def test_a_guard_of_the_document_still_guards_it(app: Quart) -> None:
+async def test_an_overridden_view_still_guards_the_spec(app: Quart) -> None:
     class Guarded(QuartSchema):
         async def openapi(self) -> Any:
             if request.headers.get("Authorization") != "yes":
@@ -373,7 +373,7 @@ async def test_a_guard_of_the_document_still_guards_it(app: Quart) -> None:
     assert inputs(await response.get_json()) == ["question"]
 
 
-async def test_a_guard_around_the_view_still_guards_it(app: Quart) -> None:
+async def test_a_replaced_view_still_guards_the_spec(app: Quart) -> None:
     set_up_before(app)
 
     async def guard() -> Any:
@@ -386,7 +386,7 @@ async def test_a_guard_around_the_view_still_guards_it(app: Quart) -> None:
 # Several of everything
 
 
-async def test_each_of_several_apps_has_its_own_documents() -> None:
+async def test_each_of_several_apps_has_its_own_specs() -> None:
     lanarky = LanarkyExtension()
     apps = [Quart("first"), Quart("second")]
     calls: list[str] = []
@@ -400,10 +400,10 @@ async def test_each_of_several_apps_has_its_own_documents() -> None:
         lanarky.init_app(app)
         app.get(f"/{app.name}")(stream_chain(lambda: LCEL))
     for app in apps:
-        document = await fetch(app)
-        assert document["info"]["title"] == app.name
-        assert document["paths"].keys() == {"/both", f"/{app.name}"}
-        assert inputs(document, "/both") == ["question"]
+        spec = await fetch(app)
+        assert spec["info"]["title"] == app.name
+        assert spec["paths"].keys() == {"/both", f"/{app.name}"}
+        assert inputs(spec, "/both") == ["question"]
     assert len(calls) == len(apps)
 
 
@@ -428,12 +428,12 @@ async def test_apps_that_share_a_later_quart_schema_do_not_fail() -> None:
         validate(await fetch(app))
 
 
-async def test_several_extensions_on_one_app_share_its_documents(app: Quart) -> None:
+async def test_several_extensions_on_one_app_share_its_specs(app: Quart) -> None:
     first, second = LanarkyExtension(app), LanarkyExtension(app)
     first.add_chain("/first", LCEL)
     second.add_chain("/second", LCEL)
-    document = await fetch(app)
-    assert inputs(document, "/first") == inputs(document, "/second") == ["question"]
+    spec = await fetch(app)
+    assert inputs(spec, "/first") == inputs(spec, "/second") == ["question"]
     assert list((await fetch(app, "/asyncapi.json"))["channels"]) == ["first", "second"]
 
 
@@ -457,7 +457,7 @@ async def test_an_app_factory_may_be_called_again_and_again() -> None:
 # Where the app is mounted
 
 
-async def test_a_mounted_app_says_so_in_both_documents(app: Quart) -> None:
+async def test_a_mounted_app_has_its_root_path_in_both_specs(app: Quart) -> None:
     with_chain(app)
     openapi = (await fetch_mounted(app, "/shop", "/openapi.json")).json()
     assert openapi["servers"] == [{"url": "/shop"}]
@@ -477,13 +477,13 @@ async def test_one_app_may_be_mounted_at_several_places(app: Quart) -> None:
     assert (await fetch(app))["servers"] == [{"url": "/"}]
 
 
-async def test_servers_that_the_app_names_stay(app: Quart) -> None:
+async def test_servers_named_by_the_app_are_kept(app: Quart) -> None:
     set_up_before(app, servers=[{"url": "https://example.org/api"}])
     openapi = (await fetch_mounted(app, "/shop", "/openapi.json")).json()
     assert openapi["servers"] == [{"url": "https://example.org/api"}]
 
 
-async def test_a_server_behind_tls_is_asked_with_tls(app: Quart) -> None:
+async def test_the_server_of_a_tls_request_uses_wss(app: Quart) -> None:
     with_chain(app)
     response = await app.test_client().get("/asyncapi.json", scheme="https")
     assert (await response.get_json())["servers"]["this"]["protocol"] == "wss"
@@ -494,7 +494,7 @@ LINKS = re.compile(r'(?:src|href|url)[=:]\s*"([^"]+)"')
 
 @pytest.mark.parametrize("options", [{}, {"swagger_ui_path": "/a/docs/"}, {"swagger_ui_path": "/"}])
 @pytest.mark.parametrize("root", ["", "/shop", "/shop/v1"])
-async def test_every_link_of_the_pages_leads_somewhere(
+async def test_every_link_of_the_pages_works(
     app: Quart, root: str, options: dict[str, str]
 ) -> None:
     set_up_before(app, redoc_ui_path=None, scalar_ui_path=None, **options)
@@ -511,7 +511,7 @@ async def test_every_link_of_the_pages_leads_somewhere(
             assert followed.status_code == 200, target
 
 
-async def test_the_link_to_the_other_page_leads_there(app: Quart) -> None:
+async def test_the_link_to_the_asyncapi_page_works(app: Quart) -> None:
     with_chain(app)
     description = (await fetch(app))["paths"]["/qa"]["get"]["description"]
     link = re.search(r"\[its document\]\(([^)]+)\)", description)
@@ -519,51 +519,63 @@ async def test_the_link_to_the_other_page_leads_there(app: Quart) -> None:
     assert urljoin("/shop/docs", link[1]) == "/shop/docs/websockets"
 
 
-# When a document is drawn
+# When a spec is built
 
 
 @pytest.fixture
-def drawings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note whenever a document is drawn."""
-    drawn: list[str] = []
-    build, whole = documents.asyncapi.build, OpenAPIProvider.schema
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record each build of a spec."""
+    built: list[str] = []
+    build, whole = specs_module.asyncapi.build, OpenAPIProvider.schema
 
     def noted(*args: Any, **kwargs: Any) -> Any:
-        drawn.append("asyncapi")
+        built.append("asyncapi")
         return build(*args, **kwargs)
 
     def noted_whole(self: OpenAPIProvider) -> Any:
-        drawn.append("openapi")
+        built.append("openapi")
         return whole(self)
 
-    monkeypatch.setattr(documents.asyncapi, "build", noted)
+    monkeypatch.setattr(specs_module.asyncapi, "build", noted)
     monkeypatch.setattr(OpenAPIProvider, "schema", noted_whole)
-    return drawn
+    return built
 
 
-async def test_a_document_is_drawn_once(app: Quart, drawings: list[str]) -> None:
+async def test_a_spec_is_built_once(app: Quart, builds: list[str]) -> None:
     with_chain(app)
     first = [await fetch(app), await fetch(app, "/asyncapi.json")]
     second = [await fetch(app), await fetch(app, "/asyncapi.json")]
     assert first == second
-    assert drawings == ["openapi", "asyncapi"]
+    assert builds == ["openapi", "asyncapi"]
 
 
-async def test_a_document_is_the_same_object_until_there_are_more_routes(app: Quart) -> None:
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/openapi.json", ["openapi", "info", "servers", "paths", "components", "security"]),
+        ("/asyncapi.json", ["asyncapi", "info", "defaultContentType", "channels"]),
+    ],
+)
+async def test_a_served_spec_is_not_sorted(app: Quart, path: str, keys: list[str]) -> None:
+    with_chain(app)
+    assert list(await fetch(app, path))[: len(keys)] == keys
+
+
+async def test_a_spec_is_cached_until_routes_are_added(app: Quart) -> None:
     with_chain(app)
     await fetch(app)
     provider = app.extensions["QUART_SCHEMA"].openapi_provider
     assert provider.schema()["paths"] is provider.schema()["paths"]
 
 
-async def test_no_document_is_drawn_that_nobody_asks_for(app: Quart, drawings: list[str]) -> None:
+async def test_no_spec_is_built_unless_requested(app: Quart, builds: list[str]) -> None:
     with_chain(app)
     async with app.test_app():
         await app.test_client().post("/qa", json={"question": "hi"})
-    assert drawings == []
+    assert builds == []
 
 
-async def test_a_chain_that_is_added_after_the_first_request_is_there(app: Quart) -> None:
+async def test_a_chain_added_after_the_first_request_is_in_the_specs(app: Quart) -> None:
     lanarky = LanarkyExtension(app)
     lanarky.add_chain("/qa", LCEL)
     await fetch(app)
@@ -573,14 +585,14 @@ async def test_a_chain_that_is_added_after_the_first_request_is_there(app: Quart
     assert list((await fetch(app, "/asyncapi.json"))["channels"]) == ["qa", "more"]
 
 
-async def test_another_route_that_is_added_later_is_there(app: Quart) -> None:
+async def test_an_ordinary_route_added_later_is_in_the_spec(app: Quart) -> None:
     with_chain(app)
     await fetch(app)
     app.add_url_rule("/later", "later", lambda: "")
     assert "/later" in (await fetch(app))["paths"]
 
 
-async def test_another_rule_of_a_chain_route_that_is_known_is_there(app: Quart) -> None:
+async def test_a_rule_added_to_an_inspected_chain_route_is_in_the_spec(app: Quart) -> None:
     LanarkyExtension(app)
     view = stream_chain(Factory().make)
     app.add_websocket("/a", "a", view)
@@ -589,7 +601,7 @@ async def test_another_rule_of_a_chain_route_that_is_known_is_there(app: Quart) 
     assert len((await fetch(app, "/asyncapi.json"))["channels"]) == 2
 
 
-async def test_what_is_learned_after_a_drawing_is_in_the_next_one(app: Quart) -> None:
+async def test_chains_inspected_after_a_build_are_in_the_next_one(app: Quart) -> None:
     set_up_before(app)
     provider = app.extensions["QUART_SCHEMA"].openapi_provider
 
@@ -601,18 +613,18 @@ async def test_what_is_learned_after_a_drawing_is_in_the_next_one(app: Quart) ->
         assert inputs(await fetch(app)) == ["question"]
 
 
-async def test_many_first_requests_get_the_same_document(app: Quart) -> None:
-    drawing: list[str] = []
+async def test_concurrent_first_requests_get_the_same_spec(app: Quart) -> None:
+    building: list[str] = []
     together: list[int] = []
 
     class Slow(OpenAPIProvider):
         def schema(self) -> dict[str, Any]:
-            drawing.append("x")
-            time.sleep(0.05)  # so that drawings in several threads would overlap
-            together.append(len(drawing))
-            document = super().schema()
-            drawing.pop()
-            return document
+            building.append("x")
+            time.sleep(0.05)  # so that builds in several threads would overlap
+            together.append(len(building))
+            spec = super().schema()
+            building.pop()
+            return spec
 
     set_up_before(app, openapi_provider_class=Slow)
     app.get("/more")(stream_chain(lambda: LCEL))
@@ -621,7 +633,9 @@ async def test_many_first_requests_get_the_same_document(app: Quart) -> None:
     assert set(together) == {1}
 
 
-async def test_drawing_does_not_block_the_loop(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_building_does_not_block_the_event_loop(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[int] = []
     whole = OpenAPIProvider.schema
 
@@ -644,7 +658,7 @@ async def test_starting_the_app_adds_the_routes(app: Quart) -> None:
         assert inputs(await fetch(app)) == ["question"]
 
 
-async def test_what_the_app_itself_put_around_it_is_called(app: Quart) -> None:
+async def test_middleware_of_the_app_is_called(app: Quart) -> None:
     with_chain(app)
     serve, scopes = app.asgi_app, []
 
@@ -657,11 +671,11 @@ async def test_what_the_app_itself_put_around_it_is_called(app: Quart) -> None:
     assert scopes == ["http"]
 
 
-# What factories are called for
+# Calls of factories
 
 
 class Factory:
-    """Makes a chain, and counts how often."""
+    """Makes a chain, and counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -674,7 +688,7 @@ class Factory:
         return LCEL
 
 
-async def test_a_factory_is_called_once_and_not_before_a_document_is_asked_for(app: Quart) -> None:
+async def test_a_factory_is_called_once_when_a_spec_is_first_requested(app: Quart) -> None:
     factory = Factory()
     with_chain(app, factory.make)
     app.get("/same")(stream_chain(factory.make))
@@ -688,7 +702,7 @@ async def test_a_factory_is_called_once_and_not_before_a_document_is_asked_for(a
     assert factory.had_request == [False, False]
 
 
-async def test_the_view_of_several_rules_is_looked_at_once(app: Quart) -> None:
+async def test_the_chain_of_a_view_with_several_rules_is_inspected_once(app: Quart) -> None:
     factory = Factory()
     view = stream_chain(factory.make)
     app.get("/a")(view)
@@ -699,7 +713,7 @@ async def test_the_view_of_several_rules_is_looked_at_once(app: Quart) -> None:
     assert factory.calls == 1
 
 
-async def test_a_later_route_has_only_its_own_factory_called(app: Quart) -> None:
+async def test_adding_a_route_calls_only_its_factory(app: Quart) -> None:
     first, second = Factory(), Factory()
     lanarky = LanarkyExtension(app)
     lanarky.add_chain("/qa", first.make)
@@ -713,7 +727,7 @@ class Order(BaseModel):
     number: int
 
 
-def test_a_factory_that_says_enough_or_needs_something_is_not_called(app: Quart) -> None:
+def test_a_factory_with_declared_inputs_or_required_parameters_is_not_called(app: Quart) -> None:
     def never() -> Any:
         raise AssertionError("nobody has to call this")
 
@@ -727,12 +741,12 @@ def test_a_factory_that_says_enough_or_needs_something_is_not_called(app: Quart)
     lanarky.add_chain("/model", never, input_model=Order)
     lanarky.add_chain("/declared", declared)
     lanarky.add_chain("/needy", needy)
-    document = fetched(app)
-    assert inputs(document, "/model") == inputs(document, "/declared") == ["number"]
-    assert UNKNOWN in document["paths"]["/needy"]["get"]["description"]
+    spec = fetched(app)
+    assert inputs(spec, "/model") == inputs(spec, "/declared") == ["number"]
+    assert UNKNOWN in spec["paths"]["/needy"]["get"]["description"]
 
 
-def test_what_a_factory_cleans_up_is_cleaned_up(app: Quart) -> None:
+def test_a_factory_is_cleaned_up_after_inspection(app: Quart) -> None:
     steps: list[str] = []
 
     async def factory() -> AsyncIterator[Any]:
@@ -769,21 +783,21 @@ def returning_nothing() -> None:
         (returning_nothing, "ChainTypeError"),
     ],
 )
-async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
+async def test_a_route_whose_chain_cannot_be_made_is_described_without_it(
     app: Quart,
     factory: Any,
     why: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(documents, "INSPECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(specs_module, "INSPECT_TIMEOUT", 0.05)
     with_chain(app, factory)
     app.get("/fine")(stream_chain(lambda: LCEL))
     with caplog.at_level(logging.WARNING, "quart_lanarky"):
-        document = await fetch(app)
-    validate(document)
-    assert inputs(document, "/fine") == ["question"]
-    assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
+        spec = await fetch(app)
+    validate(spec)
+    assert inputs(spec, "/fine") == ["question"]
+    assert UNKNOWN in spec["paths"]["/qa"]["get"]["description"]
     assert "say little about the route 'qa'" in caplog.text
     assert f"could not be made ({why}: " in caplog.text
     asyncapi = await fetch(app, "/asyncapi.json")
@@ -791,10 +805,10 @@ async def test_a_route_whose_chain_cannot_be_made_is_described_as_far_as_can_be(
     validate(await fetch(app))
 
 
-async def test_a_synchronous_factory_that_hangs_stops_no_document(
+async def test_a_hanging_synchronous_factory_does_not_block_the_spec(
     app: Quart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "INSPECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(specs_module, "INSPECT_TIMEOUT", 0.05)
     gate = threading.Event()
 
     def blocked() -> Any:
@@ -803,10 +817,10 @@ async def test_a_synchronous_factory_that_hangs_stops_no_document(
 
     with_chain(app, blocked)
     started = time.monotonic()
-    document = await fetch(app)
+    spec = await fetch(app)
     gate.set()
     assert time.monotonic() - started < 15
-    assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
+    assert UNKNOWN in spec["paths"]["/qa"]["get"]["description"]
 
 
 async def test_a_factory_that_failed_is_not_called_again(app: Quart) -> None:
@@ -823,7 +837,7 @@ async def test_a_factory_that_failed_is_not_called_again(app: Quart) -> None:
     assert calls == ["x"]
 
 
-def test_one_app_may_be_asked_from_several_loops(app: Quart) -> None:
+def test_one_app_may_be_used_on_several_event_loops(app: Quart) -> None:
     lanarky = LanarkyExtension(app)
 
     async def several() -> list[Any]:
@@ -831,25 +845,25 @@ def test_one_app_may_be_asked_from_several_loops(app: Quart) -> None:
 
     for n in range(2):
         lanarky.add_chain(f"/chain{n}", Factory().make)
-        for document in asyncio.run(several()):
-            assert inputs(document, f"/chain{n}") == ["question"]
+        for spec in asyncio.run(several()):
+            assert inputs(spec, f"/chain{n}") == ["question"]
 
 
 # Without a request
 
 
 @either_order
-def test_quart_schemas_own_command_describes_chain_routes(app: Quart, set_up: Any) -> None:
+def test_quart_schemas_command_describes_chain_routes(app: Quart, set_up: Any) -> None:
     set_up(app)
     result = app.test_cli_runner().invoke(args=["schema"])
     assert result.exit_code == 0, result.output
-    document = json.loads(result.output)
-    validate(document)
-    assert document["openapi"] == "3.2.0"
-    assert "200" in document["paths"]["/qa"]["post"]["responses"]
+    spec = json.loads(result.output)
+    validate(spec)
+    assert spec["openapi"] == "3.2.0"
+    assert "200" in spec["paths"]["/qa"]["post"]["responses"]
 
 
-def test_quart_schemas_own_command_can_sort_what_the_user_documented(app: Quart) -> None:
+def test_quart_schemas_command_can_sort_documented_responses(app: Quart) -> None:
     QuartSchema(app)
     LanarkyExtension(app)
     app.get("/chat")(document_response(Order, 402)(stream_chain(lambda: LCEL)))
@@ -872,17 +886,17 @@ def test_a_command_of_the_app_sees_chain_routes_in_the_spec(app: Quart, set_up: 
     assert "200" in result.output.split()
 
 
-def test_quart_schemas_own_command_is_there_without_quart_schema(app: Quart) -> None:
+def test_quart_schemas_command_works_without_a_quart_schema_of_the_app(app: Quart) -> None:
     never_set_up(app)
     result = app.test_cli_runner().invoke(args=["schema"])
     assert inputs(json.loads(result.output)) == ["question"]
 
 
-async def test_the_provider_may_be_asked_directly(app: Quart) -> None:
+async def test_the_provider_may_be_called_directly(app: Quart) -> None:
     QuartSchema(app, info=Info(title="Direct", version="1"))
     with_chain(app)
-    document = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
-    validate(json.loads(app.json.dumps(document)))
-    assert document["info"]["title"] == "Direct"
-    assert UNKNOWN in document["paths"]["/qa"]["get"]["description"]
-    assert document["servers"] == [{"url": "/"}]
+    spec = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
+    validate(json.loads(app.json.dumps(spec)))
+    assert spec["info"]["title"] == "Direct"
+    assert UNKNOWN in spec["paths"]["/qa"]["get"]["description"]
+    assert spec["servers"] == [{"url": "/"}]

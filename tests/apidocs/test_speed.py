@@ -1,4 +1,4 @@
-"""Drawing a document of many chain routes takes a moment, and that only once."""
+"""The specs of many chain routes are built in a moment, and only once."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ ROUTES = 200
 
 
 def factory(number: int) -> Any:
-    """Make a chain factory of which there is no other."""
+    """Make a chain factory that is unique."""
 
     def make(k: int = number, style: str = "plain") -> Any:
         prompt = PromptTemplate.from_template(f"{{question{number}}} {{style}}")
@@ -24,7 +24,7 @@ def factory(number: int) -> Any:
     return make
 
 
-def test_a_document_of_many_routes_is_drawn_once() -> None:
+def test_a_spec_of_many_routes_is_built_once() -> None:
     app = Quart("shop")
     QuartSchema(app)
     lanarky = LanarkyExtension(app)
