@@ -870,6 +870,16 @@ def test_a_chosen_operation_id_is_kept(build_decorated: Callable[[Decorate], Any
     assert build_decorated(operation_id("talk"))["operationId"] == "post_talk"
 
 
+def test_a_chosen_operation_id_is_kept_where_it_is_the_name_of_the_factory(
+    app: Quart, lanarky: LanarkyExtension
+) -> None:
+    def chat() -> Any:
+        return LCEL
+
+    lanarky.add_chain("/help", operation_id("chat")(chat))
+    assert fetched(app)["paths"]["/help"]["get"]["operationId"] == "get_chat"
+
+
 def test_a_documented_response_with_another_status_is_added(
     build_decorated: Callable[[Decorate], Any],
 ) -> None:
