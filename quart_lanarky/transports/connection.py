@@ -11,19 +11,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from quart import has_request_context, has_websocket_context, request, websocket
-from quart.wrappers import base
+from quart import has_request_context, has_websocket_context, request, websocket, wrappers
 
 from ..runs.cancellation import CancelGroup, WaitCancelledError
+from .hypercorn import has_closed
 
 __all__ = [
     "CONNECTION_KEY",
     "ClientConnection",
     "current_connection",
+    "note_inner_send",
     "raise_disconnect",
 ]
 
-_DISCONNECT: Final[type[Exception] | None] = getattr(base, "ClientDisconnectedError", None)
+_DISCONNECT: Final[type[Exception] | None] = getattr(wrappers, "ClientDisconnectedError", None)
 """What Quart raises where the client has left, from 0.23 on. Before, it only cancels."""
 
 CONNECTION_KEY: Final = "quart_lanarky.connection"
@@ -55,12 +56,14 @@ class ClientConnection:
 
     Attributes:
         max_body: How many bytes of a request's body are passed on. None for any number.
+        direct_send: ASGI's `send`, once it is known that nobody stands between it and Quart.
     """
 
     def __init__(self, receive: Receive, kind: str = "websocket", send: object = None) -> None:
         self._receive = receive
         self._disconnect = {"type": f"{kind}.disconnect", "code": 1006}
-        self._stream = getattr(send, "__self__", None)
+        self._send = send
+        self.direct_send: object = None
         self._is_disconnected = False
         self._disconnecting = CancelGroup()
         self.max_body: int | None = None
@@ -113,11 +116,12 @@ class ClientConnection:
 
     @property
     def closed_by_server(self) -> bool:
-        """Whether the server has given the client up, and says so to nobody.
+        """Whether the server has given the client up, and says so to nobody."""
+        return has_closed(self._send)
 
-        Hypercorn does when a client speaks before it was accepted.
-        """
-        return getattr(self._stream, "closed", False) is True
+    def reach_quart(self, send: object) -> None:
+        """Note with which `send` Quart answers: middleware may have wrapped the server's."""
+        self.direct_send = send if send is self._send else None
 
     def force_disconnect(self) -> None:
         """Take the client for gone: Quart ends the connection, and the server cuts it."""
@@ -153,6 +157,25 @@ def current_connection() -> ClientConnection | None:
         return None
     asking = websocket if has_websocket_context() else request
     return asking.scope.get(CONNECTION_KEY)  # type: ignore[return-value]
+
+
+def note_inner_send(websocket_class: Any) -> Any:
+    """Return a class for `Quart.asgi_websocket_class` that tells connections what `send` it gets.
+
+    It is called by Quart itself, behind whatever middleware the app has put in front.
+    """
+
+    class WebsocketConnection(websocket_class):  # type: ignore[misc]  # any class of the app's
+        def __init__(self, app: Any, scope: Any) -> None:
+            super().__init__(app, scope)
+            self._client_connection: ClientConnection | None = scope.get(CONNECTION_KEY)
+
+        async def __call__(self, receive: Any, send: Any) -> None:
+            if self._client_connection is not None:
+                self._client_connection.reach_quart(send)
+            await super().__call__(receive, send)
+
+    return WebsocketConnection
 
 
 def raise_disconnect(error: BaseException | None) -> None:

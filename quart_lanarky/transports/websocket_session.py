@@ -52,9 +52,11 @@ async def answer(run: Run) -> None:
 
 async def _answer(run: Run, encoder: NativeEncoder) -> None:
     socket, _ = _current_socket_and_loop()
+    connection = current_connection()
+    send = None if connection is None else connection.direct_send
     async with _reader_of(run) as batches:
         async for batch in batches:
-            await send_frames(socket, encoder.frames(batch or [events.ping()]))
+            await send_frames(socket, encoder.frames(batch or [events.ping()]), send)
 
 
 def _reader_of(run: Run) -> Reader:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from hypercorn.middleware import ProxyFixMiddleware
-from quart import Quart, websocket
-from quart.wrappers import base
+from quart import Quart, websocket, wrappers
 
 from quart_lanarky import LanarkyExtension
 from quart_lanarky.transports.connection import (
@@ -265,10 +264,20 @@ async def test_hanging_up_ends_a_view_that_waits_for_its_client() -> None:
 def test_only_what_says_that_the_client_has_left_is_raised() -> None:
     for error in (None, ValueError(), asyncio.CancelledError(), ConnectionResetError()):
         raise_disconnect(error)
-    kind = getattr(base, "ClientDisconnectedError", None)
+    kind = getattr(wrappers, "ClientDisconnectedError", None)
     if kind is not None:
         with pytest.raises(kind):
             raise_disconnect(kind())
+
+
+@pytest.mark.parametrize("passed_on", [True, False])
+def test_a_line_knows_whether_quart_answers_by_the_send_of_the_server(passed_on: bool) -> None:
+    async def wrapper(message: Any) -> None: ...
+
+    connection = ClientConnection(asyncio.Queue().get, "websocket", send)
+    assert connection.direct_send is None
+    connection.reach_quart(send if passed_on else wrapper)
+    assert connection.direct_send is (send if passed_on else None)
 
 
 @pytest.mark.parametrize("is_first", [True, False])
