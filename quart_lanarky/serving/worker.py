@@ -21,7 +21,7 @@ from hypercorn.config import Config
 
 from ..extension import GRACEFUL_TIMEOUT_MARGIN
 from .app_location import extension_of, quart_app_of, settings_of
-from .hypercorn_patches import patch_hypercorn
+from .hypercorn_patches.patches import patch_hypercorn
 from .tuning import loop_factory, tune_gc
 
 __all__ = ["EXIT_TIMEOUT", "SERVER_CLOSE_TIMEOUT", "Worker"]

@@ -5,17 +5,16 @@ import random
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
 import httpx
 import pytest
 from hypercorn.asyncio.worker_context import EventWrapper
-from hypercorn.protocol import h2
 
 from quart_lanarky.protocols.sse import Decoder
-from quart_lanarky.serving.hypercorn_patches import _StreamBuffer
+from quart_lanarky.serving.hypercorn_patches.http2 import StreamBuffer
 from tests.faults.clients import H2Client, Vitals, connect, post, seen, vitals, wait_until
 from tests.faults.conftest import Record
 from tests.faults.frames import frame, upgrade
@@ -207,34 +206,13 @@ async def test_over_http2_a_stuck_stream_holds_up_no_other_on_its_connection(
     assert text_of(body) == "0 1 2 "
 
 
-# -- the repair ----------------------------------------------------------------------------
-
-
-async def push_against_a_shut_window(buffer: h2.StreamBuffer) -> int:
-    """Offer 1 MiB to a buffer that is never emptied; return how much it took."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.05):
-            for _ in range(64):
-                await buffer.push(bytes(SMALL))
-                await buffer.pop(0)
-    return len(buffer.buffer)
-
-
-async def test_hypercorn_itself_still_buffers_without_bound() -> None:
-    (own,) = _StreamBuffer.__bases__
-    took = await push_against_a_shut_window(own(EventWrapper))
-    assert took == MEGABYTE, "Hypercorn was mended: drop the repair of its buffer"
-
-
-async def test_the_mended_buffer_is_bounded() -> None:
-    took = await push_against_a_shut_window(_StreamBuffer(EventWrapper))
-    assert took <= h2.BUFFER_HIGH_WATER + SMALL
+# -- the buffer ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_the_mended_buffer_loses_no_byte_and_no_wake_up(seed: int) -> None:
+async def test_the_buffer_loses_no_byte_and_no_wake_up(seed: int) -> None:
     chance = random.Random(seed)
-    buffer = _StreamBuffer(EventWrapper)
+    buffer = StreamBuffer(EventWrapper)
     text = chance.randbytes(MEGABYTE)
 
     async def write() -> None:

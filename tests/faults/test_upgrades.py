@@ -1,13 +1,12 @@
 """Requests to go on in HTTP/2: the answer is HTTP/1.1, so that a proxy sees every request."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import H2Client, connect
-from tests.servers import Server, hypercorn
+from tests.servers import Server
 
 UPGRADE = b"""\
 Host: x\r
@@ -74,9 +73,3 @@ async def test_a_client_may_speak_http2_from_the_start(serve: Server) -> None:
     async with H2Client.open(serve) as client, asyncio.timeout(5):
         (body,) = await client.read(client.ask("/quick", {"question": "x"}))
     assert [event.name for event in Decoder().feed(body)] == ["completion"] * 3 + ["end"]
-
-
-async def test_hypercorn_itself_still_upgrades_to_http2(tmp_path: Path) -> None:
-    with hypercorn("tests.faults.app:app", tmp_path) as server:
-        head = await first_head(server, STREAM + UPGRADE)
-    assert head.startswith(b"HTTP/1.1 101"), "Hypercorn was mended: drop the repair of its upgrade"
