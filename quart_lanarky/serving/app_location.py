@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from hypercorn.utils import load_application
 from quart import Quart
 
 from ..errors import ConfigurationError
@@ -48,11 +49,35 @@ def _name_of(main: ModuleType) -> str | None:
 
 
 def load_app(location: AppLocation | str) -> Any:
-    """Import the app from where `locate_app` found it, or from `"package.module:app"`."""
-    if isinstance(location, str):
-        return load_application(location, 0).app  # type: ignore[attr-defined]
-    __import__(location.module)
-    return getattr(sys.modules[location.module], location.name)
+    """Import the app from where `locate_app` found it, or from `"package.module:app"`.
+
+    Raises:
+        ConfigurationError: There is no such module, or it has no such app.
+    """
+    if isinstance(location, AppLocation):
+        return getattr(import_module(location.module), location.name)
+    # As the `hypercorn` command takes it.
+    place, _, app = location.removeprefix("asgi:").removeprefix("wsgi:").partition(":")
+    module = _import_from(place, location)
+    try:
+        return eval(app or "app", vars(module))  # noqa: S307  # the operator's: `create_app()` as well
+    except (AttributeError, NameError) as error:
+        raise ConfigurationError(f"cannot load the app from {location!r}: {error}") from error
+
+
+def _import_from(place: str, location: str) -> ModuleType:
+    """Import a module by its name, in the working directory as well, or by the path of its file."""
+    path = Path(place).resolve()
+    sys.path.insert(0, str(path.parent))
+    name = path.stem if path.is_file() else path.name
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):  # it is there, and lacks another
+            raise
+        raise ConfigurationError(
+            f"cannot load the app from {location!r}: there is no module {error.name!r}"
+        ) from error
 
 
 def quart_app_of(app: Any) -> Quart | None:

@@ -12,16 +12,23 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 from copy import copy
 from typing import Any
 
 from hypercorn.config import Config
 
+from ..errors import ConfigurationError
 from .app_location import load_app, locate_app, settings_of
-from .supervisor import Supervisor
 from .worker import Worker
 
 __all__ = ["serve"]
+
+STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK")  # the last is Ctrl+Break, on Windows alone
+    if hasattr(signal, name)
+)
 
 
 def serve(
@@ -42,7 +49,8 @@ def serve(
     is mended, HTTP/2's back-pressure before all: see “What holds” in the documentation. The garbage
     collector leaves alone what is there before the first request, and looks at the rest less often.
 
-    Call it in the main thread, with no event loop running.
+    Call it in the main thread, with no event loop running. On Windows it serves in one process
+    (`workers=0`) on TCP ports, until Ctrl+C or Ctrl+Break.
 
     Args:
         app: The app, an ASGI application around it, or (as the `hypercorn` command takes it)
@@ -56,18 +64,38 @@ def serve(
             do not count, and its `backlog` is 1024 at least.
 
     Raises:
-        ConfigurationError: `app` is no global of a module, and there are workers; or uvloop is
-            wanted and not installed.
+        ConfigurationError: `app` is no global of a module, and there are workers; it cannot be
+            imported; uvloop is wanted and not installed; or this is Windows, and it takes POSIX.
         SystemExit: Workers die before they serve.
     """
     config = Config() if config is None else copy(config)
     config.bind = bind
+    _check_platform(config, workers)
     loaded = load_app(app) if isinstance(app, str) else app
     if workers == 0:
-        both = (signal.SIGTERM, signal.SIGINT)
-        Worker(loaded, config, stop=both, force_stop=both).run()
+        Worker(loaded, config, stop=STOP_SIGNALS, force_stop=STOP_SIGNALS).run()
     else:
+        from .supervisor import Supervisor  # which cannot be imported on Windows
+
         location = locate_app(app)
         Supervisor(location, config, workers, settings_of(loaded).drain_timeout).run()
     # All that the app has imported is no garbage: looking for some would take half a second.
     gc.freeze()
+
+
+def _check_platform(config: Config, workers: int) -> None:
+    """Refuse on Windows what takes POSIX.
+
+    Raises:
+        ConfigurationError: There are workers, or sockets other than TCP's.
+    """
+    if sys.platform != "win32":
+        return
+    if workers:
+        raise ConfigurationError(
+            "workers take POSIX (signals, and sockets that processes share), which Windows is not: "
+            "serve with workers=0, and start several processes on several ports behind a proxy"
+        )
+    for bind in [*config.bind, *config.insecure_bind]:
+        if bind.startswith(("unix:", "fd://")):
+            raise ConfigurationError(f'{bind!r} takes POSIX, which Windows is not: "host:port"')

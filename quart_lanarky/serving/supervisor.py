@@ -1,4 +1,8 @@
-"""The process that starts the workers, restarts those that die, and stops them."""
+"""The process that starts the workers, restarts those that die, and stops them.
+
+It takes POSIX: SIGUSR1, masks of signals, and file descriptors that a process inherits. On Windows
+it cannot be imported, and `serve` refuses workers.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -47,6 +47,8 @@ BACKLOG: Final = 1024
 class Worker:
     """Serves an app in this process, on an event loop of its own.
 
+    Its signals are handled by the event loop, or where that handles none, as on Windows, by Python.
+
     Args:
         app: The app, or an ASGI application around it.
         config: Hypercorn's; it is changed.
@@ -81,7 +83,10 @@ class Worker:
         """Serve until told to stop; leave the process if threads will not let it end."""
         patch_hypercorn(self._settings.max_message_bytes)
         before = set(threading.enumerate())
-        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+        with (
+            _handlers_restored({*self._stop, *self._force_stop}),
+            asyncio.Runner(loop_factory=self._new_loop) as runner,
+        ):
             pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")
             runner.get_loop().set_default_executor(pool)
             runner.run(self._serve())
@@ -122,10 +127,11 @@ class Worker:
 
         loop = asyncio.get_running_loop()
         for number in {*self._stop, *self._force_stop}:
-            loop.add_signal_handler(number, on_signal, number)
+            _call_on_signal(loop, number, partial(on_signal, number))
         parent = parent_process()
         if parent is not None:  # a worker does not outlive its supervisor
-            loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, stopping.set))
+            with suppress(NotImplementedError):  # Windows has none
+                loop.add_reader(parent.sentinel, _once(loop, parent.sentinel, stopping.set))
 
     async def _drain(self, stopping: asyncio.Event, force_stopped: asyncio.Event) -> None:
         """Return when Hypercorn may stop: when all runs have ended, or at a second signal."""
@@ -160,6 +166,27 @@ class Worker:
             with suppress(Exception):  # Quart has logged it
                 async with asyncio.timeout(EXIT_TIMEOUT):
                     await app.shutdown()
+
+
+def _call_on_signal(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], object]
+) -> None:
+    try:
+        loop.add_signal_handler(number, call)
+    except NotImplementedError:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
+
+
+@contextmanager
+def _handlers_restored(numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Handle signals afterwards as before: an event loop that is closed cannot."""
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:  # else it is not Python's
+                signal.signal(number, handler)
 
 
 async def _first_of(

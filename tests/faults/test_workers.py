@@ -189,8 +189,13 @@ async def before():
 @pytest.mark.parametrize(
     ("name", "code", "workers", "message"),
     [
-        ("nowhere:app", "", 0, "Cannot load application from 'nowhere:app', module not found"),
-        ("broken:app", "", 2, "Cannot load application from 'broken:app', application not found"),
+        (
+            "nowhere:app",
+            "",
+            0,
+            "cannot load the app from 'nowhere:app': there is no module 'nowhere'",
+        ),
+        ("broken:app", "", 2, "cannot load the app from 'broken:app': name 'app' is not defined"),
         ("broken:app", FAILS, 2, "RuntimeError: no key"),
         ("broken:app", FAILS_TO_START, 0, "RuntimeError: no database"),
         ("broken:app", FAILS_TO_START, 2, "RuntimeError: no database"),

@@ -30,3 +30,24 @@ def test_the_config_of_the_caller_stays_as_it_was() -> None:
     with pytest.raises(ConfigurationError):
         serve(Quart("local"), workers=2, config=config)
     assert (config.bind, config.graceful_timeout, config.workers) == (["elsewhere:1"], 77, 1)
+
+
+# -- Windows -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+
+@pytest.mark.usefixtures("_windows")
+def test_on_windows_there_are_no_workers() -> None:
+    with pytest.raises(ConfigurationError, match=r"workers take POSIX.* serve with workers=0"):
+        serve("tests.serving.test_serve:nothing", workers=1)
+
+
+@pytest.mark.parametrize("bind", ["unix:app.sock", "fd://3", ["127.0.0.1:8000", "unix:app.sock"]])
+@pytest.mark.usefixtures("_windows")
+def test_on_windows_there_are_only_ports(bind: str | list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"'(unix:app\.sock|fd://3)' takes POSIX"):
+        serve(Quart("local"), bind=bind)

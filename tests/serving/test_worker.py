@@ -2,15 +2,18 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 from hypercorn.config import Config
 from quart import Quart
 
 from quart_lanarky.serving.supervisor import FORCE_STOP_SIGNAL
-from quart_lanarky.serving.worker import Worker, exit_unless_done_within
+from quart_lanarky.serving.worker import Worker, _handlers_restored, exit_unless_done_within
 
 app = Quart(__name__)
 
@@ -82,3 +85,63 @@ async def test_only_the_supervisor_hurries_a_worker(
     numbers: list[signal.Signals], expected: tuple[bool, bool]
 ) -> None:
     assert await told_and_hurried(*numbers, supervised=True) == expected
+
+
+# -- an event loop without signals, as on Windows ------------------------------------------
+
+
+class LoopWithoutSignals(asyncio.SelectorEventLoop):
+    def add_signal_handler(self, *_: Any) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_where_the_event_loop_handles_no_signals_python_does(number: signal.Signals) -> None:
+    async def tell() -> tuple[bool, bool]:
+        worker._listen(told := asyncio.Event(), force_stopped := asyncio.Event())
+        signal.raise_signal(number)
+        await asyncio.wait_for(told.wait(), 1)
+        was_forced = force_stopped.is_set()
+        signal.raise_signal(number)
+        await asyncio.wait_for(force_stopped.wait(), 1)
+        return told.is_set(), was_forced
+
+    both = (signal.SIGTERM, signal.SIGINT)
+    worker = Worker(app, Config(), stop=both, force_stop=both)
+    before = [signal.getsignal(each) for each in both]
+    with (
+        _handlers_restored(both),
+        asyncio.Runner(loop_factory=LoopWithoutSignals) as runner,
+    ):
+        assert runner.run(tell()) == (True, False)
+    assert [signal.getsignal(each) for each in both] == before
+
+
+def test_a_server_on_such_an_event_loop_drains_and_leaves_the_handlers_as_they_were() -> None:
+    code = """if True:
+        import asyncio, os, signal
+        from quart import Quart
+        from quart_lanarky import LanarkyExtension, serve
+
+        def refuse(*_):
+            raise NotImplementedError
+
+        asyncio.SelectorEventLoop.add_signal_handler = refuse
+        app = Quart("here")
+        lanarky = LanarkyExtension(app)
+
+        @app.before_serving
+        async def stop_soon():
+            asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
+
+        @app.after_serving
+        async def tell():
+            print("drained:", lanarky.is_draining)
+
+        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        serve(app, bind="127.0.0.1:0")
+        after = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        print("handlers:", before == after)
+    """
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "drained: True\nhandlers: True\n", out
