@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables.config import ensure_config
 from pydantic import BaseModel, JsonValue
 
 from ....events.declared import declared_events
@@ -178,6 +178,6 @@ def merge_run_spec(spec: AnswerSpec) -> None:
 
 def current_handlers() -> Sequence[Any]:
     """Return the handlers of the run that the current code is part of."""
-    callbacks: Any = (var_child_runnable_config.get() or {}).get("callbacks")
+    callbacks: Any = ensure_config().get("callbacks")
     handlers: Sequence[Any] = getattr(callbacks, "handlers", callbacks) or ()
     return handlers
