@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import h11
+from typing import Any
+
 from hypercorn.protocol.h11 import H11Protocol as HypercornH11Protocol
 from typing_extensions import override
 
@@ -16,6 +17,6 @@ class H11Protocol(HypercornH11Protocol):
     """
 
     @override
-    async def _check_protocol(self, event: h11.Request) -> None:
+    async def _check_protocol(self, event: Any) -> None:
         if not event.headers:  # as in HTTP/2's preface; an upgrade is asked for in a header
             await super()._check_protocol(event)
