@@ -196,5 +196,27 @@ def test_each_lower_bound_is_tried(declared: set[str]) -> None:
         assert pin == bound or pin.startswith(f"{bound}."), requirement
 
 
+def leaning() -> Iterator[tuple[str, str]]:
+    """Give the paths and names of the table of what we lean on."""
+    guide = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, _, rest = guide.partition("## What we lean on\n")
+    for row in re.findall(r"^\| .*`.* \|$", rest.partition("\n## ")[0], re.MULTILINE):
+        _, _, _, where, held_by, _, _ = (cell.strip() for cell in row.split("|"))
+        for place, name in re.findall(r"`([\w/]+(?:\.py|/))`(?:: `(\w+)`)?", where):
+            yield f"quart_lanarky/{place}", name
+        yield from re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", held_by)
+
+
+@pytest.mark.parametrize(("place", "name"), sorted({*leaning()}))
+def test_what_we_lean_on_is_where_the_guide_says(place: str, name: str) -> None:
+    path = PROJECT / place
+    assert path.exists()
+    assert not name or f"def {name}(" in path.read_text(encoding="utf-8")
+
+
+def test_the_guide_knows_the_tests_of_all_that_we_lean_on() -> None:
+    assert len([place for place, _ in leaning() if place.startswith("tests/")]) > 20
+
+
 def test_the_package_is_typed() -> None:
     assert (Path(quart_lanarky.__file__).parent / "py.typed").exists()
