@@ -63,19 +63,19 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 
 
 @every_page
-def test_a_page_has_only_blocks_that_are_tried(page: Path) -> None:
+def test_a_page_has_only_code_blocks_that_are_tested(page: Path) -> None:
     strange = {str(each): each.language for each in blocks(page) if each.language not in LANGUAGES}
     assert strange == {}
 
 
 @every_page
-def test_the_files_that_a_page_includes_are_there(page: Path) -> None:
+def test_the_files_that_a_page_includes_exist(page: Path) -> None:
     included = INCLUDE.findall(page.read_text(encoding="utf-8"))
     assert [name for name in included if not (ROOT / name).is_file()] == []
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_a_block_of_python_runs(block: Block) -> None:
+def test_a_python_block_runs(block: Block) -> None:
     run(block)
 
 
@@ -91,7 +91,7 @@ def test_the_tests_of_a_file_pass(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: no console sessions")
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: str(session[0]))
-def test_a_console_session_shows_what_comes(session: list[Block], tmp_path: Path) -> None:
+def test_a_console_session_shows_the_real_output(session: list[Block], tmp_path: Path) -> None:
     """Give all sessions with one app, in order, to one server: it may remember."""
     asks = any(ADDRESS in block.code for block in session)
     write_files(session[0], tmp_path)
@@ -104,7 +104,7 @@ def test_a_console_session_shows_what_comes(session: list[Block], tmp_path: Path
 
 
 @pytest.mark.parametrize("block", all_blocks("sh"), ids=str)
-def test_commands_are_well_formed_and_ask_for_what_there_is(block: Block, tmp_path: Path) -> None:
+def test_shell_commands_are_valid_and_use_existing_options(block: Block, tmp_path: Path) -> None:
     (tmp_path / "block.sh").write_text(block.code, encoding="utf-8")
     assert call(["sh", "-n", "block.sh"], tmp_path).stderr == ""
     code = block.code.replace("\\\n", " ")
@@ -116,7 +116,7 @@ def test_commands_are_well_formed_and_ask_for_what_there_is(block: Block, tmp_pa
 
 
 @pytest.mark.parametrize("block", all_blocks(*PARSERS), ids=str)
-def test_data_is_well_formed(block: Block) -> None:
+def test_data_blocks_are_well_formed(block: Block) -> None:
     PARSERS[block.language](block.code)
 
 

@@ -27,12 +27,12 @@ def test_every_error_is_in_the_tree(name: str) -> None:
     assert name in (errors.__doc__ or "")
 
 
-def test_what_the_developer_did_wrong_is_also_a_builtin_error() -> None:
+def test_errors_of_the_developer_are_also_builtin_errors() -> None:
     assert issubclass(ConfigurationError, ValueError)
     assert issubclass(ChainTypeError, TypeError)
 
 
-def test_what_the_client_did_wrong_is_never_the_developers_error() -> None:
+def test_errors_of_the_client_are_no_configuration_errors() -> None:
     assert issubclass(InputError, BadRequest)
     assert not issubclass(InputError, ConfigurationError)
 
@@ -58,7 +58,7 @@ def test_a_refusal_is_answered_with_its_status_and_the_reason_as_json(
 
 
 @pytest.mark.parametrize(("refusal", "status"), REFUSALS)
-def test_only_a_busy_server_says_when_to_try_again(
+def test_only_server_busy_error_has_retry_after(
     refusal: Callable[[str], HTTPException], status: int
 ) -> None:
     wait = refusal("not now").get_response().headers.get("Retry-After")

@@ -72,7 +72,7 @@ def run(*parts: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_metrics_of_the_page_count_runs_and_their_tokens() -> None:
+def test_the_metrics_of_the_docs_page_count_runs_and_tokens() -> None:
     [code] = [code for code in PYTHON if "prometheus_client" in code]
     scraped = run(code, ASK, SCRAPE).splitlines()
     assert 'chain_runs_total{outcome="finished",route="/good",transport="sse"} 2.0' in scraped
@@ -81,14 +81,14 @@ def test_the_metrics_of_the_page_count_runs_and_their_tokens() -> None:
     assert 'chain_first_token_seconds_count{route="/good",transport="sse"} 2.0' in scraped
 
 
-def test_the_traces_of_the_page_are_spans_that_end_when_the_runs_do() -> None:
+def test_the_traces_of_the_docs_page_are_spans_that_end_with_their_runs() -> None:
     [code] = [code for code in PYTHON if "opentelemetry" in code]
     lines = run(code, ASK, TRACE).splitlines()
     assert lines.count("chain /good UNSET 1 True") == 2
     assert lines.count("chain /bad ERROR 0 True") == 1
 
 
-def test_the_log_has_one_line_a_run_and_no_prompt_in_it() -> None:
+def test_the_log_has_one_line_per_run_without_the_prompt() -> None:
     [code] = [code for code in PYTHON if "basicConfig" in code]
     logged = run(code, ASK, LOG)
     lines = [line for line in logged.splitlines() if line.startswith("INFO:quart_lanarky.runs:")]

@@ -61,7 +61,7 @@ def test_all_is_sorted_and_complete() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_module_says_what_it_is_and_names_what_it_offers(module: str) -> None:
+def test_every_module_has_a_docstring_and_a_sorted_all(module: str) -> None:
     loaded = import_module(module)
     assert loaded.__doc__
     if not hasattr(loaded, "__path__"):

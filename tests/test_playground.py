@@ -40,7 +40,7 @@ def data_of(page: str) -> dict[str, str]:
     return dict(re.findall(r'data-(\w+)="([^"]*)"', page))
 
 
-async def test_there_is_none_unless_the_app_wants_one() -> None:
+async def test_there_is_no_playground_by_default() -> None:
     app = Quart(__name__)
     LanarkyExtension(app)
     assert (await app.test_client().get("/playground")).status_code == 404
@@ -48,7 +48,7 @@ async def test_there_is_none_unless_the_app_wants_one() -> None:
 
 
 @pytest.mark.parametrize("path", ["/playground", "/", "/try/it/", "/admin/try-it"])
-async def test_the_page_finds_its_assets_and_the_documents_wherever_it_is(path: str) -> None:
+async def test_the_page_finds_its_assets_and_the_api_specs_at_any_path(path: str) -> None:
     app = app_with(path)
     page = await page_of(app, path)
     assets = re.findall(r'(?:src|href)="([^"]*assets/[^"]*)"', page)
@@ -70,25 +70,25 @@ async def test_every_link_is_relative_so_that_a_proxy_may_put_the_app_below_a_pa
     assert seen_from("/below/a/b", data_of(page)["root"]) == "/below/"
 
 
-async def test_it_knows_where_the_documents_are() -> None:
+async def test_the_page_has_the_paths_of_the_api_specs() -> None:
     schema = {"openapi_path": "/spec/api.json", "swagger_ui_path": None}
     data = data_of(await page_of(app_with(schema=schema)))
     assert data["openapi"] == "spec/api.json"
 
 
-async def test_it_knows_that_there_are_none() -> None:
+async def test_the_page_has_empty_paths_if_there_are_no_api_specs() -> None:
     app = app_with(schema={"openapi_path": None})
     data = data_of(await page_of(app))
     assert (data["openapi"], data["asyncapi"]) == ("", "")
 
 
-async def test_no_document_lists_it() -> None:
+async def test_the_api_specs_do_not_list_the_playground() -> None:
     document = await (await app_with().test_client().get("/openapi.json")).get_json()
     assert list(document["paths"]) == ["/echo"]
 
 
 @pytest.mark.parametrize("path", ["/playground", "/playground/assets/page.js"])
-async def test_the_browser_is_told_what_the_page_may_do(path: str) -> None:
+async def test_the_page_has_a_content_security_policy(path: str) -> None:
     headers = (await app_with().test_client().get(path)).headers
     policy = dict(
         part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";")
@@ -102,7 +102,7 @@ async def test_the_browser_is_told_what_the_page_may_do(path: str) -> None:
 
 
 @pytest.mark.parametrize("asset", sorted(each.name for each in ASSETS.iterdir()))
-async def test_assets_have_their_types_and_ask_nobody_else(asset: str) -> None:
+async def test_assets_have_their_content_types_and_refer_to_no_other_host(asset: str) -> None:
     response = await app_with().test_client().get(f"/playground/assets/{asset}")
     if asset == "page.html":  # a template
         assert response.status_code == 404
@@ -113,7 +113,7 @@ async def test_assets_have_their_types_and_ask_nobody_else(asset: str) -> None:
     assert set(re.findall(r"https?://[\w.]+", text)) <= {"http://www.w3.org"}  # a name, no address
 
 
-def test_no_script_can_make_html_of_a_text() -> None:
+def test_no_script_inserts_text_as_html() -> None:
     forbidden = re.compile(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|srcdoc"
         r"|createContextualFragment|setHTML|\beval\(|new Function"
@@ -122,13 +122,13 @@ def test_no_script_can_make_html_of_a_text() -> None:
     assert found == []
 
 
-async def test_nothing_beside_the_assets_is_served() -> None:
+async def test_only_assets_are_served() -> None:
     client = app_with().test_client()
     for name in ("..%2fviews.py", "%2e%2e/views.py", "views.py", "nothing.js"):
         assert (await client.get(f"/playground/assets/{name}")).status_code == 404
 
 
-async def test_an_asset_that_is_still_the_same_is_not_sent_again() -> None:
+async def test_an_unchanged_asset_is_not_sent_again() -> None:
     client = app_with().test_client()
     first = await client.get("/playground/assets/page.js")
     assert first.headers["Cache-Control"] == "no-cache"
@@ -140,12 +140,12 @@ async def test_an_asset_that_is_still_the_same_is_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize("path", ["playground", "", "/a b", "/<name>", "//host", "/a//b", 7, True])
-def test_what_is_no_path_is_refused_with_what_to_write(path: Any) -> None:
+def test_an_invalid_path_is_refused_with_an_example(path: Any) -> None:
     with pytest.raises(ConfigurationError, match="such as '/playground'"):
         LanarkyExtension(playground=path)
 
 
-async def test_an_app_factory_and_several_apps_each_get_theirs() -> None:
+async def test_several_apps_each_have_their_own_playground() -> None:
     lanarky = LanarkyExtension(playground="/playground")
     for name in ("one", "two"):
         app = Quart(name)
@@ -154,7 +154,7 @@ async def test_an_app_factory_and_several_apps_each_get_theirs() -> None:
         assert f"<h1>{name}</h1>" in await page_of(app)
 
 
-async def test_the_title_of_the_app_is_text() -> None:
+async def test_the_title_of_the_app_is_escaped() -> None:
     assert "<h1>&lt;b&gt;app</h1>" in await page_of_name("<b>app")
 
 
@@ -164,7 +164,7 @@ async def page_of_name(name: str) -> str:
     return await page_of(app)
 
 
-async def test_a_page_of_a_mounted_app_finds_what_it_needs() -> None:
+async def test_the_page_of_a_mounted_app_finds_its_assets_and_specs() -> None:
     app = app_with("/try/it")
     page = (await fetch_mounted(app, "/mount", "/try/it")).text
     root = seen_from("/mount/try/it", data_of(page)["root"])
@@ -176,7 +176,7 @@ async def test_a_page_of_a_mounted_app_finds_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize("path", ["/playground", "/playground/assets/page.js"])
-async def test_a_check_can_be_put_before_it_by_its_endpoints(path: str) -> None:
+async def test_a_before_request_check_can_match_the_playground_endpoints(path: str) -> None:
     app = app_with()
 
     @app.before_request

@@ -24,7 +24,7 @@ def paste(command: str, demo: Server) -> str:
     return httpx.post(words[2], content=body, headers=headers, timeout=30).text
 
 
-def test_the_demo_says_what_can_be_asked_and_each_of_it_gets_an_answer(demo: Server) -> None:
+def test_each_question_that_the_demo_suggests_gets_an_answer(demo: Server) -> None:
     first, *commands = httpx.get(demo.url).text.splitlines()
     pages = [word.rstrip(",") for word in first.split() if word.startswith("http")]
     assert [httpx.get(page).status_code for page in pages] == [200, 200]
@@ -40,18 +40,18 @@ def test_the_demo_says_what_can_be_asked_and_each_of_it_gets_an_answer(demo: Ser
     assert "Thought" not in answers[2]
 
 
-def test_the_quickstart_is_as_short_as_it_looks() -> None:
+def test_the_quickstart_has_at_most_12_lines() -> None:
     lines = [line for line in blocks(README)[0].code.splitlines() if line]
     assert len(lines) <= 12
 
 
-def test_the_handlers_of_the_readme_are_all_there_are() -> None:
+def test_the_readme_lists_all_handlers() -> None:
     named = set(re.findall(r"`(\w+CallbackHandler)`", TEXT))
     aliases = {name for name in callbacks.__all__ if "SourceDocuments" in name}
     assert named == set(callbacks.__all__) - aliases - {"EventCallbackHandler"}
 
 
-def test_every_link_to_a_file_leads_somewhere() -> None:
+def test_every_link_to_a_file_has_a_target() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

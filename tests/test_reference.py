@@ -27,23 +27,23 @@ def read(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/reference/settings.md"])
-def test_a_table_of_settings_has_them_all_with_their_defaults(page: str) -> None:
+def test_each_table_of_settings_has_all_settings_with_their_defaults(page: str) -> None:
     defaults = {SETTING_KEYS[field.name]: _literal(field.default) for field in fields(Settings)}
     assert dict(SETTING.findall(read(ROOT / page))) == defaults
 
 
-def test_each_setting_is_told_of_at_length() -> None:
+def test_each_setting_has_a_section() -> None:
     told = re.findall(r"^\*\*`(\w+)`\*\*", read(REFERENCE / "settings.md"), re.MULTILINE)
     assert sorted(told) == sorted(SETTING_KEYS.values())
 
 
-def test_the_page_of_the_api_has_each_public_name_once() -> None:
+def test_the_api_page_has_each_public_name_once() -> None:
     shown = re.findall(r"^::: (\S+)", read(REFERENCE / "api.md"), re.MULTILINE)
     names = {f"{each.__name__}.{name}" for each in PUBLIC_MODULES for name in each.__all__}
     assert sorted(shown) == sorted(names | _payloads())
 
 
-def test_the_commands_and_their_options_are_all_there_are() -> None:
+def test_the_command_line_page_has_all_commands_and_options() -> None:
     page = read(REFERENCE / "command-line.md").partition("## `hypercorn`")[0]
     lanarky = app.cli.commands["lanarky"]
     assert isinstance(lanarky, click.Group)
@@ -54,12 +54,12 @@ def test_the_commands_and_their_options_are_all_there_are() -> None:
     assert set(re.findall(r"`(-[\w-]+)`", " ".join(own))) == options
 
 
-def test_the_options_of_hypercorn_are_some_that_it_has() -> None:
+def test_the_documented_hypercorn_options_exist() -> None:
     section = read(REFERENCE / "command-line.md").partition("## `hypercorn`")[2]
     assert set(re.findall(r"`(--?[\w-]+)`", section)) <= options_of("hypercorn")
 
 
-def test_the_targets_of_make_are_all_there_are() -> None:
+def test_the_documented_make_targets_are_complete() -> None:
     shown = re.findall(r"^\| `make (\w+)`", read(REFERENCE / "command-line.md"), re.MULTILINE)
     phony = re.findall(r"^\.PHONY: (.*)", read(ROOT / "Makefile"), re.MULTILINE)[0].split()
     assert sorted(["help", *shown]) == sorted(phony)

@@ -12,7 +12,7 @@ NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", PAGE)))
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
-def test_a_test_that_keeps_a_promise_is_there(path: str, name: str) -> None:
+def test_each_test_named_on_the_page_exists(path: str, name: str) -> None:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     found = {
         node.name
@@ -22,6 +22,6 @@ def test_a_test_that_keeps_a_promise_is_there(path: str, name: str) -> None:
     assert name in found or (not name and any(each.startswith("test_") for each in found))
 
 
-def test_each_file_of_fault_tests_is_named() -> None:
+def test_each_file_of_fault_tests_is_named_on_the_page() -> None:
     files = {f"tests/faults/{path.name}" for path in (ROOT / "tests" / "faults").glob("test_*.py")}
     assert files <= {path for path, _ in NAMED}

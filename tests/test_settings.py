@@ -55,7 +55,7 @@ def test_a_setting_is_read_from_the_key_of_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_a_number_has_a_least_value_which_is_allowed(name: str) -> None:
+def test_the_minimum_of_a_number_is_allowed(name: str) -> None:
     least = LEAST[name]
     assert getattr(Settings(**{name: least}), name) == least
     message = f"^QUART_LANARKY_{name.upper()} must be at least {least}, not "
@@ -65,7 +65,7 @@ def test_a_number_has_a_least_value_which_is_allowed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_only_what_may_be_without_bound_may_be_none(name: str) -> None:
+def test_only_optional_limits_can_be_none(name: str) -> None:
     if name in UNBOUNDED:
         assert getattr(Settings(**{name: None}), name) is None
     else:
@@ -80,7 +80,7 @@ def test_an_unknown_mode_is_refused(mode: Any) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.0.3", "3.2", 3.2, None])
-def test_an_unknown_version_of_openapi_is_refused(version: Any) -> None:
+def test_an_unknown_openapi_version_is_refused(version: Any) -> None:
     expected = r"QUART_LANARKY_OPENAPI_VERSION must be one of 3\.2\.0, 3\.1\.0, not "
     with pytest.raises(ConfigurationError, match=expected):
         Settings(openapi_version=version)
@@ -101,7 +101,7 @@ def test_origins_are_a_list(origins: Any) -> None:
         *(["https://a.example/"], ["https://"], ["https://a.example", "//b"], ["https://a b"]),
     ],
 )
-def test_what_is_no_list_of_origins_is_refused(origins: Any) -> None:
+def test_an_invalid_list_of_origins_is_refused(origins: Any) -> None:
     with pytest.raises(ConfigurationError, match="ALLOWED_ORIGINS must be a list of origins such"):
         Settings(allowed_origins=origins)
 
@@ -114,7 +114,7 @@ async def test_the_settings_of_the_current_app_are_read_when_they_are_needed() -
         assert current_settings() == Settings(flush_interval=0.5)
 
 
-async def test_an_app_without_the_extension_has_none() -> None:
+async def test_an_app_without_the_extension_has_no_settings() -> None:
     async with Quart(__name__).app_context():
         with pytest.raises(ConfigurationError, match=r"call LanarkyExtension\(app\)"):
             current_settings()

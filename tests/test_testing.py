@@ -93,13 +93,15 @@ async def test_a_stream_is_read_to_its_end(app: Quart) -> None:
     assert answer_of(events) == "".join(WORDS)
 
 
-async def test_events_come_as_they_are_sent_and_not_at_the_end(app: Quart) -> None:
+async def test_events_arrive_as_they_are_sent_and_not_at_the_end(app: Quart) -> None:
     events = stream(app.test_client(), "/forever", json={"input": "?"})
     async with aclosing(events):
         assert answer_of([await anext(events) for _ in range(4)]) == "".join(WORDS) + "more"
 
 
-async def test_leaving_the_loop_hangs_up_and_the_run_ends(app: Quart, written: list[str]) -> None:
+async def test_leaving_the_loop_disconnects_and_the_run_ends(
+    app: Quart, written: list[str]
+) -> None:
     async with aclosing(stream(app.test_client(), "/forever", json={"input": "?"})) as events:
         async for _ in events:
             break
@@ -119,7 +121,7 @@ async def test_a_post_has_its_inputs_in_the_body(app: Quart) -> None:
     assert answer_of(events) == "H\u00c9"
 
 
-async def test_a_refusal_says_what_is_wrong_with_each_field(app: Quart) -> None:
+async def test_a_refused_error_has_the_problem_of_each_field(app: Quart) -> None:
     with pytest.raises(RefusedError, match=r"status 400: .*loud") as refused:
         await read(stream(app.test_client(), "/echo", json={}, query_string={"loud": "perhaps"}))
     assert refused.value.status_code == 400
@@ -127,19 +129,19 @@ async def test_a_refusal_says_what_is_wrong_with_each_field(app: Quart) -> None:
     assert refused.value.response.content_type == "application/json"
 
 
-async def test_a_refusal_by_others_has_their_words(app: Quart) -> None:
+async def test_a_refused_error_has_the_text_of_a_foreign_response(app: Quart) -> None:
     with pytest.raises(RefusedError, match="short and stout") as refused:
         await read(stream(app.test_client(), "/teapot"))
     assert (refused.value.status_code, refused.value.errors) == (418, {})
 
 
-async def test_one_json_document_is_no_stream(app: Quart) -> None:
+async def test_a_json_response_is_no_stream(app: Quart) -> None:
     wanted = {"Accept": "application/json"}
     with pytest.raises(RefusedError, match="status 200"):
         await read(stream(app.test_client(), "/words", json={"input": "?"}, headers=wanted))
 
 
-async def test_an_app_that_raises_fails_the_test_that_asked(app: Quart) -> None:
+async def test_an_exception_of_the_app_is_raised_in_the_test(app: Quart) -> None:
     async def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
@@ -151,7 +153,7 @@ async def test_an_app_that_raises_fails_the_test_that_asked(app: Quart) -> None:
             await read(conversation.ask("?"))
 
 
-async def test_a_whole_page_is_not_repeated_in_the_error() -> None:
+async def test_a_long_response_is_not_repeated_in_the_error() -> None:
     app = Quart(__name__)
 
     @app.get("/broken")
@@ -163,7 +165,7 @@ async def test_a_whole_page_is_not_repeated_in_the_error() -> None:
     assert "a traceback" in await refused.value.response.get_data(as_text=True)
 
 
-async def test_text_mode_has_bare_tokens_on_both_transports(app: Quart) -> None:
+async def test_tokens_are_bare_in_text_mode_on_both_transports(app: Quart) -> None:
     events = await read(stream(app.test_client(), "/text", json={"input": "?"}))
     assert [event.data for event in events] == [*WORDS, ""]
     async with connect(app.test_client(), "/text/ws") as conversation:
@@ -192,7 +194,7 @@ async def test_a_turn_can_be_stopped(app: Quart, written: list[str]) -> None:
     assert written[-1] == "cancelled"
 
 
-async def test_a_turn_that_was_left_does_not_run_into_the_next(app: Quart) -> None:
+async def test_unread_events_of_a_turn_are_discarded_before_the_next(app: Quart) -> None:
     async with connect(app.test_client(), "/words/ws") as conversation:
         async with aclosing(conversation.ask({"input": "?"})) as events:
             async for _ in events:
@@ -200,7 +202,7 @@ async def test_a_turn_that_was_left_does_not_run_into_the_next(app: Quart) -> No
         assert answer_of(await read(conversation.ask({"input": "?"}))) == "".join(WORDS)
 
 
-async def test_turns_that_were_sent_ahead_are_read_one_by_one(app: Quart) -> None:
+async def test_queued_turns_are_read_one_by_one(app: Quart) -> None:
     async with connect(app.test_client(), "/echo/ws") as conversation:
         await conversation.send({"text": "one"})
         await conversation.send({"text": "two"})
@@ -208,27 +210,27 @@ async def test_turns_that_were_sent_ahead_are_read_one_by_one(app: Quart) -> Non
     assert answers == ["one", "two"]
 
 
-async def test_a_bare_text_is_a_message(app: Quart) -> None:
+async def test_a_bare_text_can_be_sent(app: Quart) -> None:
     async with connect(app.test_client(), "/echo/ws") as conversation:
         events = await read(conversation.ask("no object"))
     assert [event.name for event in events] == ["error", "end"]
 
 
-async def test_leaving_a_conversation_ends_its_run(app: Quart, written: list[str]) -> None:
+async def test_closing_a_conversation_ends_its_run(app: Quart, written: list[str]) -> None:
     async with connect(app.test_client(), "/forever/ws") as conversation:
         async with aclosing(conversation.ask({"input": "?"})) as events:
             await anext(events)
     assert written[-1] == "cancelled"
 
 
-async def test_a_handshake_that_is_refused_is_an_error_at_the_first_turn(app: Quart) -> None:
+async def test_a_refused_handshake_is_an_error_at_the_first_turn(app: Quart) -> None:
     with pytest.raises(RefusedError) as refused:
         async with connect(app.test_client(), "/shut/ws") as conversation:
             await read(conversation.ask("?"))
     assert refused.value.status_code == 401
 
 
-async def test_a_page_of_another_site_is_refused(app: Quart) -> None:
+async def test_a_cross_origin_handshake_is_refused(app: Quart) -> None:
     foreign = {"Origin": "https://elsewhere.example"}
     with pytest.raises(RefusedError) as refused:
         async with connect(app.test_client(), "/echo/ws", headers=foreign) as conversation:
@@ -236,13 +238,13 @@ async def test_a_page_of_another_site_is_refused(app: Quart) -> None:
     assert refused.value.status_code == 403
 
 
-async def test_an_app_that_closes_says_its_code(app: Quart) -> None:
+async def test_closed_error_has_the_close_code(app: Quart) -> None:
     async with connect(app.test_client(), "/left/ws") as conversation:
         with pytest.raises(ClosedError, match="4000"):
             await read(conversation.ask("?"))
 
 
-async def test_an_app_that_ends_without_a_word_does_not_hang_its_test() -> None:
+async def test_an_app_that_ends_without_a_close_does_not_block_the_test() -> None:
     ended = asyncio.ensure_future(asyncio.sleep(0))
 
     class Silent:
@@ -261,7 +263,7 @@ async def test_an_app_that_ends_without_a_word_does_not_hang_its_test() -> None:
         await read(Conversation(Silent()).ask("?"))
 
 
-async def test_pings_are_about_no_turn() -> None:
+async def test_pings_are_not_yielded_as_events() -> None:
     app = Quart(__name__)
     app.config["QUART_LANARKY_HEARTBEAT"] = 0.02
 
@@ -276,18 +278,18 @@ async def test_pings_are_about_no_turn() -> None:
 
 
 @pytest.mark.parametrize("mode", ["json", "text"])
-def test_an_answer_is_what_was_not_taken_back(mode: Any) -> None:
+def test_the_answer_excludes_retracted_tokens(mode: Any) -> None:
     said = [completion(token) for token in ("Let me", " see", ".", "42")]
     events = [*said[:3], retract(3), json_event("tool", {"name": "calculator"}), said[3]]
     assert answer_of([encode(event, mode) for event in events], mode) == "42"
 
 
-def test_an_answer_is_told_from_json_in_text_mode() -> None:
+def test_a_token_that_looks_like_json_is_text_in_text_mode() -> None:
     event = encode(completion('{"token": 1}'), "text")
     assert event == EncodedEvent("completion", '{"token": 1}')
     assert answer_of([event], mode="text") == '{"token": 1}'
 
 
-def test_there_is_no_third_mode() -> None:
+def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="mode must be"):
         answer_of([], mode="xml")  # type: ignore[arg-type]

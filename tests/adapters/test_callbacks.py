@@ -63,7 +63,7 @@ def test_an_unknown_mode_is_a_value_error_at_construction(handler: type[Any]) ->
 
 
 @pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
-def test_both_modes_are_taken_and_json_is_the_default(handler: type[Any]) -> None:
+def test_both_modes_are_accepted_and_json_is_the_default(handler: type[Any]) -> None:
     assert [handler().mode, handler(mode="text").mode, handler(mode="json").mode] == [
         "json",
         "text",
@@ -86,24 +86,24 @@ def test_the_plural_spellings_are_aliases() -> None:
 
 
 @pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
-def test_a_handler_sends_where_it_is_told(handler: type[EventCallbackHandler]) -> None:
+def test_a_handler_sends_to_the_sink_that_it_was_given(handler: type[EventCallbackHandler]) -> None:
     stream = EventStream()
     assert handler(stream).sink is stream
 
 
-def test_a_streaming_handler_has_a_stream_of_its_own() -> None:
+def test_a_streaming_handler_without_a_sink_has_its_own_stream() -> None:
     first, second = TokenStreamingCallbackHandler(), TokenStreamingCallbackHandler()
     assert first.stream is not second.stream
     with pytest.raises(ValueError, match="does not send into an EventStream"):
         TokenStreamingCallbackHandler(Recorder()).stream  # noqa: B018
 
 
-async def test_a_websocket_handler_outside_a_websocket_says_so_when_it_sends() -> None:
+async def test_a_websocket_handler_raises_on_send_outside_a_websocket() -> None:
     with pytest.raises(RuntimeError, match="websocket context"):
         await TokenWebSocketCallbackHandler().send("note", "hi")
 
 
-async def test_events_of_ones_own_are_text_or_json() -> None:
+async def test_custom_events_are_text_or_json() -> None:
     sink = Recorder()
     handler = StreamingCallbackHandler(sink)
     await handler.send("note", "hi")
@@ -120,7 +120,7 @@ async def test_events_of_ones_own_are_text_or_json() -> None:
 
 
 @pytest.mark.parametrize("handler", STREAMING)
-def test_a_handler_used_by_hand_passes_its_mode_on_to_its_stream_and_its_run(
+def test_a_handler_used_directly_passes_its_mode_to_its_stream_and_run(
     handler: type[Any],
 ) -> None:
     stream = handler(mode="text").stream
@@ -129,14 +129,14 @@ def test_a_handler_used_by_hand_passes_its_mode_on_to_its_stream_and_its_run(
 
 
 @pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
-def test_a_handler_passes_its_mode_on_to_a_stream_that_it_is_given(handler: type[Any]) -> None:
+def test_a_handler_passes_its_mode_to_a_given_stream(handler: type[Any]) -> None:
     stream = EventStream()
     handler(stream, mode="text")
     assert stream.mode == "text"
 
 
 @pytest.mark.parametrize("handler", [*STREAMING, *WEBSOCKET])
-def test_a_handler_that_says_nothing_of_modes_leaves_the_mode_of_its_stream(
+def test_a_handler_without_a_mode_leaves_that_of_its_stream_unchanged(
     handler: type[Any],
 ) -> None:
     stream = EventStream()
@@ -150,7 +150,7 @@ def test_a_handler_that_says_nothing_of_modes_leaves_the_mode_of_its_stream(
 @pytest.mark.parametrize(
     ("mode", "data"), [("text", "one, ,two"), ("json", '{"token": "one"},{"token": " "}')]
 )
-async def test_a_stream_of_handlers_used_by_hand_is_sent_in_their_mode(
+async def test_a_stream_of_handlers_used_directly_is_sent_in_their_mode(
     mode: Mode, data: str
 ) -> None:
     app = Quart(__name__)
@@ -178,7 +178,7 @@ async def test_a_stream_of_handlers_used_by_hand_is_sent_in_their_mode(
         ("json", [{"token": "one"}, {"token": " "}, {"token": "two"}, {"token": "x"}]),
     ],
 )
-async def test_a_handler_of_a_websocket_sends_tokens_in_its_mode(mode: Mode, data: Any) -> None:
+async def test_a_websocket_handler_sends_tokens_in_its_mode(mode: Mode, data: Any) -> None:
     app = Quart(__name__)
 
     @app.websocket("/ws")
@@ -202,7 +202,7 @@ async def test_a_handler_of_a_websocket_sends_tokens_in_its_mode(mode: Mode, dat
 @pytest.mark.parametrize(
     ("mode", "data"), [("text", ["x", ""]), ("json", [{"token": "x"}, {"run_id", "usage"}])]
 )
-async def test_a_run_by_hand_is_answered_on_a_websocket_in_the_mode_of_its_handler(
+async def test_a_run_started_directly_is_answered_on_a_websocket_in_its_handlers_mode(
     mode: Mode, data: Any
 ) -> None:
     app = Quart(__name__)
@@ -249,7 +249,7 @@ def test_a_prefix_without_text_is_a_value_error_at_construction(handler: type[An
 @pytest.mark.parametrize(
     "handler", [FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler]
 )
-def test_a_negative_number_of_held_tokens_is_a_value_error(handler: type[Any]) -> None:
+def test_a_negative_hold_tokens_is_a_value_error(handler: type[Any]) -> None:
     with pytest.raises(ValueError, match="hold_tokens is a number of tokens or None, not -1"):
         handler(hold_tokens=-1)
 
@@ -257,7 +257,7 @@ def test_a_negative_number_of_held_tokens_is_a_value_error(handler: type[Any]) -
 # -- what a handler may do to its chain ----------------------------------------------------
 
 
-async def test_a_cancelled_chain_ends_as_cancelled_while_a_handler_waits_for_the_reader() -> None:
+async def test_a_chain_can_be_cancelled_while_a_handler_waits_for_the_reader() -> None:
     stream = EventStream(max_events=1)
     stream.open()
     model = GenericFakeChatModel(messages=iter([AIMessage("one two three")]))

@@ -29,25 +29,23 @@ def factory() -> None:
         ({"input_model": factory}, "input_model= takes a Pydantic model"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_the_developers_error(
-    options: dict[str, Any], why: str
-) -> None:
+def test_an_invalid_option_is_a_configuration_error(options: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{why}"):
         stream_chain(**options)
     with pytest.raises(ConfigurationError, match=f"^{why}"):
         chain_blueprint("/chat", factory, **options)
 
 
-def test_an_option_that_is_misspelt_is_an_error() -> None:
+def test_a_misspelt_option_is_an_error() -> None:
     with pytest.raises(TypeError, match="output_keys"):
         stream_chain(output_keys="answer")  # type: ignore[call-overload]
 
 
-def test_the_options_of_the_signature_are_those_that_are_taken() -> None:
+def test_the_options_of_the_signature_match_chain_options() -> None:
     assert set(ChainOptions.__annotations__) == set(RouteOptions.__dataclass_fields__)
 
 
-def test_a_parameter_that_cannot_come_from_a_request_is_the_developers_error() -> None:
+def test_a_parameter_that_no_request_can_provide_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match=r"\*\*rest cannot come from a query string"):
         stream_chain(lambda **rest: None)
 
@@ -74,7 +72,7 @@ async def test_a_body_that_is_too_large_gets_413(small_app: Quart) -> None:
     }
 
 
-async def test_a_body_that_turns_out_to_be_too_large_gets_413(small_app: Quart) -> None:
+async def test_a_chunked_body_that_is_too_large_gets_413(small_app: Quart) -> None:
     headers = {"Content-Type": "application/json"}
     async with small_app.test_client().request("/chat", method="POST", headers=headers) as sent:
         for _ in range(3):
@@ -85,7 +83,7 @@ async def test_a_body_that_turns_out_to_be_too_large_gets_413(small_app: Quart) 
     assert (await response.get_json())["detail"] == "send no more than 40 bytes"
 
 
-async def test_a_body_that_is_just_small_enough_is_answered(small_app: Quart) -> None:
+async def test_a_body_of_the_maximum_size_is_accepted(small_app: Quart) -> None:
     body = b'{"question": "%s"}' % (b"x" * 24)
     assert len(body) == 40
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -93,7 +91,7 @@ async def test_a_body_that_is_just_small_enough_is_answered(small_app: Quart) ->
     assert (await response.get_json())["output"] == "hi"
 
 
-async def test_an_app_may_answer_a_body_that_is_too_large_itself(small_app: Quart) -> None:
+async def test_an_app_can_handle_the_413_with_its_own_error_handler(small_app: Quart) -> None:
     @small_app.errorhandler(413)
     async def shorter(error: InputTooLargeError) -> Response:
         assert isinstance(error, InputTooLargeError)
@@ -129,7 +127,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_messages_that_are_too_many_get_400_and_none_is_made(
+async def test_too_many_messages_get_400_and_no_message_object_is_made(
     terse_app: Quart, made: list[object], method: str
 ) -> None:
     async def ask(count: int) -> Response:
@@ -151,7 +149,7 @@ async def test_messages_that_are_too_many_get_400_and_none_is_made(
     assert len(made) >= 3
 
 
-async def test_messages_that_are_too_many_for_a_turn_get_an_error_and_the_next_is_served(
+async def test_a_turn_with_too_many_messages_gets_an_error_and_the_next_is_served(
     terse_app: Quart, made: list[object]
 ) -> None:
     async with connect(terse_app.test_client(), "/chat/ws") as chat:
@@ -184,9 +182,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("header", HOSTILE)
-async def test_no_header_of_a_client_takes_long_to_read(
-    header: dict[str, str], method: str
-) -> None:
+async def test_no_request_header_takes_long_to_parse(header: dict[str, str], method: str) -> None:
     app = Quart(__name__)
     app.secret_key = "so that the session is read as well"
     LanarkyExtension(app).add_chain("/chat", LCEL)

@@ -77,7 +77,7 @@ def page(browser: Any) -> Iterator[Any]:
     page.close()
 
 
-def test_the_script_of_the_page_works_on_a_listed_site(
+def test_the_script_of_the_docs_page_works_on_an_allowed_origin(
     page: Any, listed: str, server: Server
 ) -> None:
     [block] = page_blocks("cors", "js")
@@ -86,14 +86,14 @@ def test_the_script_of_the_page_works_on_a_listed_site(
     page.wait_for_function("document.body.innerText.includes('event: end')")
 
 
-def test_a_listed_site_uses_all_transports(page: Any, listed: str, server: Server) -> None:
+def test_an_allowed_origin_can_use_all_transports(page: Any, listed: str, server: Server) -> None:
     page.goto(listed)
     assert page.evaluate(POST, server.url + "/chat") == 200
     assert page.evaluate(LISTEN, server.url + "/chat?question=x") == "Hi!"
     assert page.evaluate(TALK, server.ws_url + "/chat/ws") == "Hi!"
 
 
-def test_another_site_uses_none(page: Any, server: Server) -> None:
+def test_an_origin_that_is_not_allowed_can_use_no_transport(page: Any, server: Server) -> None:
     with site() as foreign:
         page.goto(foreign)
         assert page.evaluate(POST, server.url + "/chat") == "TypeError"

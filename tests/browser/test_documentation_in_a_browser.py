@@ -17,7 +17,7 @@ SHOWN = "document.title + document.body.innerText"
 
 
 @pytest.mark.parametrize("block", all_blocks("js"), ids=str)
-def test_a_script_shows_something(browser: Any, block: Block, tmp_path: Path) -> None:
+def test_a_script_of_the_docs_changes_the_page(browser: Any, block: Block, tmp_path: Path) -> None:
     above = [each for each in blocks(block.page) if each.line < block.line]
     html = [each.code for each in above if each.language == "html"]
     with serving(block, tmp_path) as server:
@@ -31,7 +31,9 @@ def test_a_script_shows_something(browser: Any, block: Block, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("block", all_blocks("html"), ids=str)
-def test_a_page_opens(browser: Any, block: Block, tmp_path: Path) -> None:
+def test_an_html_page_of_the_docs_opens_without_errors(
+    browser: Any, block: Block, tmp_path: Path
+) -> None:
     with serving(block, tmp_path) as server:
         page, problems = opened(browser, server, block.code)
         page.wait_for_load_state("load")

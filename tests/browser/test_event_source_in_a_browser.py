@@ -49,7 +49,7 @@ def test_a_page_that_never_closes_its_event_source_asks_the_model_once(
     assert httpx.get(f"{app.url}/seen/{question}").json()["asked"] == 3
 
 
-def test_heartbeats_between_events_are_no_events(app: Server, page: Any) -> None:
+def test_heartbeats_are_not_dispatched_as_events(app: Server, page: Any) -> None:
     page.evaluate(OPEN_AND_FORGET, f"{app.url}/paced?delay=0.3&count=4&question=x")
     page.wait_for_function("events.at(-1) === 'end'")
     assert page.evaluate("events") == ["completion"] * 4 + ["end"]

@@ -99,7 +99,7 @@ def test_an_answer_streams_and_its_sources_open(page: Any) -> None:
     assert quoted.is_visible()
 
 
-def test_the_next_question_can_be_asked_at_once_and_what_was_said_counts(page: Any) -> None:
+def test_the_next_question_can_be_asked_at_once_and_has_the_history(page: Any) -> None:
     ask(page, "My name is Ada.")
     wait_for_end(page)
     answer = ask(page, "What is my name?")
@@ -108,7 +108,7 @@ def test_the_next_question_can_be_asked_at_once_and_what_was_said_counts(page: A
     assert page.get_by_role("article").count() == 4
 
 
-def test_stop_stops_and_the_page_goes_on(page: Any) -> None:
+def test_the_stop_button_stops_the_answer_and_the_page_stays_usable(page: Any) -> None:
     answer = ask(page)
     wait_for_word(answer)
     page.get_by_role("button", name="Stop").click()
@@ -125,7 +125,7 @@ def test_stop_stops_and_the_page_goes_on(page: Any) -> None:
 
 
 @at_all_widths
-def test_what_a_person_a_model_and_a_document_say_stays_text(page: Any) -> None:
+def test_markup_in_questions_answers_and_documents_is_shown_as_text(page: Any) -> None:
     document = {"page_content": HOSTILE, "metadata": {"title": HOSTILE}, "id": None}
     sources = ("source_documents", {"source_documents": [document]})
     answer_with(page, [("completion", {"token": HOSTILE}), sources, END])
@@ -139,7 +139,7 @@ def test_what_a_person_a_model_and_a_document_say_stays_text(page: Any) -> None:
 
 
 @at_all_widths
-def test_the_focus_is_never_lost_with_a_button_that_goes(page: Any) -> None:
+def test_focus_moves_when_the_focused_button_disappears(page: Any) -> None:
     page.keyboard.type(QUESTION)
     page.keyboard.press("Tab")
     assert focused(page) == "ask"
@@ -150,7 +150,7 @@ def test_the_focus_is_never_lost_with_a_button_that_goes(page: Any) -> None:
     assert focused(page) == "question"
 
 
-def test_a_long_answer_is_followed_unless_the_reader_has_scrolled_up(page: Any) -> None:
+def test_the_page_scrolls_with_a_long_answer_unless_the_user_has_scrolled_up(page: Any) -> None:
     far_down = "innerHeight + scrollY > document.body.scrollHeight - 50"
     for _ in range(2):
         ask(page, "What is a token?")
@@ -163,7 +163,7 @@ def test_a_long_answer_is_followed_unless_the_reader_has_scrolled_up(page: Any) 
     assert page.evaluate("scrollY") == 0
 
 
-def test_tokens_that_are_taken_back_are_gone(page: Any) -> None:
+def test_retracted_tokens_disappear(page: Any) -> None:
     tokens = [("completion", {"token": token}) for token in ("Let me", " see.")]
     then = [("retract", {"tokens": 2}), ("completion", {"token": "42"}), END]
     answer_with(page, [*tokens, *then])
@@ -182,7 +182,7 @@ def test_tokens_that_are_taken_back_are_gone(page: Any) -> None:
     ],
     ids=["error event", "lost connection", "busy server", "proxy's page"],
 )
-def test_an_error_is_shown_and_the_page_goes_on(page: Any, told: Any, shown: str) -> None:
+def test_an_error_is_shown_and_the_page_stays_usable(page: Any, told: Any, shown: str) -> None:
     answer_with(page, **told)
     answer = ask(page)
     wait_for_end(page)
@@ -193,7 +193,7 @@ def test_an_error_is_shown_and_the_page_goes_on(page: Any, told: Any, shown: str
     assert answer.locator("p").inner_text().startswith("A token is")
 
 
-def test_a_question_that_is_refused_says_why(page: Any) -> None:
+def test_the_reason_of_a_refused_question_is_shown(page: Any) -> None:
     page.evaluate("document.querySelector('textarea').removeAttribute('maxlength')")
     page.get_by_label("Your question").fill("x" * 2001)
     page.keyboard.press("Enter")
@@ -203,7 +203,7 @@ def test_a_question_that_is_refused_says_why(page: Any) -> None:
 
 
 @at_all_widths
-def test_all_controls_have_names_and_the_log_is_one_for_screen_readers(page: Any) -> None:
+def test_all_controls_have_accessible_names_and_the_transcript_has_the_role_log(page: Any) -> None:
     assert page.get_by_role("textbox", name="Your question").is_visible()
     assert page.get_by_role("log", name="Conversation").count() == 1
     assert page.get_by_role("heading", name="Ask the library").is_visible()
@@ -211,7 +211,9 @@ def test_all_controls_have_names_and_the_log_is_one_for_screen_readers(page: Any
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_either_scheme(browser: Any, chat_server: Server, scheme: str) -> None:
+def test_text_has_enough_contrast_in_light_and_dark(
+    browser: Any, chat_server: Server, scheme: str
+) -> None:
     page = browser.new_page(color_scheme=scheme)
     page.goto(f"{chat_server.url}/")
     ask(page)

@@ -30,13 +30,13 @@ def page(browser: Any) -> Iterator[Any]:
     page.close()
 
 
-def test_over_http2_eight_streams_flow_at_once(page: Any, front: Front) -> None:
+def test_eight_streams_run_concurrently_over_http2(page: Any, front: Front) -> None:
     page.goto(front.url)
     page.evaluate(ASK_EIGHT_TIMES)
     page.wait_for_function("window.started === 8")
 
 
-def test_over_http1_the_seventh_stream_waits(page: Any, gated: Server) -> None:
+def test_the_seventh_stream_waits_over_http1(page: Any, gated: Server) -> None:
     page.goto(gated.url)
     page.evaluate(ASK_EIGHT_TIMES)
     page.wait_for_function("window.started === 6")
@@ -44,6 +44,6 @@ def test_over_http1_the_seventh_stream_waits(page: Any, gated: Server) -> None:
     assert page.evaluate("window.started") == 6
 
 
-def test_a_websocket_finds_its_way_beside_http2(page: Any, front: Front) -> None:
+def test_a_websocket_works_beside_http2(page: Any, front: Front) -> None:
     page.goto(front.url)
     assert page.evaluate(TALK) == "first "

@@ -80,9 +80,7 @@ def test_the_apps_own_page_can_run_an_event_source(app: Server, own_page: Any) -
     assert events == ["completion"] * 3 + ["end"]
 
 
-def test_a_page_of_another_site_starts_no_run_whatever_it_tries(
-    app: Server, foreign_page: Any
-) -> None:
+def test_a_cross_site_page_cannot_start_a_run(app: Server, foreign_page: Any) -> None:
     before = runs(app)
     page, url = foreign_page, app.url + PATH
     assert page.evaluate(OPEN_A_WEBSOCKET, app.ws_url + SOCKET) == []
@@ -93,7 +91,7 @@ def test_a_page_of_another_site_starts_no_run_whatever_it_tries(
     assert runs(app) == before
 
 
-def test_nor_does_a_link_from_there(app: Server, foreign_page: Any) -> None:
+def test_a_cross_site_link_cannot_start_a_run(app: Server, foreign_page: Any) -> None:
     before = runs(app)
     with foreign_page.expect_navigation() as navigation:
         foreign_page.evaluate("url => { location.href = url }", app.url + PATH)
@@ -101,7 +99,7 @@ def test_nor_does_a_link_from_there(app: Server, foreign_page: Any) -> None:
     assert runs(app) == before
 
 
-def test_a_page_of_another_port_is_another_page(browser: Any, app: Server) -> None:
+def test_a_page_of_another_port_is_cross_origin(browser: Any, app: Server) -> None:
     page = browser.new_page()
     page.route("**/elsewhere", lambda route: route.fulfill(body="a page", content_type="text/html"))
     page.goto(f"http://127.0.0.1:{app.port + 1 if app.port < 65_535 else 1}/elsewhere")

@@ -53,7 +53,7 @@ def visit(browser: Any, demo: Server) -> Iterator[Visit]:
     assert visit.problems == []
 
 
-def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(visit: Visit) -> None:
+def test_the_http_docs_page_shows_inputs_and_responses(visit: Visit) -> None:
     page = visit.page
     text = visit.open("post_qa").locator(".opblock-body").inner_text()
     assert "Unable to render" not in page.inner_text("body")
@@ -68,7 +68,7 @@ def test_the_page_of_the_http_routes_shows_what_to_send_and_what_comes(visit: Vi
     visit.keep("docs")
 
 
-def test_the_page_of_the_http_routes_shows_a_stream_as_it_comes_and_the_schemas_of_its_events(
+def test_the_http_docs_page_shows_an_example_stream_and_its_event_schemas(
     visit: Visit,
 ) -> None:
     response = visit.open("post_chat").locator(".response[data-code='200']")
@@ -82,7 +82,7 @@ def test_the_page_of_the_http_routes_shows_a_stream_as_it_comes_and_the_schemas_
     visit.keep("docs-stream")
 
 
-def test_a_question_can_be_asked_from_the_page_of_the_http_routes(visit: Visit) -> None:
+def test_a_question_can_be_asked_on_the_http_docs_page(visit: Visit) -> None:
     operation = visit.open("post_chat")
     operation.get_by_role("button", name="Try it out").click()
     operation.locator("textarea.body-param__text").fill('{"question": "What is an event?"}')
@@ -94,9 +94,7 @@ def test_a_question_can_be_asked_from_the_page_of_the_http_routes(visit: Visit) 
     visit.keep("docs-answer")
 
 
-def test_the_page_of_the_websockets_shows_what_to_send_and_what_comes(
-    visit: Visit, demo: Server
-) -> None:
+def test_the_websocket_docs_page_shows_inputs_and_events(visit: Visit, demo: Server) -> None:
     page = visit.page
     page.goto(f"{demo.url}/docs/websockets")
     page.get_by_role("heading", name="To /qa/ws").wait_for()
@@ -112,9 +110,7 @@ def test_the_page_of_the_websockets_shows_what_to_send_and_what_comes(
     visit.keep("websockets")
 
 
-def test_the_page_of_the_http_routes_leads_to_that_of_the_websockets(
-    visit: Visit, demo: Server
-) -> None:
+def test_the_http_docs_page_links_to_the_websocket_docs_page(visit: Visit, demo: Server) -> None:
     operation = visit.open("post_qa")
     with visit.page.expect_popup() as popup:
         operation.get_by_role("link", name="its document").click()
@@ -122,7 +118,7 @@ def test_the_page_of_the_http_routes_leads_to_that_of_the_websockets(
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/websockets"])
-def test_the_pages_fit_a_phone(browser: Any, demo: Server, path: str) -> None:
+def test_the_docs_pages_fit_a_phone(browser: Any, demo: Server, path: str) -> None:
     visit = Visit(browser, demo, width=390)
     visit.page.goto(demo.url + path, wait_until="networkidle")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390

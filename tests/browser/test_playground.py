@@ -33,7 +33,7 @@ def player(browser: Any, shapes: Server) -> Iterator[Player]:
     ],
     ids=["chat", "qa", "agent"],
 )
-def test_each_route_of_the_demo_answers(
+def test_each_route_of_the_demo_app_answers(
     browser: Any, demo: Server, transport: str, route: str, question: str, answer: str
 ) -> None:
     player = Player(browser, demo.url).go(route, transport)
@@ -44,7 +44,7 @@ def test_each_route_of_the_demo_answers(
     player.close()
 
 
-def test_sources_are_cards_that_open(browser: Any, demo: Server) -> None:
+def test_sources_are_shown_as_expandable_cards(browser: Any, demo: Server) -> None:
     player = Player(browser, demo.url).go("/qa")
     player.ask("How does BM25 rank documents?")
     card = player.turn.locator(".source").first
@@ -61,7 +61,7 @@ def test_sources_are_cards_that_open(browser: Any, demo: Server) -> None:
 # -- every shape of input --------------------------------------------------------------------
 
 
-def test_it_lists_the_chain_routes_and_no_other(player: Player) -> None:
+def test_the_playground_lists_only_chain_routes(player: Player) -> None:
     listed = player.go().page.locator("#routes code").all_inner_texts()
     assert "/recite" in listed
     assert "/socket" in listed
@@ -71,7 +71,7 @@ def test_it_lists_the_chain_routes_and_no_other(player: Player) -> None:
 
 @over_both
 @pytest.mark.parametrize("route", ["/recite", "/recite/text"])
-def test_tokens_arrive_as_they_are(player: Player, transport: str, route: str) -> None:
+def test_tokens_are_shown_unchanged(player: Player, transport: str, route: str) -> None:
     tokens = ["Hel", "lo,", " wor", "ld\n", "second line", " “ünï” ", "🎈"]
     player.go(route, transport).ask(json.dumps(tokens))
     player.turn.get_by_role("button", name="Plain text").click()
@@ -79,7 +79,7 @@ def test_tokens_arrive_as_they_are(player: Player, transport: str, route: str) -
 
 
 @over_both
-def test_a_form_sends_what_is_in_it_and_nothing_that_is_not(player: Player, transport: str) -> None:
+def test_a_form_sends_only_fields_that_are_filled_in(player: Player, transport: str) -> None:
     player.go("/form", transport)
     player.field("text").fill("two\nlines")
     assert json.loads(player.send()) == {
@@ -112,7 +112,7 @@ def test_a_form_sends_what_is_in_it_and_nothing_that_is_not(player: Player, tran
 
 
 @over_both
-def test_messages_are_a_conversation_with_the_earlier_turns(player: Player, transport: str) -> None:
+def test_a_chain_of_messages_gets_the_earlier_turns(player: Player, transport: str) -> None:
     player.go("/messages", transport)
     assert player.ask("one") == "human: one"
     assert player.ask("two") == "human: one | ai: human: one | human: two"
@@ -120,13 +120,13 @@ def test_messages_are_a_conversation_with_the_earlier_turns(player: Player, tran
     assert player.ask("three") == "human: three"
 
 
-def test_a_history_beside_the_question_is_the_conversation(player: Player) -> None:
+def test_a_history_field_gets_the_earlier_turns(player: Player) -> None:
     player.go("/history")
     assert player.ask("one") == "human: one"
     assert player.ask("two") == "human: one | ai: human: one | human: two"
 
 
-def test_earlier_messages_stay_here_where_the_server_keeps_them(player: Player) -> None:
+def test_earlier_messages_are_not_sent_if_the_server_keeps_the_history(player: Player) -> None:
     player.go("/threads/{thread_id}")
     assert not player.page.get_by_label("Send earlier messages too").is_checked()
     player.field("thread_id").fill("a/b?c#d")
@@ -138,7 +138,9 @@ def test_earlier_messages_stay_here_where_the_server_keeps_them(player: Player) 
 
 
 @over_both
-def test_parameters_go_into_the_path_and_the_query(player: Player, transport: str) -> None:
+def test_parameters_are_sent_in_the_path_and_the_query_string(
+    player: Player, transport: str
+) -> None:
     player.go("/parameters/{number}", transport)
     player.field("number").fill("7")
     player.field("needed").fill("a & b")
@@ -156,7 +158,7 @@ def test_parameters_go_into_the_path_and_the_query(player: Player, transport: st
     }
 
 
-def test_what_was_given_is_remembered_while_other_routes_are_tried(player: Player) -> None:
+def test_entered_values_are_kept_when_switching_routes(player: Player) -> None:
     player.go("/parameters/{number}").field("needed").fill("still here")
     player.box.fill("a draft")
     player.choose("/recite")
@@ -171,24 +173,24 @@ def test_what_was_given_is_remembered_while_other_routes_are_tried(player: Playe
     assert player.answer.inner_text() == "said"
 
 
-def test_a_route_can_be_linked_to(player: Player) -> None:
+def test_each_route_has_a_link(player: Player) -> None:
     player.go("/parameters/{number}")
     assert player.page.locator("h2 code").inner_text() == "/parameters/{number}"
     current = player.page.locator("#routes [aria-current=page] code")
     assert current.all_inner_texts() == ["/parameters/{number}"]
 
 
-def test_a_route_of_get_alone_is_asked_in_its_query(player: Player) -> None:
+def test_a_get_only_route_gets_its_inputs_in_the_query_string(player: Player) -> None:
     player.go("/asking")
     player.field("k").fill("3")
     assert player.ask("what & why?") == "3: Human: what & why?"
 
 
-def test_a_websocket_alone_is_asked_on_it(player: Player) -> None:
+def test_a_websocket_only_route_uses_the_websocket(player: Player) -> None:
     assert player.go("/socket").ask("you") == "all of you"
 
 
-def test_inputs_that_nobody_knows_are_an_object(player: Player) -> None:
+def test_undeclared_inputs_are_entered_as_a_json_object(player: Player) -> None:
     player.go("/anything").field("inputs").fill('{"a": {"b": 1}}')
     assert json.loads(player.send()) == {"a": {"b": 1}}
     player.field("inputs").fill('{"a": ')
@@ -199,7 +201,7 @@ def test_inputs_that_nobody_knows_are_an_object(player: Player) -> None:
 
 @over_both
 @pytest.mark.parametrize("route", ["/untyped", "/text-or-object"])
-def test_an_input_of_no_one_type_takes_a_text_or_json(
+def test_an_input_of_several_types_takes_a_text_or_json(
     player: Player, transport: str, route: str
 ) -> None:
     player.go(route, transport)
@@ -214,7 +216,7 @@ def test_an_input_of_no_one_type_takes_a_text_or_json(
 
 
 @over_both
-def test_events_of_the_apps_own_are_notes(player: Player, transport: str) -> None:
+def test_custom_events_are_shown_as_notes(player: Player, transport: str) -> None:
     assert player.go("/notices", transport).ask("you") == "all of you"
     notes = player.turn.locator(".note")
     assert notes.locator("code").all_inner_texts() == ["asking", "note"]
@@ -224,7 +226,7 @@ def test_events_of_the_apps_own_are_notes(player: Player, transport: str) -> Non
 
 
 @over_both
-def test_what_is_taken_back_goes_away(player: Player, transport: str) -> None:
+def test_retracted_tokens_disappear(player: Player, transport: str) -> None:
     assert player.go("/fallback", transport).ask("you") == "all of you"
     player.turn.get_by_role("button", name="Events").click()
     names = player.page.locator("#drawer .name").all_inner_texts()
@@ -233,7 +235,7 @@ def test_what_is_taken_back_goes_away(player: Player, transport: str) -> None:
 
 
 @over_both
-def test_an_error_says_what_happened_and_in_which_run(player: Player, transport: str) -> None:
+def test_an_error_shows_its_reason_and_run_id(player: Player, transport: str) -> None:
     player.go("/failing", transport).ask("x")
     problem = player.turn.locator(".problem")
     assert "The run failed with status 500" in problem.inner_text()
@@ -242,7 +244,7 @@ def test_an_error_says_what_happened_and_in_which_run(player: Player, transport:
     player.keep(f"error-{transport[:3].lower()}")
 
 
-def test_no_sources_are_no_cards(player: Player) -> None:
+def test_an_answer_without_sources_has_no_cards(player: Player) -> None:
     player.go("/documents").ask("[]")
     assert player.turn.locator(".sources").inner_text() == "No sources were found."
 
@@ -256,14 +258,16 @@ def test_no_sources_are_no_cards(player: Player) -> None:
         ("/led-away", ["This is not an answer", "/login", "perhaps to log in"]),
     ],
 )
-def test_who_is_turned_away_is_told_why(player: Player, route: str, texts: list[str]) -> None:
+def test_the_reason_of_a_refused_request_is_shown(
+    player: Player, route: str, texts: list[str]
+) -> None:
     player.go(route).ask("x")
     for text in texts:
         assert text in player.turn.locator(".problem").inner_text()
     assert player.page.get_by_role("button", name="Send").is_visible()
 
 
-def test_what_the_server_finds_wrong_is_at_its_field(player: Player) -> None:
+def test_validation_errors_of_the_server_are_shown_at_their_fields(player: Player) -> None:
     player.go("/form").field("text").fill("taken")
     player.send()
     field = player.page.locator(".field", has=player.page.locator("[name=text]"))
@@ -275,7 +279,7 @@ def test_what_the_server_finds_wrong_is_at_its_field(player: Player) -> None:
     assert not field.locator(".wrong").is_visible()
 
 
-def test_the_browser_helps_before_anything_is_sent(player: Player) -> None:
+def test_the_form_is_validated_before_it_is_sent(player: Player) -> None:
     player.go("/form").field("text").fill("fine")
     player.field("count").fill("99")
     player.page.get_by_role("button", name="Send").click()
@@ -284,7 +288,7 @@ def test_the_browser_helps_before_anything_is_sent(player: Player) -> None:
 
 
 @over_both
-def test_a_bad_turn_leaves_the_next_one_alone(player: Player, transport: str) -> None:
+def test_a_failed_turn_does_not_affect_the_next(player: Player, transport: str) -> None:
     player.go("/name", transport).ask("taken")
     assert "somebody has that already" in player.turn.locator(".problem").inner_text()
     assert json.loads(player.ask("free")) == {"name": "free"}
@@ -300,7 +304,9 @@ def asked(shapes: Server, key: str) -> int:
 
 @over_both
 @pytest.mark.parametrize("how", ["button", "key"])
-def test_stop_stops_the_model(player: Player, shapes: Server, transport: str, how: str) -> None:
+def test_the_stop_button_stops_the_model(
+    player: Player, shapes: Server, transport: str, how: str
+) -> None:
     question = f"stop {transport} {how}"
     player.go("/paced", transport).start(question)
     player.page.wait_for_function(
@@ -327,7 +333,7 @@ def test_stop_stops_the_model(player: Player, shapes: Server, transport: str, ho
 
 
 @over_both
-def test_two_tabs_never_cross(browser: Any, shapes: Server, transport: str) -> None:
+def test_two_tabs_get_only_their_own_answers(browser: Any, shapes: Server, transport: str) -> None:
     players = [Player(browser, shapes.url).go("/recite", transport) for _ in range(2)]
     words = [[f"{name}{n} " for n in range(300)] for name in "ab"]
     for player, tokens in zip(players, words, strict=True):
@@ -337,7 +343,7 @@ def test_two_tabs_never_cross(browser: Any, shapes: Server, transport: str) -> N
         player.close()
 
 
-def test_an_answer_goes_on_while_another_route_is_looked_at(player: Player) -> None:
+def test_an_answer_continues_while_another_route_is_shown(player: Player) -> None:
     player.go("/paced").field("count").fill("30")
     player.start("leave")
     player.choose("/recite")
@@ -350,7 +356,7 @@ def test_an_answer_goes_on_while_another_route_is_looked_at(player: Player) -> N
 # -- details ---------------------------------------------------------------------------------
 
 
-def test_events_are_shown_while_they_come_and_can_be_copied(browser: Any, shapes: Server) -> None:
+def test_events_are_listed_as_they_arrive_and_can_be_copied(browser: Any, shapes: Server) -> None:
     may = ["clipboard-read", "clipboard-write"]
     player = Player(browser, shapes.url, permissions=may).go("/paced")
     player.start("events")
@@ -369,7 +375,7 @@ def test_events_are_shown_while_they_come_and_can_be_copied(browser: Any, shapes
     player.close()
 
 
-def test_a_reader_who_scrolled_up_is_left_there(player: Player) -> None:
+def test_the_page_does_not_scroll_if_the_user_has_scrolled_up(player: Player) -> None:
     player.page.set_viewport_size({"width": 900, "height": 500})
     player.go("/paced").start("scroll")
     scroller = player.page.locator("#conversation")
@@ -399,7 +405,7 @@ def test_a_reader_who_scrolled_up_is_left_there(player: Player) -> None:
         ("guarded", ["The documents cannot be read", "Status 401", "log in"]),
     ],
 )
-def test_an_app_with_nothing_to_show_says_what_to_do(
+def test_an_app_without_chain_routes_shows_how_to_add_one(
     browser: Any, tmp_path: Any, app_name: str, texts: list[str]
 ) -> None:
     with hypercorn(f"tests.browser.bare_apps:{app_name}", tmp_path) as server:

@@ -82,7 +82,7 @@ def test_everything_can_be_done_by_keyboard(player: Player) -> None:
     assert player.wait() == "and back"
 
 
-def test_shift_and_enter_break_the_line(player: Player) -> None:
+def test_shift_enter_inserts_a_line_break(player: Player) -> None:
     player.go("/recite").box.fill("one")
     player.box.press("End")
     player.box.press("Shift+Enter")
@@ -91,7 +91,7 @@ def test_shift_and_enter_break_the_line(player: Player) -> None:
     assert player.page.locator("article.turn").count() == 0
 
 
-def test_control_and_enter_send_a_form(player: Player) -> None:
+def test_control_enter_submits_a_form(player: Player) -> None:
     player.go("/form").field("text").fill("fine")
     player.field("text").press("Enter")
     assert player.page.locator("article.turn").count() == 0
@@ -99,7 +99,7 @@ def test_control_and_enter_send_a_form(player: Player) -> None:
     assert "fine" in player.wait()
 
 
-def test_what_has_the_focus_can_be_seen(player: Player) -> None:
+def test_the_focused_element_is_visibly_marked(player: Player) -> None:
     player.go("/recite")
     player.ask('["x"]')
     seen = 0
@@ -140,7 +140,7 @@ REPEATED_IDS = """() => { const ids = [...document.querySelectorAll("[id]")].map
 
 
 @pytest.mark.parametrize("route", ["/recite", "/form", "/messages", "/parameters/{number}"])
-def test_everything_has_a_name_and_a_place(player: Player, route: str) -> None:
+def test_every_control_has_a_name_and_the_headings_are_in_order(player: Player, route: str) -> None:
     player.go(route)
     if route == "/recite":
         player.ask(SHOWN)
@@ -190,7 +190,7 @@ def test_an_answer_is_read_out_once_when_it_is_complete(player: Player) -> None:
     assert live.count() == 0
 
 
-def test_nothing_blinks_for_those_who_do_not_want_it(browser: Any, shapes: Server) -> None:
+def test_animations_are_off_with_reduced_motion(browser: Any, shapes: Server) -> None:
     player = Player(browser, shapes.url, reduced_motion="reduce").go("/paced").start("x")
     cursor = player.page.locator(".cursor")
     cursor.wait_for()
@@ -229,7 +229,7 @@ ENOUGH = 4.5
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 768, 360])
-def test_it_is_legible_and_fits_in_light_and_dark(
+def test_the_playground_is_legible_and_fits_in_light_and_dark(
     browser: Any, shapes: Server, demo: Server, scheme: str, width: int
 ) -> None:
     size = {"width": width, "height": 820 if width > 400 else 740}
@@ -280,7 +280,7 @@ def check_legible(player: Player, name: str = "") -> None:
         player.keep(name)
 
 
-def test_the_theme_can_be_switched_and_stays(browser: Any, shapes: Server) -> None:
+def test_the_theme_can_be_switched_and_is_remembered(browser: Any, shapes: Server) -> None:
     player = Player(browser, shapes.url, color_scheme="light").go()
     colour = "getComputedStyle(document.body).backgroundColor"
     before = player.page.evaluate(colour)
@@ -294,7 +294,7 @@ def test_the_theme_can_be_switched_and_stays(browser: Any, shapes: Server) -> No
     player.close()
 
 
-def test_with_forced_colours_what_is_chosen_can_be_told(browser: Any, shapes: Server) -> None:
+def test_the_selected_route_is_visible_with_forced_colours(browser: Any, shapes: Server) -> None:
     player = Player(browser, shapes.url, forced_colors="active").go("/recite")
     chosen = player.page.locator(".transport label").first
     other = player.page.locator(".transport label").last
@@ -305,7 +305,7 @@ def test_with_forced_colours_what_is_chosen_can_be_told(browser: Any, shapes: Se
     player.close()
 
 
-def test_a_long_word_makes_nothing_wider(browser: Any, shapes: Server) -> None:
+def test_a_long_word_does_not_widen_the_page(browser: Any, shapes: Server) -> None:
     player = Player(browser, shapes.url, viewport={"width": 360, "height": 740}).go("/recite")
     player.ask(
         json.dumps(["x" * 400, "\n\n```\n" + "y" * 400 + "\n```\n", "| " + "z" * 300 + " |"])

@@ -70,7 +70,7 @@ BACK = "The server answers. Its documents were read again."
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=["sse", "websocket"])
-def test_a_server_that_dies_in_the_middle_of_an_answer(
+def test_the_page_recovers_when_the_server_dies_during_an_answer(
     player: Player, server: Restarted, transport: str
 ) -> None:
     player.go("/paced", transport).start("x")
@@ -93,7 +93,7 @@ def test_a_server_that_dies_in_the_middle_of_an_answer(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=["sse", "websocket"])
-def test_a_question_to_a_server_that_is_away(
+def test_a_question_to_an_unreachable_server_shows_an_error(
     player: Player, server: Restarted, transport: str
 ) -> None:
     player.go("/recite", transport)
@@ -108,9 +108,7 @@ def test_a_question_to_a_server_that_is_away(
 
 
 @pytest.mark.timeout(120)
-def test_a_server_that_is_shut_down_says_so_on_a_websocket(
-    player: Player, server: Restarted
-) -> None:
+def test_a_server_shutdown_is_shown_on_a_websocket(player: Player, server: Restarted) -> None:
     player.go("/recite", "WebSocket")
     player.ask('["before"]')
     server.stop(signal.SIGTERM)
@@ -118,7 +116,7 @@ def test_a_server_that_is_shut_down_says_so_on_a_websocket(
 
 
 @pytest.mark.timeout(120)
-def test_another_app_at_the_same_place_is_seen_without_loading_the_page_again(
+def test_another_app_at_the_same_address_is_shown_without_a_reload(
     player: Player, server: Restarted
 ) -> None:
     player.go("/recite")
@@ -128,7 +126,9 @@ def test_another_app_at_the_same_place_is_seen_without_loading_the_page_again(
     player.page.get_by_text("Nothing to try").wait_for(timeout=60_000)
 
 
-def test_a_server_that_is_away_when_the_page_is_opened(player: Player, server: Restarted) -> None:
+def test_the_page_recovers_after_the_specs_could_not_be_loaded(
+    player: Player, server: Restarted
+) -> None:
     player.page.route("**/openapi.json", lambda route: route.abort())
     player.page.goto(f"{server.url}/playground")
     player.see("The documents cannot be read")

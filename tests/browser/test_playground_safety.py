@@ -74,7 +74,7 @@ def check_harmless(player: Player) -> None:
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_markup_stays_text_whole_or_in_pieces(player: Player, trick: str) -> None:
+def test_markup_is_shown_as_text_whole_or_in_tokens(player: Player, trick: str) -> None:
     player.ask(json.dumps([trick]))
     check_harmless(player)
     player.ask(json.dumps(list(trick)))
@@ -84,12 +84,12 @@ def test_markup_stays_text_whole_or_in_pieces(player: Player, trick: str) -> Non
     assert player.problems == []
 
 
-def test_html_is_to_be_read_as_it_was_written(player: Player) -> None:
+def test_html_in_an_answer_is_shown_as_source(player: Player) -> None:
     trick = "<img src=x onerror=alert(1)>"
     assert player.ask(json.dumps([trick])) == trick
 
 
-def test_a_link_shows_where_it_leads(player: Player) -> None:
+def test_a_link_shows_its_target(player: Player) -> None:
     shown = player.ask(
         json.dumps(["[your bank](https://evil.example/login) and [x](javascript:y)"])
     )
@@ -97,14 +97,14 @@ def test_a_link_shows_where_it_leads(player: Player) -> None:
     assert player.answer.locator("a").all_inner_texts() == ["your bank"]
 
 
-def test_an_image_is_a_link_and_is_not_fetched(player: Player) -> None:
+def test_an_image_is_shown_as_a_link_and_not_fetched(player: Player) -> None:
     shown = player.ask(json.dumps(["![a cat](https://evil.example/track.png)"]))
     assert shown == "Image: a cat (https://evil.example/track.png)"
     assert player.outside == []
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=["sse", "websocket"])
-def test_sources_notes_and_errors_are_text_as_well(
+def test_markup_in_sources_notes_and_errors_is_shown_as_text(
     browser: Any, shapes: Server, transport: str
 ) -> None:
     player = Player(browser, shapes.url)
@@ -121,7 +121,7 @@ def test_sources_notes_and_errors_are_text_as_well(
     player.close()
 
 
-def test_what_a_person_asks_is_text(player: Player) -> None:
+def test_markup_in_a_question_is_shown_as_text(player: Player) -> None:
     trick = '["<img src=x onerror=alert(1)>"]'
     player.ask(trick)
     assert player.turn.locator(".asked").inner_text() == trick

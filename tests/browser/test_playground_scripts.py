@@ -48,7 +48,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=range(len(STREAMS)))
-def test_a_stream_means_the_same_however_it_is_split(player: Player, stream: str) -> None:
+def test_a_stream_is_decoded_alike_under_any_split(player: Player, stream: str) -> None:
     halves = """
     const whole = decode([text]);
     const same = (found) => JSON.stringify(found) === JSON.stringify(whole);
@@ -60,7 +60,7 @@ def test_a_stream_means_the_same_however_it_is_split(player: Player, stream: str
     assert found == STREAMS[stream]
 
 
-def test_it_reads_what_the_server_writes(player: Player) -> None:
+def test_the_decoder_reads_what_the_server_encodes(player: Player) -> None:
     sent = [
         encode(events.completion("a\nb"), "json"),
         encode(events.completion("  two\n\nlines\n"), "text"),
@@ -119,9 +119,7 @@ MARKDOWN |= {
 
 
 @pytest.mark.parametrize("text", MARKDOWN, ids=range(len(MARKDOWN)))
-def test_markdown_becomes_elements_and_the_same_ones_when_it_comes_in_pieces(
-    player: Player, text: str
-) -> None:
+def test_markdown_is_rendered_alike_whole_or_in_pieces(player: Player, text: str) -> None:
     code = f"""const [text] = given; {RENDER}
     view.update(text, false);
     const whole = root.innerHTML;
@@ -134,7 +132,7 @@ def test_markdown_becomes_elements_and_the_same_ones_when_it_comes_in_pieces(
     assert grown == whole
 
 
-def test_code_is_kept_as_it_is_with_a_button_that_copies_it(player: Player) -> None:
+def test_code_is_shown_verbatim_with_a_copy_button(player: Player) -> None:
     text = "```python\ndef f():\n\treturn '`<b>'\n\n    # end\n```\nafter"
     code = f"""{RENDER} for (let at = 0; at <= given[0].length; at++)
         view.update(given[0].slice(0, at), true);
@@ -157,7 +155,9 @@ def test_code_is_kept_as_it_is_with_a_button_that_copies_it(player: Player) -> N
         ("> quoted", ">"),
     ],
 )
-def test_half_of_a_mark_is_never_seen_while_it_comes(player: Player, text: str, never: str) -> None:
+def test_incomplete_markdown_syntax_is_not_shown_while_streaming(
+    player: Player, text: str, never: str
+) -> None:
     code = f"""{RENDER} const seen = [];
     for (let at = 0; at <= given[0].length; at++) {{
         view.update(given[0].slice(0, at), true);
@@ -168,7 +168,7 @@ def test_half_of_a_mark_is_never_seen_while_it_comes(player: Player, text: str, 
     assert [each for each in seen if never in each] == []
 
 
-def test_finished_blocks_are_not_touched_again(player: Player) -> None:
+def test_finished_blocks_are_not_rendered_again(player: Player) -> None:
     code = f"""{RENDER} view.update("one\\n\\ntwo\\n", true);
     const first = root.firstElementChild;
     view.update("one\\n\\ntwo\\nand more\\n\\nthree", true);
@@ -193,7 +193,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_no_text_makes_the_page_hang(player: Player, text: str) -> None:
+def test_no_text_blocks_the_page(player: Player, text: str) -> None:
     code = f"""{RENDER} const start = performance.now(); view.update(given[0], true);
     view.update(given[0], false); return performance.now() - start;"""
     assert player.script("rendering.js", code, text) < 5_000  # milliseconds; some take 10
@@ -236,7 +236,7 @@ def question(shapes: Server, text: str, transport: str = "sse") -> dict[str, Any
 
 
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
-def test_the_curl_of_a_question_asks_just_that(player: Player, shapes: Server, text: str) -> None:
+def test_the_curl_snippet_asks_the_same_question(player: Player, shapes: Server, text: str) -> None:
     stream = run("bash", "-c", snippets(player, question(shapes, text))["curl"])
     assert token_of(stream) == text
 
@@ -249,7 +249,7 @@ def token_of(stream: str) -> str:
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("text", [*NASTY[:-2], "\"\"\"''' # no comment"])
-def test_the_python_of_a_question_asks_just_that(
+def test_the_python_snippet_asks_the_same_question(
     player: Player, shapes: Server, transport: str, text: str
 ) -> None:
     code = snippets(player, question(shapes, text, transport))["Python"]
@@ -258,7 +258,7 @@ def test_the_python_of_a_question_asks_just_that(
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("text", NASTY, ids=range(len(NASTY)))
-def test_the_javascript_of_a_question_asks_just_that(
+def test_the_javascript_snippet_asks_the_same_question(
     player: Player, shapes: Server, transport: str, text: str
 ) -> None:
     code = snippets(player, question(shapes, text, transport))["JavaScript"]
@@ -274,7 +274,7 @@ def test_the_javascript_of_a_question_asks_just_that(
     assert said[0] == text
 
 
-def test_a_question_in_the_query_string_is_asked_there(player: Player, shapes: Server) -> None:
+def test_snippets_of_a_get_route_ask_in_the_query_string(player: Player, shapes: Server) -> None:
     url = f"{shapes.url}/asking?k=3&question=it%27s%20%5Bone%5D%20%7Ba%7D"
     asked = {"transport": "sse", "method": "GET", "url": url, "mode": "json", "inputs": None}
     found = snippets(player, asked)
@@ -283,13 +283,13 @@ def test_a_question_in_the_query_string_is_asked_there(player: Player, shapes: S
 
 
 @pytest.mark.parametrize("lines", [["a\n", "\n b", "c"], ["x"]])
-def test_snippets_read_bare_text_as_well(player: Player, shapes: Server, lines: list[str]) -> None:
+def test_snippets_read_text_mode_as_well(player: Player, shapes: Server, lines: list[str]) -> None:
     asked = question(shapes, "") | {"url": f"{shapes.url}/recite/text", "mode": "text"}
     asked["inputs"] = {"question": json.dumps(lines)}
     assert run(sys.executable, "-c", snippets(player, asked)["Python"]) == "".join(lines) + "\n"
 
 
-def test_every_kind_of_value_is_written_as_python_and_javascript_have_it(player: Player) -> None:
+def test_every_type_of_value_is_written_as_a_python_and_javascript_literal(player: Player) -> None:
     value = {"a": [None, True, False, 1, -2.5, 1e21, "x", [], {}], "": {"__proto__": "x"}}
     text = json.dumps(value)
     code = """const value = JSON.parse(given[0]);
@@ -343,7 +343,7 @@ DOCUMENT = {
 
 
 @pytest.mark.parametrize(("schema", "kind"), SCHEMAS)
-def test_a_schema_gets_the_control_that_fits(player: Player, schema: Any, kind: str) -> None:
+def test_each_schema_gets_a_matching_form_control(player: Player, schema: Any, kind: str) -> None:
     code = """const [schema, document] = given;
     return m.fieldOf({ name: "x", place: "body", schema }, m.resolverOf(document)).kind;"""
     assert player.script("schemas.js", code, schema, DOCUMENT) == kind

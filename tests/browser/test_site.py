@@ -130,7 +130,7 @@ def reader(tab: Reader) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_a_page_fits_and_lacks_nothing(reader: Reader, page: str) -> None:
+def test_a_page_fits_its_viewport_without_clipped_content(reader: Reader, page: str) -> None:
     reader.open(page)
     view = VIEWS[reader.view]
     reader.page.locator(f"body[data-md-color-scheme={SCHEMES[view['color_scheme']]}]").wait_for()
@@ -141,7 +141,7 @@ def test_a_page_fits_and_lacks_nothing(reader: Reader, page: str) -> None:
     reader.keep(page)
 
 
-def test_on_a_phone_a_row_is_a_card_that_names_its_cells(reader: Reader) -> None:
+def test_on_a_phone_a_table_row_is_a_card_with_labelled_cells(reader: Reader) -> None:
     reader.open("reference/settings/")
     row = reader.page.locator("tbody tr", has_text="QUART_LANARKY_HEARTBEAT")
     label = "e => getComputedStyle(e, '::before').content"
@@ -150,7 +150,7 @@ def test_on_a_phone_a_row_is_a_card_that_names_its_cells(reader: Reader) -> None
     assert names == (["none", '"default: "', '"meaning: "'] if is_phone else ["none"] * 3)
 
 
-def test_a_long_name_breaks_at_its_parts_and_is_copied_whole(reader: Reader) -> None:
+def test_a_long_name_wraps_at_its_parts_and_is_copied_whole(reader: Reader) -> None:
     reader.open("reference/settings/")
     name = reader.page.locator("td code").first
     assert name.text_content() == name.inner_text() == "QUART_LANARKY_DEFAULT_MODE"
@@ -190,7 +190,7 @@ class Marks(HTMLParser):
             self.links.append(urldefrag(given["src"]).url)  # a fragment there is for the styles
 
 
-def test_every_link_leads_somewhere(site: str) -> None:
+def test_every_link_has_a_target(site: str) -> None:
     @cache
     def marks(url: str) -> Marks | None:
         response = client.get(url, follow_redirects=True)

@@ -39,7 +39,7 @@ def found(
     return "; ".join(problems(replace(ROW, **facts), column, cache, frames))
 
 
-def test_nothing_is_wrong_with_what_is_right() -> None:
+def test_a_correct_cell_has_no_problems() -> None:
     assert not found(GOOD)
     assert not found([*said("ab"), DOCUMENTS, END], "whole")
     assert not found([*said("ab"), DOCUMENTS, END], cache="warm")
@@ -69,11 +69,11 @@ def test_nothing_is_wrong_with_what_is_right() -> None:
         ([*said("a", "b"), DOCUMENTS, ("end", {})], "the end event says {}"),
     ],
 )
-def test_what_is_wrong_is_found(frames: list[Frame], problem: str) -> None:
+def test_problems_of_a_cell_are_found(frames: list[Frame], problem: str) -> None:
     assert problem in found(frames)
 
 
-def test_what_is_wrong_with_a_row_that_is_different_is_found() -> None:
+def test_problems_of_a_row_with_other_expectations_are_found() -> None:
     assert "in 2 events and not in one" in found(GOOD, "whole")
     assert "in 2 events and not in one" in found(GOOD, cache="warm")
     assert "in 2 events and not in one" in found(GOOD, streams="never")

@@ -4,10 +4,10 @@ from tests.conformance import document
 from tests.conformance.table import ROWS
 
 
-def test_the_table_of_the_page_is_that_of_the_suite() -> None:
+def test_the_table_in_the_docs_matches_the_suite() -> None:
     remedy = "run: python -m tests.conformance.document"
     assert document.PAGE.read_text(encoding="utf-8") == document.page(), remedy
 
 
-def test_every_kind_has_a_name_of_its_own() -> None:
+def test_every_kind_has_a_unique_name() -> None:
     assert len({row.id for row in ROWS}) == len(ROWS)

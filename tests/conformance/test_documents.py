@@ -51,7 +51,7 @@ async def served(row: Row, chain: Runnable[Any, Any]) -> tuple[Any, list[Event]]
 
 
 @each_row
-async def test_the_answer_and_the_events_are_as_the_documents_say(row: Row) -> None:
+async def test_answer_and_events_match_the_api_docs(row: Row) -> None:
     chain = built(row)
     description = described(row, chain)
     answer, events = await served(row, chain)
@@ -71,12 +71,12 @@ def _judge(value: Any, kind: Any) -> None:
 
 
 @each_row
-def test_the_inputs_fit_what_the_documents_say(row: Row) -> None:
+def test_the_inputs_match_the_api_docs(row: Row) -> None:
     description = described(row, built(row))
     jsonschema.validate(as_body(row.inputs), description.body.json_schema())
 
 
-def test_something_is_known_of_many_kinds() -> None:
+def test_the_inputs_or_output_of_many_kinds_are_described() -> None:
     """Else the rest of this file would show nothing."""
     chains = {row.id: built(row) for row in ROWS}
     types = {name: answer_type(chain) for name, chain in chains.items()}

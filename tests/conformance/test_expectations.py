@@ -74,7 +74,7 @@ def answer_in(row: Row, output: Any) -> str:
 
 @each_row
 @pytest.mark.parametrize("behaviour", ["stream", "whole", "sync"])
-async def test_langchain_is_same_answer(row: Row, behaviour: Behaviour) -> None:
+async def test_langchain_itself_gives_the_expected_answer(row: Row, behaviour: Behaviour) -> None:
     chain = row.build(Kit(behaviour))
     assert answer_in(row, await call(row, chain, row.inputs)) == row.answer
     if row.then:
@@ -83,7 +83,7 @@ async def test_langchain_is_same_answer(row: Row, behaviour: Behaviour) -> None:
 
 
 @each_row
-async def test_langchain_finds_the_same_documents(row: Row) -> None:
+async def test_langchain_itself_finds_the_expected_documents(row: Row) -> None:
     documents = ApiSpecs()
     output = await call(row, row.build(Kit("whole")), row.inputs, documents)
     found = tuple(dict.fromkeys(documents.found))
@@ -96,7 +96,7 @@ async def test_langchain_finds_the_same_documents(row: Row) -> None:
 
 
 @each_row
-async def test_a_warm_cache_answers_for_every_model(row: Row) -> None:
+async def test_a_warm_cache_answers_every_model_call(row: Row) -> None:
     cache = Cache()
     for _ in range(2):
         kit = Kit("stream", cache)
@@ -106,7 +106,7 @@ async def test_a_warm_cache_answers_for_every_model(row: Row) -> None:
 
 
 @each_row
-def test_a_row_says_what_can_be(row: Row) -> None:
+def test_the_expectations_of_a_row_are_consistent(row: Row) -> None:
     assert sum(other.id == row.id for other in ROWS) == 1
     if row.structured:
         json.loads(row.answer)

@@ -24,7 +24,7 @@ def test_the_answer_arrives_exactly_once(
 
 
 @each_row
-def test_the_json_document_has_the_same(client: Client, row: Row) -> None:
+def test_the_json_response_has_the_same_answer(client: Client, row: Row) -> None:
     document = client.document(row)
     assert document["output"] == row.output
     assert ("source_documents" in document) == (row.documents is not None)

@@ -23,7 +23,7 @@ def said(frames: list[Frame]) -> str:
 
 @pytest.mark.parametrize("row", REMEMBERING, ids=lambda row: row.id)
 @pytest.mark.parametrize("behaviour", ["stream", "whole", "sync"])
-def test_the_turns_of_one_websocket_remember_each_other(
+def test_turns_of_one_websocket_share_a_memory(
     client: Client, row: Row, behaviour: Behaviour
 ) -> None:
     assert row.then
@@ -34,7 +34,7 @@ def test_the_turns_of_one_websocket_remember_each_other(
 
 
 @pytest.mark.parametrize("row", REMEMBERING, ids=lambda row: row.id)
-def test_two_websockets_do_not(client: Client, row: Row) -> None:
+def test_two_websockets_do_not_share_a_memory(client: Client, row: Row) -> None:
     for _ in range(2):
         with client.socket(f"/json/{row.id}/ws?behaviour=stream") as connection:
             assert said(turn(connection, as_body(row.inputs))) == row.answer
@@ -62,7 +62,7 @@ each_memory = pytest.mark.parametrize("path", ["/memory/graph", "/memory/chain"]
 
 
 @each_memory
-def test_requests_of_one_conversation_remember_each_other(client: Client, path: str) -> None:
+def test_requests_of_one_conversation_share_a_memory(client: Client, path: str) -> None:
     conversation = Conversation(client, path)
     assert conversation.post("I am Ada.") == "I read:\nI am Ada."
     first = "I am Ada.\nI read:\nI am Ada.\nWho am I?"
@@ -72,7 +72,7 @@ def test_requests_of_one_conversation_remember_each_other(client: Client, path: 
 
 
 @each_memory
-def test_those_of_two_conversations_do_not(client: Client, path: str) -> None:
+def test_two_conversations_do_not_share_a_memory(client: Client, path: str) -> None:
     ada, bob = Conversation(client, path), Conversation(client, path)
     assert ada.post("I am Ada.") == "I read:\nI am Ada."
     assert bob.post("I am Bob.") == "I read:\nI am Bob."

@@ -9,6 +9,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-async def test_the_timelines_of_the_page_are_those_of_real_runs() -> None:
+async def test_the_timelines_in_the_docs_match_real_runs() -> None:
     remedy = "run: python -m tests.conformance.timelines"
     assert timelines.PAGE.read_text(encoding="utf-8") == await timelines.page(), remedy

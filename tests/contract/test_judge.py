@@ -40,7 +40,7 @@ def documents_31(documents: ApiSpecs) -> ApiSpecs:
     return replace(documents, openapi=openapi)
 
 
-def test_a_recording_as_it_is_has_no_problem(
+def test_an_unchanged_recording_has_no_problems(
     stream: Recorded, documents: ApiSpecs, documents_31: ApiSpecs
 ) -> None:
     assert stream.judged_by(documents.openapi) == []
@@ -84,7 +84,7 @@ def test_a_change_of_a_stream_is_found(
         assert problem in "; ".join(changed.judged_by(each.openapi))
 
 
-def test_a_stream_that_breaks_off_or_goes_on_after_its_end_is_found(
+def test_a_stream_that_breaks_off_or_continues_after_its_end_is_found(
     stream: Recorded, documents: ApiSpecs
 ) -> None:
     cut = replace(stream, body=stream.body[:-1])
@@ -95,7 +95,7 @@ def test_a_stream_that_breaks_off_or_goes_on_after_its_end_is_found(
     assert replace(stream, body=b"").judged_by(documents.openapi) != []
 
 
-def test_an_error_that_comes_twice_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
+def test_a_second_error_event_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
     failed = record(many_kinds, "post", "/failing", ASK)
     assert failed.judged_by(documents.openapi) == []
     start, error, end = failed.body.partition(b"event: error\n")
@@ -131,7 +131,7 @@ JSON_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
 
 
 @pytest.mark.parametrize(("old", "new", "problem"), JSON_CHANGES.values(), ids=JSON_CHANGES)
-def test_a_change_of_a_json_answer_is_found(
+def test_a_change_of_a_json_response_is_found(
     many_kinds: Server, documents: ApiSpecs, old: bytes, new: bytes, problem: str
 ) -> None:
     answer = record(many_kinds, "post", "/structured", {"first": 1, "last": 2}, accept=JSON)
@@ -183,7 +183,7 @@ def without_event(name: str) -> Callable[[Document], None]:
         without_event("EndEvent"),
     ],
 )
-def test_what_is_deleted_from_the_document_is_missed(
+def test_a_deletion_from_the_openapi_spec_is_found(
     stream: Recorded, documents: ApiSpecs, change: Callable[[Document], None]
 ) -> None:
     openapi = copy.deepcopy(documents.openapi)
@@ -191,14 +191,14 @@ def test_what_is_deleted_from_the_document_is_missed(
     assert stream.judged_by(openapi) != []
 
 
-def test_two_components_for_one_event_are_a_problem(stream: Recorded, documents: ApiSpecs) -> None:
+def test_two_schemas_for_one_event_are_a_problem(stream: Recorded, documents: ApiSpecs) -> None:
     openapi = copy.deepcopy(documents.openapi)
     union = openapi["components"]["schemas"]["NoticesEvent"]["oneOf"]
     union.append(union[0])
     assert "there are 2 components for the event" in "; ".join(stream.judged_by(openapi))
 
 
-def test_an_event_that_nobody_names_fits_where_others_are_documented_as_open(
+def test_an_undeclared_event_fits_if_the_spec_allows_other_events(
     server: Server,
 ) -> None:
     openapi = fetch_documents(server).openapi
@@ -243,7 +243,7 @@ async def test_a_turn_on_the_wrong_channel_is_found(
     assert len(text_mode) >= 2  # tokens and the end are of other forms there
 
 
-async def test_what_is_deleted_from_the_websocket_document_is_missed(
+async def test_a_deletion_from_the_asyncapi_spec_is_found(
     many_kinds: Server, documents: ApiSpecs
 ) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
@@ -270,12 +270,12 @@ async def test_what_is_deleted_from_the_websocket_document_is_missed(
         ("{a text", False),
     ],
 )
-def test_what_a_client_sends_fits_a_message_of_the_channel_or_not(
+def test_client_messages_are_checked_against_the_messages_of_the_channel(
     documents: ApiSpecs, message: str, fits: bool
 ) -> None:
     assert (judge_sent(documents.asyncapi, "/notices/ws", message) == []) is fits
 
 
-def test_a_text_fits_no_channel_whose_chain_has_several_inputs(documents: ApiSpecs) -> None:
+def test_a_bare_text_does_not_fit_a_channel_with_several_inputs(documents: ApiSpecs) -> None:
     assert judge_sent(documents.asyncapi, "/search/ws", "a text") != []
     assert judge_sent(documents.asyncapi, "/nowhere", "a text") != []

@@ -72,7 +72,7 @@ def example(
         yield server, fetch_documents(server)
 
 
-def test_the_lists_of_these_tests_have_every_route_of_the_documents(
+def test_these_tests_cover_every_route_of_the_api_specs(
     example: tuple[Server, ApiSpecs], request: pytest.FixtureRequest
 ) -> None:
     _, documents = example
@@ -108,7 +108,7 @@ BAD_REQUESTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("accept", ANSWERS)
 @pytest.mark.parametrize(("method", "path"), EXAMPLE_OPERATIONS)
-def test_bad_input_of_all_kinds_is_refused_as_documented(
+def test_every_kind_of_bad_input_is_refused_as_documented(
     example: tuple[Server, ApiSpecs], method: str, path: str, accept: str
 ) -> None:
     server, documents = example
@@ -133,7 +133,7 @@ GETS = [path for method, path in EXAMPLE_OPERATIONS if method == "get"]
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_a_browser_that_reconnects_after_the_end_is_told_to_stop_as_documented(
+def test_a_browser_that_reconnects_after_the_end_gets_204_as_documented(
     example: tuple[Server, ApiSpecs], path: str
 ) -> None:
     server, documents = example
@@ -146,7 +146,7 @@ def test_a_browser_that_reconnects_after_the_end_is_told_to_stop_as_documented(
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_a_page_of_another_site_is_refused_as_documented(
+def test_a_cross_site_page_is_refused_as_documented(
     example: tuple[Server, ApiSpecs], path: str
 ) -> None:
     server, documents = example
@@ -263,7 +263,7 @@ async def test_a_websocket_with_parameters_in_its_address_is_as_documented(
     assert judge_turn(live.asyncapi, address, turns[0]) == []
 
 
-def test_a_handler_that_declares_nothing_has_its_events_documented_as_open(
+def test_a_handler_without_declared_events_is_documented_as_sending_other_events(
     server: Server, live: ApiSpecs
 ) -> None:
     recorded = record(server, "post", "/tools", AGENT_STEPS)

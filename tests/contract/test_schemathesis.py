@@ -122,7 +122,7 @@ def assert_all_asked(openapi: Document, accept: str) -> None:
 
 
 @pytest.mark.parametrize("accept", [STREAM, JSON])
-def test_the_example_app_does_what_its_document_says(fast_example: Server, accept: str) -> None:
+def test_the_example_app_conforms_to_its_openapi_spec(fast_example: Server, accept: str) -> None:
     openapi = fetch_documents(fast_example).openapi
     assert openapi["openapi"] == "3.2.0"
     found = drive(fast_example, openapi, accept, examples=25)
@@ -132,7 +132,9 @@ def test_the_example_app_does_what_its_document_says(fast_example: Server, accep
 
 @pytest.mark.timeout(180)  # it takes a quarter of that where nobody else computes
 @pytest.mark.parametrize("accept", [STREAM, JSON])
-def test_routes_of_many_kinds_do_what_their_document_says(many_kinds: Server, accept: str) -> None:
+def test_routes_of_many_kinds_conform_to_their_openapi_spec(
+    many_kinds: Server, accept: str
+) -> None:
     whole = fetch_documents(many_kinds).openapi
     openapi = only(whole, *(set(whole["paths"]) - {ASKED_FOR_THE_OTHER[accept]}))
     found = drive(many_kinds, openapi, accept)
@@ -147,7 +149,7 @@ def only(openapi: Document, *paths: str) -> Document:
     return changed
 
 
-def test_an_event_that_is_not_documented_makes_the_run_fail(many_kinds: Server) -> None:
+def test_an_undocumented_event_fails_the_check(many_kinds: Server) -> None:
     openapi = only(fetch_documents(many_kinds).openapi, "/notices")
     union = openapi["components"]["schemas"]["NoticesEvent"]["oneOf"]
     union.remove({"$ref": "#/components/schemas/NoteEvent"})
@@ -156,7 +158,7 @@ def test_an_event_that_is_not_documented_makes_the_run_fail(many_kinds: Server) 
     assert any("response_schema_conformance" in problem for problem in found)
 
 
-def test_a_wrong_payload_makes_the_run_fail(many_kinds: Server) -> None:
+def test_a_wrong_payload_fails_the_check(many_kinds: Server) -> None:
     openapi = only(fetch_documents(many_kinds).openapi, "/text", "/notices")
     openapi["components"]["schemas"]["CompletionData"]["properties"]["token"] = {"type": "integer"}
     found = drive(many_kinds, openapi, STREAM, examples=3)
@@ -164,21 +166,21 @@ def test_a_wrong_payload_makes_the_run_fail(many_kinds: Server) -> None:
     assert any("response_schema_conformance" in problem for problem in found)
 
 
-def test_a_wrong_answer_makes_the_run_fail(many_kinds: Server) -> None:
+def test_a_wrong_answer_fails_the_check(many_kinds: Server) -> None:
     openapi = only(fetch_documents(many_kinds).openapi, "/text")
     openapi["components"]["schemas"]["TextAnswer"]["properties"]["output"] = {"type": "integer"}
     found = drive(many_kinds, openapi, JSON, examples=3)
     assert any("response_schema_conformance" in problem for problem in found)
 
 
-def test_an_input_that_is_documented_and_refused_makes_the_run_fail(many_kinds: Server) -> None:
+def test_a_documented_input_that_is_refused_fails_the_check(many_kinds: Server) -> None:
     openapi = only(fetch_documents(many_kinds).openapi, "/text")
     openapi["components"]["schemas"]["TextInput"]["properties"]["question"] = {"type": "integer"}
     found = drive(many_kinds, openapi, JSON, examples=3)
     assert any("positive_data_acceptance" in problem for problem in found)
 
 
-def test_an_input_that_is_accepted_and_not_documented_makes_the_run_fail(
+def test_an_undocumented_input_that_is_accepted_fails_the_check(
     many_kinds: Server,
 ) -> None:
     openapi = only(fetch_documents(many_kinds).openapi, "/text")

@@ -127,7 +127,7 @@ def test_a_class_adds_to_what_its_bases_declare(handler: Any, types: dict[str, A
     assert DeclaredEvents(handler).types == types
 
 
-def test_of_two_bases_the_first_decides_about_a_name() -> None:
+def test_the_first_of_two_bases_declares_a_name_that_both_have() -> None:
     number, text = handler_of({"x": int}, object), handler_of({"x": str, "y": str}, object)
     first = type("Both", (number, text, TokenStreamingCallbackHandler), {})
     second = type("Both", (text, number, TokenStreamingCallbackHandler), {})
@@ -135,12 +135,12 @@ def test_of_two_bases_the_first_decides_about_a_name() -> None:
     assert DeclaredEvents(second).types == {"x": str, "y": str, **TOKENS}
 
 
-def test_a_user_may_declare_another_payload_for_a_name_of_ours() -> None:
+def test_a_user_can_declare_another_payload_for_a_built_in_event() -> None:
     own = handler_of({"completion": Progress}, TokenStreamingCallbackHandler)
     assert DeclaredEvents(own).types == {**TOKENS, "completion": Progress}
 
 
-def test_the_events_of_a_class_are_read_once() -> None:
+def test_the_declared_events_of_a_class_are_read_once() -> None:
     assert declared_events(AskingTokens) is declared_events(AskingTokens)
     assert declared_events(AskingTokens) is not declared_events(AskingMore)
 
@@ -183,12 +183,14 @@ class Foreign(AsyncCallbackHandler):
         (AsyncCallbackHandler, True),
     ],
 )
-def test_a_users_class_that_declares_nothing_may_send_anything(handler: Any, are_all: bool) -> None:
+def test_a_user_class_without_declared_events_can_send_any_event(
+    handler: Any, are_all: bool
+) -> None:
     assert DeclaredEvents(handler).are_all is are_all
 
 
 @pytest.mark.parametrize("events", [None, ["asking"], "asking", 7, property(dict)])
-def test_an_attribute_of_that_name_that_is_no_mapping_declares_nothing(events: Any) -> None:
+def test_an_events_attribute_that_is_no_mapping_declares_nothing(events: Any) -> None:
     declared = DeclaredEvents(handler_of(events, TokenStreamingCallbackHandler))
     assert declared.types == TOKENS
     assert not declared.are_all
@@ -210,7 +212,7 @@ def test_an_attribute_of_that_name_that_is_no_mapping_declares_nothing(events: A
         (Progress(done=1), {"done": 1, "total": 10}, '{"done": 1, "total": 10}', True),
     ],
 )
-def test_a_class_that_declares_nothing_sends_a_text_bare_and_all_else_as_json(
+def test_an_undeclared_event_is_sent_bare_if_it_is_a_text_and_else_as_json(
     handler: Any, data: Any, value: Any, text: str, is_json: bool
 ) -> None:
     event = DeclaredEvents(handler).make("mine", data)
@@ -246,7 +248,7 @@ def test_a_declared_str_is_sent_bare() -> None:
     assert not any(encode(event, mode).is_json for mode in MODES)
 
 
-def test_what_only_resembles_a_declared_str_is_sent_as_json() -> None:
+def test_an_optional_or_annotated_str_is_sent_as_json() -> None:
     for event in (made(str | None, "a"), made(Annotated[str, Field(max_length=3)], "a")):
         assert (event.data, event.json) == ("a", '"a"')
         assert [encode(event, mode).data for mode in MODES] == ['"a"', '"a"']
@@ -273,7 +275,7 @@ class AliasOfBoth(BaseModel):
 @pytest.mark.parametrize(
     "kind", [Alias, AliasData, AliasDict, AliasOfBoth, RootModel[Alias], list[Alias]]
 )
-def test_a_payload_is_written_as_the_documents_say(kind: Any) -> None:
+def test_a_payload_is_serialised_as_documented(kind: Any) -> None:
     item = made(kind, [{"line": 1}] if kind == list[Alias] else {"line": 1}).data
     schema = TypeAdapter(kind).json_schema(mode="serialization")
     if kind == list[Alias]:
@@ -284,19 +286,19 @@ def test_a_payload_is_written_as_the_documents_say(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [Progress, ProgressData, ProgressDict])
-def test_keys_that_are_not_declared_do_not_reach_the_client(kind: Any) -> None:
+def test_undeclared_keys_are_not_sent(kind: Any) -> None:
     event = made(kind, {"done": 1, "total": 2, "more": "than this"})
     assert event.data == {"done": 1, "total": 2}
 
 
-def test_what_a_derived_model_adds_does_not_reach_the_client() -> None:
+def test_fields_that_a_subclass_adds_are_not_sent() -> None:
     class More(Progress):
         more: str
 
     assert made(Progress, More(done=1, more="than this")).data == {"done": 1, "total": 10}
 
 
-def test_a_payload_may_have_types_that_json_does_not_know() -> None:
+def test_a_payload_can_have_types_that_json_lacks() -> None:
     class Visit(BaseModel):
         day: date
 
@@ -327,7 +329,7 @@ def test_a_payload_may_have_types_that_json_does_not_know() -> None:
         (float, float("nan")),
     ],
 )
-def test_a_payload_of_another_type_is_refused(kind: Any, data: Any) -> None:
+def test_a_payload_of_the_wrong_type_is_refused(kind: Any, data: Any) -> None:
     with pytest.raises(ValueError, match=r"validation error for|not JSON compliant"):
         made(kind, data)
 
@@ -341,7 +343,7 @@ def test_a_payload_of_another_type_is_refused(kind: Any, data: Any) -> None:
         (SilentAndAsking, "mine"),
     ],
 )
-def test_an_event_that_is_not_declared_is_the_developers_error(handler: Any, name: str) -> None:
+def test_an_undeclared_event_is_a_configuration_error(handler: Any, name: str) -> None:
     why = f"^{handler.__name__} sends '{name}', which its `events` do not name; the API docs are"
     with pytest.raises(ConfigurationError, match=why):
         DeclaredEvents(handler).make(name, "text")
@@ -349,7 +351,7 @@ def test_an_event_that_is_not_declared_is_the_developers_error(handler: Any, nam
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("handler", [AskingTokens, NoneAtAll, Silent])
-def test_the_names_of_ours_are_always_free(handler: Any, name: str) -> None:
+def test_built_in_events_need_no_declaration(handler: Any, name: str) -> None:
     declared = DeclaredEvents(handler)
     assert declared.make(name, "text").data == "text"
     assert declared.make(name, {"any": "thing"}).data == {"any": "thing"}
@@ -358,19 +360,19 @@ def test_the_names_of_ours_are_always_free(handler: Any, name: str) -> None:
 
 @pytest.mark.parametrize("handler", [AskingTokens, NoneAtAll, Silent, StreamingCallbackHandler])
 @pytest.mark.parametrize("data", A_TOKEN)
-def test_a_token_is_the_same_event_however_it_is_given(handler: Any, data: Any) -> None:
+def test_a_token_given_as_text_dict_or_model_is_the_same_event(handler: Any, data: Any) -> None:
     event = DeclaredEvents(handler).make("completion", data)
     assert event == Event("completion", "x")
     assert [encode(event, mode).data for mode in MODES] == ["x", '{"token": "x"}']
 
 
 @pytest.mark.parametrize("name", ["", "two\nlines"])
-def test_a_name_that_no_event_can_have_is_the_developers_error(name: str) -> None:
+def test_an_invalid_event_name_is_a_configuration_error(name: str) -> None:
     with pytest.raises(ConfigurationError, match="one line of text"):
         DeclaredEvents(Silent).make(name, "text")
 
 
-def test_a_declared_text_may_be_half_a_surrogate_pair() -> None:
+def test_a_declared_text_can_have_a_lone_surrogate() -> None:
     assert made(str, "\ud83d").data == "\ud83d"
     event = made(dict[str, str], {"a": "\ud83d"})
     assert (event.data, event.json) == ({"a": "\ud83d"}, '{"a": "\\ud83d"}')
@@ -388,7 +390,7 @@ class OldDict(typing.TypedDict):
 
 
 @pytest.mark.parametrize("kind", [Indescribable, list[Indescribable]])
-def test_a_type_that_cannot_be_described_is_found_when_a_route_is_made(kind: Any) -> None:
+def test_a_payload_type_without_a_schema_is_refused_at_decoration(kind: Any) -> None:
     own = handler_of({"mine": kind})
     why = "^Own: the type of the event 'mine' cannot be described: "
     with pytest.raises(ConfigurationError, match=why):
@@ -397,19 +399,19 @@ def test_a_type_that_cannot_be_described_is_found_when_a_route_is_made(kind: Any
         stream_chain(handlers=(StreamingCallbackHandler, own))
 
 
-def test_the_sign_of_life_of_a_websocket_is_nobodys_event() -> None:
+def test_a_handler_cannot_declare_ping() -> None:
     own = handler_of({"ping": int})
     with pytest.raises(ConfigurationError, match=r"^Own: the event 'ping' is "):
         stream_chain(handlers=(own, WebSocketCallbackHandler))
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Pydantic takes it from then on")
-def test_a_typed_dict_that_pydantic_refuses_is_found_when_a_route_is_made() -> None:
+def test_a_typed_dict_that_pydantic_refuses_is_refused_at_decoration() -> None:
     with pytest.raises(ConfigurationError, match=r"use `typing_extensions.TypedDict` instead"):
         stream_chain(handlers=(handler_of({"mine": OldDict}), WebSocketCallbackHandler))
 
 
-def test_a_type_may_be_annotated_with_anything() -> None:
+def test_a_payload_type_can_have_any_annotated_metadata() -> None:
     event = made(Annotated[int, {"unit": "s"}], 1)
     assert (event.data, event.json) == (1, "1")
 
@@ -422,7 +424,7 @@ async def received(stream: EventStream) -> list[Event]:
     return [event async for batch in stream.batches() for event in batch]
 
 
-async def test_a_handler_sends_what_it_declares_into_its_stream() -> None:
+async def test_a_handler_sends_its_declared_events_to_its_stream() -> None:
     stream = EventStream()
     stream.open()
     handler = AskingTokens(stream)
@@ -435,7 +437,7 @@ async def test_a_handler_sends_what_it_declares_into_its_stream() -> None:
 
 
 @pytest.mark.parametrize("data", A_TOKEN)
-async def test_a_token_that_is_sent_by_its_name_is_a_token(data: Any) -> None:
+async def test_a_completion_sent_by_name_is_a_token(data: Any) -> None:
     stream = EventStream()
     stream.open()
     await StreamingCallbackHandler(stream).send("completion", data)
@@ -443,7 +445,7 @@ async def test_a_token_that_is_sent_by_its_name_is_a_token(data: Any) -> None:
     assert await received(stream) == [completion("x")] == [Event("completion", "x")]
 
 
-async def test_a_handler_sends_nothing_of_what_is_refused() -> None:
+async def test_a_refused_event_is_not_sent() -> None:
     stream = EventStream()
     stream.open()
     handler = AskingTokens(stream)
@@ -454,7 +456,7 @@ async def test_a_handler_sends_nothing_of_what_is_refused() -> None:
     assert await received(stream) == []
 
 
-async def test_a_mixin_holds_on_both_sides() -> None:
+async def test_events_declared_by_a_mixin_apply_to_both_transports() -> None:
     class OnWebSocket(Asks, WebSocketCallbackHandler):
         pass
 
@@ -465,7 +467,7 @@ async def test_a_mixin_holds_on_both_sides() -> None:
     assert sink.events == [Event("asked", "text")]
 
 
-async def test_our_own_events_pass_through_a_handler_that_declares_others() -> None:
+async def test_built_in_events_pass_a_handler_that_declares_others() -> None:
     sink = Recorder()
     handler = AskingTokens(sink)
     await handler.send("retract", RetractData(tokens=1))

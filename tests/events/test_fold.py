@@ -27,30 +27,30 @@ def test_an_answer_is_empty_at_first() -> None:
     assert (answer.tokens, answer.text, answer.fields) == ([], "", {})
 
 
-def test_tokens_make_the_answer_in_their_order() -> None:
+def test_tokens_are_joined_in_order() -> None:
     answer = answer_after(completion("a"), completion(" b"), completion("a"))
     assert answer.tokens == ["a", " b", "a"]
     assert answer.text == "a ba"
 
 
-def test_the_last_tokens_are_taken_back_and_no_others() -> None:
+def test_a_retract_removes_only_the_last_tokens() -> None:
     answer = answer_after(*map(completion, "abcd"), retract(2), completion("e"))
     assert answer.tokens == ["a", "b", "e"]
     assert answer.text == "abe"
 
 
-def test_all_tokens_can_be_taken_back() -> None:
+def test_all_tokens_can_be_retracted() -> None:
     assert answer_after(*map(completion, "abc"), retract(3)).tokens == []
     assert answer_after(*map(completion, "abc"), retract(1), retract(2)).text == ""
 
 
-def test_to_take_back_more_than_there_is_leaves_nothing() -> None:
+def test_retracting_more_tokens_than_there_are_leaves_none() -> None:
     assert answer_after(completion("a"), retract(5)).tokens == []
     assert answer_after(retract(1), completion("a")).text == "a"
 
 
 @given(st.lists(TOKENS | st.integers(1, 4)))
-def test_an_answer_is_what_stands_after_each_event(said: list[str | int]) -> None:
+def test_the_answer_is_right_after_each_event(said: list[str | int]) -> None:
     answer, standing = Answer(), list[str]()
     for each in said:
         if isinstance(each, str):
@@ -63,18 +63,18 @@ def test_an_answer_is_what_stands_after_each_event(said: list[str | int]) -> Non
         assert answer.text == "".join(standing)
 
 
-def test_what_was_looked_up_is_a_field_and_no_part_of_the_text() -> None:
+def test_source_documents_are_a_field_and_not_part_of_the_text() -> None:
     answer = answer_after(completion("a"), events.source_documents([DOCUMENT]))
     assert answer.text == "a"
     assert answer.fields == {"source_documents": [DOCUMENT.model_dump(mode="json")]}
 
 
-def test_of_a_field_that_comes_twice_the_last_counts() -> None:
+def test_the_last_value_of_a_field_is_kept() -> None:
     answer = answer_after(events.source_documents([DOCUMENT]), events.source_documents([]))
     assert answer.fields == {"source_documents": []}
 
 
-def test_two_answers_have_nothing_in_common() -> None:
+def test_two_answers_share_no_state() -> None:
     said = events.source_documents([DOCUMENT])
     first, second = answer_after(completion("a"), said), answer_after(said)
     first.fields["more"] = 1
@@ -92,12 +92,12 @@ def test_two_answers_have_nothing_in_common() -> None:
     ],
     ids=lambda event: f"{event.name} {event.data}",
 )
-def test_what_is_not_about_the_answer_does_not_matter(event: Event) -> None:
+def test_events_that_are_not_part_of_the_answer_are_ignored(event: Event) -> None:
     answer = answer_after(completion("a"), event, completion("b"), event)
     assert (answer.tokens, answer.fields) == (["a", "b"], {})
 
 
-def test_each_kind_that_is_in_the_json_response_becomes_fields() -> None:
+def test_each_event_kind_in_the_json_response_becomes_a_field() -> None:
     for kind in EVENT_KINDS.values():
         fields: dict[str, Any] = {}
         for event in kind.examples:

@@ -37,12 +37,12 @@ each_kind = pytest.mark.parametrize("kind", EVENT_KINDS.values(), ids=lambda kin
 
 
 @given(ANY_TEXT)
-def test_a_token_is_the_text_itself(token: str) -> None:
+def test_the_data_of_a_token_is_its_text(token: str) -> None:
     event = events.completion(token)
     assert (event.name, event.data, event.json, event.id) == ("completion", token, None, None)
 
 
-def test_the_end_carries_the_run_and_what_it_cost() -> None:
+def test_the_end_has_the_run_id_and_its_usage() -> None:
     run_id = UUID(int=7)
     event = events.end(run_id, {"total_tokens": 3})
     assert EndData.model_validate(event.data).run_id == str(run_id)
@@ -53,7 +53,7 @@ def test_the_end_carries_the_run_and_what_it_cost() -> None:
 
 
 @given(st.uuids())
-def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID) -> None:
+def test_only_the_end_has_an_id_and_is_recognised_by_it(run_id: UUID) -> None:
     event = events.end(run_id, None)
     assert event.id == events.end_id(run_id) == f"{run_id}/end"
     assert events.is_end_id(event.id)
@@ -68,11 +68,11 @@ def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID) -> Non
         *(f"{RUN_ID}/ended", f"{RUN_ID}/END", f"{RUN_ID.hex}/end", f"{RUN_ID}/end" * 2),
     ],
 )
-def test_no_other_id_is_taken_for_that_of_an_end(id_: str) -> None:
+def test_no_other_id_is_recognised_as_that_of_an_end(id_: str) -> None:
     assert not events.is_end_id(id_)
 
 
-def test_a_ping_is_json_without_anything_in_it() -> None:
+def test_the_data_of_a_ping_is_null() -> None:
     event = events.ping()
     assert (event.name, event.data, event.json, event.id) == ("ping", None, "null", None)
     assert PingData.model_validate(event.data) == PingData(None)
@@ -107,7 +107,7 @@ def test_source_documents_are_json_with_every_field() -> None:
 # -- text and JSON -------------------------------------------------------------------------
 
 
-def test_a_text_is_bare_where_an_event_is_made_and_json_where_that_is_said() -> None:
+def test_a_text_is_bare_in_event_and_json_in_json_event() -> None:
     assert Event("x", "a").json is None
     assert events.json_event("x", "a").json == '"a"'
     assert Event("x", "a").data == events.json_event("x", "a").data == "a"
@@ -115,7 +115,7 @@ def test_a_text_is_bare_where_an_event_is_made_and_json_where_that_is_said() -> 
 
 
 @given(ANY_JSON)
-def test_what_is_no_text_is_written_as_json_in_pure_ascii(data: Any) -> None:
+def test_data_other_than_text_is_encoded_as_ascii_json(data: Any) -> None:
     event = Event("mine", data)
     assert event.json is not None
     assert event.json.isascii()
@@ -124,7 +124,7 @@ def test_what_is_no_text_is_written_as_json_in_pure_ascii(data: Any) -> None:
 
 
 @given(ANY_TEXT)
-def test_a_text_that_travels_as_json_is_exact_and_in_pure_ascii(text: str) -> None:
+def test_a_text_encoded_as_json_is_exact_and_ascii(text: str) -> None:
     event = events.json_event("mine", text, "7")
     assert event.json is not None
     assert event.json.isascii()
@@ -138,7 +138,7 @@ def test_a_payload_that_is_a_model_becomes_plain_json() -> None:
 
 
 @given(ANY_TEXT, ANY_JSON)
-def test_the_size_of_an_event_is_that_of_its_text_or_else_of_its_json(text: str, data: Any) -> None:
+def test_the_size_of_an_event_is_the_length_of_its_text_or_json(text: str, data: Any) -> None:
     assert Event("mine", text).size == events.completion(text).size == len(text)
     assert Event("mine", data).size == len(json.dumps(data))
     assert events.json_event("mine", text).size == len(json.dumps(text))
@@ -156,13 +156,13 @@ UNSPEAKABLE = [
 
 
 @pytest.mark.parametrize("data", UNSPEAKABLE)
-def test_data_that_json_cannot_express_is_refused_where_it_is_made(data: Any) -> None:
+def test_data_that_is_not_json_serialisable_is_refused_by_event(data: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Event("mine", data)
 
 
 @pytest.mark.parametrize("data", [None, 7, 0.5, True, ["hi"], {"hi": [None]}, [], {}])
-def test_data_that_json_can_express_is_taken(data: Any) -> None:
+def test_json_serialisable_data_is_accepted(data: Any) -> None:
     event = Event("mine", data)
     assert (event.data, event.json) == (data, json.dumps(data))
 
@@ -180,7 +180,7 @@ def test_an_id_that_would_break_the_format_is_refused(id_: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [{1, 2}, float("nan"), object()])
-def test_a_payload_that_json_cannot_express_fails_where_it_is_made(payload: object) -> None:
+def test_a_payload_that_is_not_json_serialisable_is_refused_by_event(payload: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         events.json_event("mine", payload)  # type: ignore[arg-type]
 
@@ -188,7 +188,7 @@ def test_a_payload_that_json_cannot_express_fails_where_it_is_made(payload: obje
 # -- the registry --------------------------------------------------------------------------
 
 
-def test_each_name_of_an_event_has_its_record_and_no_other_has_one() -> None:
+def test_each_event_name_has_one_record_and_each_record_a_name() -> None:
     assert list(EVENT_KINDS) == [
         *("completion", "retract", "source_documents", "error", "end", "ping")
     ]
@@ -196,14 +196,14 @@ def test_each_name_of_an_event_has_its_record_and_no_other_has_one() -> None:
 
 
 @each_kind
-def test_each_kind_says_when_it_is_sent(kind: EventKind) -> None:
+def test_each_kind_has_a_text_about_when_it_is_sent(kind: EventKind) -> None:
     assert kind.when
     assert kind.when == kind.when.strip().rstrip(".")
     assert kind.when[0].islower()
 
 
 @each_kind
-def test_each_kind_has_examples_that_its_payload_takes(kind: EventKind) -> None:
+def test_each_kind_has_examples_that_fit_its_payload(kind: EventKind) -> None:
     assert kind.examples
     for event in kind.examples:
         assert event.name == kind.name
@@ -213,18 +213,20 @@ def test_each_kind_has_examples_that_its_payload_takes(kind: EventKind) -> None:
 
 
 @each_kind
-def test_an_example_is_bare_text_where_its_kind_has_a_text_and_else_json(kind: EventKind) -> None:
+def test_an_example_is_bare_text_if_its_kind_has_a_text_field_and_else_json(
+    kind: EventKind,
+) -> None:
     assert all((event.json is None) is (kind.text_field is not None) for event in kind.examples)
     if kind.text_field is not None:
         assert set(kind.payload.model_fields) == {kind.text_field}
 
 
 @each_kind
-def test_each_payload_says_what_it_means(kind: EventKind) -> None:
+def test_each_payload_model_has_a_description(kind: EventKind) -> None:
     assert vars(kind.payload)["__doc__"]
 
 
-def test_the_records_say_what_every_run_sends_and_what_is_about_none() -> None:
+def test_the_records_tell_events_of_every_run_from_those_of_the_connection() -> None:
     kinds = EVENT_KINDS.values()
     assert {kind.name for kind in kinds if kind.is_always_sent} == {"error", "end"}
     assert {kind.name for kind in kinds if kind.in_json_response} == {"source_documents"}
@@ -235,7 +237,7 @@ def test_the_records_say_what_every_run_sends_and_what_is_about_none() -> None:
 
 
 @each_kind
-def test_what_is_in_the_json_response_is_an_object(kind: EventKind) -> None:
+def test_payloads_in_the_json_response_are_objects(kind: EventKind) -> None:
     if kind.in_json_response:
         assert all(isinstance(event.data, dict) for event in kind.examples)
         assert "output" not in kind.payload.model_fields

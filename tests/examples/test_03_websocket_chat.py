@@ -16,13 +16,13 @@ async def answer(conversation: Conversation, question: str) -> str:
     return answer_of([event async for event in conversation.ask({"question": question})])
 
 
-async def test_a_connection_remembers(app: Quart) -> None:
+async def test_a_connection_has_a_memory(app: Quart) -> None:
     async with connect(app.test_client(), "/chat") as conversation:
         assert "Ada" in await answer(conversation, "My name is Ada.")
         assert await answer(conversation, "What is my name?") == "Your name is Ada."
 
 
-async def test_another_connection_does_not(app: Quart) -> None:
+async def test_two_connections_do_not_share_a_memory(app: Quart) -> None:
     async with (
         connect(app.test_client(), "/chat") as ada,
         connect(app.test_client(), "/chat") as alan,
@@ -35,7 +35,7 @@ async def test_another_connection_does_not(app: Quart) -> None:
         assert UNKNOWN in await answer(nobody, "What is my name?")
 
 
-async def test_what_is_long_ago_is_forgotten(app: Quart, example: ModuleType) -> None:
+async def test_old_turns_are_discarded(app: Quart, example: ModuleType) -> None:
     turns = example.REMEMBERED // 2
     async with connect(app.test_client(), "/chat") as conversation:
         await answer(conversation, "My name is Ada.")
@@ -56,7 +56,7 @@ async def test_a_turn_that_was_stopped_is_not_remembered(tmp_path: Path) -> None
             assert UNKNOWN in text(await turn(connection, {"question": "What is my name?"}))
 
 
-async def test_real_connections_at_the_same_time_do_not_cross(tmp_path: Path) -> None:
+async def test_concurrent_connections_get_only_their_own_answers(tmp_path: Path) -> None:
     with started(numbered("03"), tmp_path) as server:
         async with socket(server, "/chat") as ada, socket(server, "/chat") as alan:
             await ada.send('{"question": "My name is Ada."}')

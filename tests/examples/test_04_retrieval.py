@@ -20,7 +20,7 @@ async def test_the_sources_come_once_after_the_last_token(app: Quart, k: int) ->
 
 
 @pytest.mark.parametrize("k", [0, 11, "many"])
-async def test_another_number_of_sources_is_refused(app: Quart, k: int | str) -> None:
+async def test_an_invalid_number_of_sources_is_refused(app: Quart, k: int | str) -> None:
     with pytest.raises(RefusedError) as refused:
         await anext(stream(app.test_client(), "/qa", json=ASKED, query_string={"k": k}))
     assert (refused.value.status_code, list(refused.value.errors)) == (400, ["k"])

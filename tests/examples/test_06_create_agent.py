@@ -10,7 +10,7 @@ ANSWER = "- 26.2 miles = **42.1648 km**\n- 17 * 23 = **391**"
 THOUGHT = "I will not guess, for there is a tool for that."
 
 
-async def test_by_default_what_comes_before_a_call_is_not_sent(
+async def test_by_default_text_before_a_tool_call_is_not_sent(
     app: Quart,
 ) -> None:
     events = [event async for event in stream(app.test_client(), "/agent", json=ASKED)]
@@ -19,7 +19,7 @@ async def test_by_default_what_comes_before_a_call_is_not_sent(
     assert "guess" not in str(events)
 
 
-async def test_without_holding_it_is_sent_at_once_and_taken_back(
+async def test_with_hold_tokens_0_text_before_a_tool_call_is_sent_and_retracted(
     app: Quart,
 ) -> None:
     events = [event async for event in stream(app.test_client(), "/agent/eager", json=ASKED)]
@@ -38,7 +38,9 @@ async def test_without_holding_it_is_sent_at_once_and_taken_back(
         ("My name is Ada.", "Noted: “My name is Ada.”"),
     ],
 )
-async def test_it_answers_with_what_its_tools_say(app: Quart, question: str, answer: str) -> None:
+async def test_the_answer_has_the_results_of_the_tools(
+    app: Quart, question: str, answer: str
+) -> None:
     events = [
         event async for event in stream(app.test_client(), "/agent", json={"messages": question})
     ]

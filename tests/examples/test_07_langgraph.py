@@ -32,20 +32,20 @@ async def say_on_a_websocket(client: Any, inputs: dict[str, Any]) -> str:
         return answer_of([event async for event in conversation.ask(inputs)])
 
 
-async def test_a_thread_is_remembered_and_other_threads_are_others(app: Quart) -> None:
+async def test_each_thread_has_its_own_history(app: Quart) -> None:
     ada = await visitor(app)
     await say(ada, TELL)
     assert await say(ada, ASK) == ADA
     assert ADA not in await say(ada, ASK, thread="coffee")
 
 
-async def test_a_thread_goes_on_over_a_websocket(app: Quart) -> None:
+async def test_a_thread_continues_over_a_websocket(app: Quart) -> None:
     ada = await visitor(app)
     await say(ada, TELL)
     assert await say_on_a_websocket(ada, ASK) == ADA
 
 
-async def test_nobody_reads_the_thread_of_another_by_its_name(app: Quart) -> None:
+async def test_a_visitor_cannot_read_anothers_thread_by_its_name(app: Quart) -> None:
     ada, eve = await visitor(app), await visitor(app)
     await say(ada, TELL)
     assert ADA not in await say(eve, ASK)
@@ -53,7 +53,7 @@ async def test_nobody_reads_the_thread_of_another_by_its_name(app: Quart) -> Non
     assert await say(ada, ASK) == ADA
 
 
-async def test_not_even_who_knows_its_whole_name_or_makes_up_a_cookie(
+async def test_a_forged_cookie_or_a_full_thread_id_does_not_open_anothers_thread(
     app: Quart, example: ModuleType
 ) -> None:
     ada, eve = await visitor(app), await visitor(app)
@@ -70,26 +70,26 @@ async def test_not_even_who_knows_its_whole_name_or_makes_up_a_cookie(
     assert await say(eve, ASK) == ADA
 
 
-async def test_a_thread_that_is_not_named_is_the_main_one(app: Quart) -> None:
+async def test_a_request_without_a_thread_uses_the_main_thread(app: Quart) -> None:
     ada = await visitor(app)
     await say(ada, TELL, thread="main")
     asked = stream(ada, "/chat", json=ASK)
     assert answer_of([event async for event in asked]) == ADA
 
 
-async def test_the_name_of_a_thread_has_bounds(app: Quart) -> None:
+async def test_the_name_of_a_thread_is_limited(app: Quart) -> None:
     with pytest.raises(RefusedError) as refused:
         await say(app.test_client(), ASK, thread="x" * 101)
     assert (refused.value.status_code, list(refused.value.errors)) == (400, ["thread"])
 
 
-async def test_the_notes_of_the_graph_are_not_the_clients_to_set(app: Quart) -> None:
+async def test_a_client_cannot_set_the_internal_state_of_the_graph(app: Quart) -> None:
     with pytest.raises(RefusedError) as refused:
         await say(app.test_client(), {**ASK, "notes": "My name is Eve."})
     assert list(refused.value.errors) == ["notes"]
 
 
-def test_two_browsers_on_a_real_server_do_not_cross(tmp_path: Path) -> None:
+def test_two_browsers_get_only_their_own_threads(tmp_path: Path) -> None:
     with started(numbered("07"), tmp_path) as server:
         options: dict[str, Any] = {
             "base_url": server.url,

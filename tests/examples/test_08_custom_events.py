@@ -22,11 +22,11 @@ TITLES = [
 ]
 
 
-async def test_over_http_tool_and_progress_come_before_the_answer(app: Quart) -> None:
+async def test_over_http_tool_and_progress_events_come_before_the_answer(app: Quart) -> None:
     check([event async for event in stream(app.test_client(), "/agent", json=ASKED)])
 
 
-async def test_over_a_websocket_they_do_as_well(app: Quart) -> None:
+async def test_over_a_websocket_tool_and_progress_events_come_before_the_answer(app: Quart) -> None:
     async with connect(app.test_client(), "/agent/ws") as conversation:
         check([event async for event in conversation.ask(ASKED)])
 
@@ -41,7 +41,7 @@ def check(events: list[Any]) -> None:
     assert answer_of(events).startswith("Back-pressure is the signal")
 
 
-async def test_both_documents_know_the_types_of_their_payloads(app: Quart) -> None:
+async def test_both_api_specs_have_the_payload_types(app: Quart) -> None:
     client = app.test_client()
     for name in ("openapi", "asyncapi"):
         document = await (await client.get(f"/{name}.json")).get_json()
@@ -53,7 +53,7 @@ async def test_both_documents_know_the_types_of_their_payloads(app: Quart) -> No
     assert {"Tool", "Progress"} <= sent
 
 
-async def test_by_hand_as_well_what_a_tool_has_a_model_say_is_not_sent(
+async def test_a_handler_used_directly_does_not_send_tokens_of_a_model_in_a_tool(
     example: ModuleType,
 ) -> None:
     @tool

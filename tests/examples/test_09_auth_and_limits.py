@@ -64,14 +64,14 @@ async def test_without_a_login_the_websocket_is_not_accepted(server: Server) -> 
     assert json.loads(refused.value.response.body or b"")["status_code"] == 401
 
 
-def test_a_wrong_name_or_password_is_refused_and_does_not_say_which(server: Server) -> None:
+def test_a_wrong_name_and_a_wrong_password_get_the_same_refusal(server: Server) -> None:
     for user in ({}, {"name": "ada"}, {**ADA, "password": "Lovelace"}, {**ADA, "name": "eve"}):
         answer = post(f"{server.url}/login", data=user)
         assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
         assert answer.json()["detail"] == "the name or the password is wrong"
 
 
-async def test_who_has_signed_in_asks_over_both_transports(server: Server) -> None:
+async def test_a_signed_in_user_can_use_both_transports(server: Server) -> None:
     headers = signed_in(server, ADA)
     events = await post_sse(server, "/chat", ASKED, headers=headers)
     assert answer_of(events) == ANSWER
@@ -79,14 +79,14 @@ async def test_who_has_signed_in_asks_over_both_transports(server: Server) -> No
         assert text(await turn(connection, ASKED)) == ANSWER
 
 
-def test_a_cookie_that_is_made_up_is_no_login(server: Server) -> None:
+def test_a_forged_cookie_is_refused(server: Server) -> None:
     cookie = signed_in(server, ADA)["Cookie"]
     for made_up in (cookie[:-1], "QUART_AUTH=ada", cookie.replace("=", "=x", 1)):
         answer = post(f"{server.url}/chat", json=ASKED, headers={"Cookie": made_up})
         assert answer.status_code == 401
 
 
-async def test_who_asks_too_often_over_http_is_told_when_to_come_back(fresh: Server) -> None:
+async def test_a_rate_limited_http_client_gets_a_retry_after(fresh: Server) -> None:
     ada, alan = signed_in(fresh, ADA), signed_in(fresh, ALAN)
     for _ in range(MOST):
         assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=ada)) == ANSWER
@@ -96,14 +96,14 @@ async def test_who_asks_too_often_over_http_is_told_when_to_come_back(fresh: Ser
     assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=alan)) == ANSWER
 
 
-async def test_those_who_are_not_signed_in_use_up_nobodys_questions(fresh: Server) -> None:
+async def test_requests_without_a_login_do_not_count_against_any_users_limit(fresh: Server) -> None:
     statuses = [post(f"{fresh.url}/chat", json=ASKED).status_code for _ in range(MOST + 1)]
     assert statuses == [401] * MOST + [429]
     ada = signed_in(fresh, ADA)
     assert answer_of(await post_sse(fresh, "/chat", ASKED, headers=ada)) == ANSWER
 
 
-async def test_turns_of_a_websocket_are_counted_and_new_connections_do_not_help(
+async def test_websocket_turns_are_limited_across_connections(
     fresh: Server,
 ) -> None:
     headers = signed_in(fresh, ADA)
@@ -117,7 +117,7 @@ async def test_turns_of_a_websocket_are_counted_and_new_connections_do_not_help(
             assert (error["event"], end["event"]) == ("error", "end")
 
 
-def test_passwords_cannot_be_tried_for_ever_whatever_address_is_made_up(fresh: Server) -> None:
+def test_login_attempts_are_limited_even_with_forged_addresses(fresh: Server) -> None:
     statuses = [
         post(
             f"{fresh.url}/login",
@@ -129,13 +129,13 @@ def test_passwords_cannot_be_tried_for_ever_whatever_address_is_made_up(fresh: S
     assert statuses == [401] * 10 + [429] * 2
 
 
-def test_the_documents_have_both_routes(server: Server) -> None:
+def test_both_api_specs_have_their_route(server: Server) -> None:
     documents = fetch_documents(server)
     assert chain_operations(documents.openapi) == [("post", "/chat")]
     assert channel_addresses(documents.asyncapi) == ["/chat/ws"]
 
 
-async def test_in_an_apps_own_tests_a_client_signs_in_as_well(app: Quart) -> None:
+async def test_a_test_client_can_sign_in(app: Quart) -> None:
     client: Any = app.test_client()
     with pytest.raises(RefusedError) as refused:
         await anext(stream(client, "/chat", json=ASKED))

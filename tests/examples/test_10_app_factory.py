@@ -14,7 +14,7 @@ ASKED = {"question": "What is a blueprint?"}
 ANSWER = "A blueprint is a part of an app, with its routes."
 
 
-async def test_all_its_apps_have_all_routes(example: ModuleType) -> None:
+async def test_all_apps_of_the_factory_have_all_routes(example: ModuleType) -> None:
     for app in (example.create_app(), example.create_app()):
         asked = stream(app.test_client(), "/api/chat", json=ASKED)
         assert answer_of([event async for event in asked]) == ANSWER
@@ -22,7 +22,7 @@ async def test_all_its_apps_have_all_routes(example: ModuleType) -> None:
         assert answer_of([event async for event in asked]).startswith("A token is")
 
 
-async def test_each_has_its_own_settings(example: ModuleType) -> None:
+async def test_each_app_has_its_own_settings(example: ModuleType) -> None:
     small = example.create_app({"QUART_LANARKY_MAX_MESSAGE_BYTES": 10})
     with pytest.raises(RefusedError) as refused:
         await anext(stream(small.test_client(), "/api/chat", json=ASKED))
@@ -31,14 +31,14 @@ async def test_each_has_its_own_settings(example: ModuleType) -> None:
     assert await anext(stream(usual.test_client(), "/api/chat", json=ASKED))
 
 
-def test_settings_come_from_the_environment_as_well(
+def test_settings_are_read_from_the_environment(
     example: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APP_QUART_LANARKY_MAX_RUNS", "100")
     assert example.create_app().config["QUART_LANARKY_MAX_RUNS"] == 100
 
 
-def test_the_command_line_knows_the_factory() -> None:
+def test_the_command_line_accepts_the_factory() -> None:
     _, app = command(numbered("10"))
     quart = [sys.executable, "-m", "quart", "--app", app, "lanarky", "routes"]
     done = subprocess.run(quart, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)

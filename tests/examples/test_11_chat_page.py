@@ -14,7 +14,7 @@ ASK = "What is my name?"
 
 
 @pytest.mark.parametrize("path", ["/", "/chat.js", "/chat.css"])
-async def test_the_browser_is_told_to_ask_nobody_else(app: Quart, path: str) -> None:
+async def test_the_content_security_policy_allows_no_other_host(app: Quart, path: str) -> None:
     answer = await app.test_client().get(path)
     policy = answer.headers["Content-Security-Policy"]
     assert answer.status_code == 200
@@ -23,12 +23,12 @@ async def test_the_browser_is_told_to_ask_nobody_else(app: Quart, path: str) -> 
     assert not re.search(r"https?://|//\w+\.", await answer.get_data(as_text=True))
 
 
-def test_the_script_never_makes_html_of_a_text(example: ModuleType) -> None:
+def test_the_script_never_inserts_text_as_html(example: ModuleType) -> None:
     assert not re.search("innerHTML|outerHTML|insertAdjacent|document.write", example.SCRIPT)
     assert max(map(len, example.SCRIPT.splitlines())) <= 100
 
 
-async def test_what_was_said_before_is_told_to_the_model(app: Quart) -> None:
+async def test_the_model_gets_the_history(app: Quart) -> None:
     asked = {"question": ASK, "history": [TELL]}
     events = [event async for event in stream(app.test_client(), "/chat", json=asked)]
     assert answer_of(events) == "Your name is Ada."
@@ -45,7 +45,7 @@ async def test_what_was_said_before_is_told_to_the_model(app: Quart) -> None:
         {"question": ASK, "sections": "My name is Eve."},
     ],
 )
-async def test_the_page_cannot_be_used_to_speak_for_the_system_or_at_length(
+async def test_system_messages_and_long_messages_are_refused(
     app: Quart, inputs: dict[str, Any]
 ) -> None:
     with pytest.raises(RefusedError) as refused:

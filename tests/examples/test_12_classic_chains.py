@@ -10,7 +10,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDe
 UNKNOWN = "small local model"
 
 
-async def test_the_conversation_of_a_connection_is_remembered_there_alone(app: Quart) -> None:
+async def test_each_connection_has_its_own_memory(app: Quart) -> None:
     client = app.test_client()
     async with (
         connect(client, "/conversation/ws") as ada,
@@ -29,7 +29,7 @@ async def test_the_first_answer_of_a_sequence_is_not_streamed(app: Quart) -> Non
     assert answer == "A token is the unit of text that a language model reads and writes."
 
 
-async def test_the_question_that_stands_on_its_own_is_not_streamed(app: Quart) -> None:
+async def test_the_standalone_question_is_not_streamed(app: Quart) -> None:
     inputs = {"question": "And what do tokens cost?", "chat_history": [["What is one?", "A word."]]}
     events = [event async for event in stream(app.test_client(), "/follow-up", json=inputs)]
     assert "And what" not in answer_of(events)

@@ -92,11 +92,13 @@ class TestAnswers:
             "The server listens on port 8000. The database listens on port 5432."
         )
 
-    def test_a_rare_word_decides(self, model: LocalChatModel) -> None:
+    def test_a_rare_word_counts_more_than_a_common_one(self, model: LocalChatModel) -> None:
         """A sentence with the rarest word of the question outweighs one with a common word."""
         assert ask(model, "Does the port of the database listen?").startswith("The database")
 
-    def test_nothing_fits(self, model: LocalChatModel) -> None:
+    def test_a_question_without_material_gets_the_fallback_answer(
+        self, model: LocalChatModel
+    ) -> None:
         """The model says what it is and repeats the question, on one line."""
         answer = ask(model, "Who won\nthe cup?")
         assert "small local model" in answer
@@ -106,7 +108,7 @@ class TestAnswers:
         """Nobody makes the server send a long text back word by word."""
         assert ask(model, "blah " * 10_000).endswith("blah blah …”.")
 
-    def test_instructions_are_no_material(self, model: LocalChatModel) -> None:
+    def test_instructions_are_not_used_as_facts(self, model: LocalChatModel) -> None:
         """Sentences that tell the model what to do are not facts."""
         system = SystemMessage(
             "You are a helpful guide. If you know no answer, say so. Tea is hot."
@@ -114,7 +116,7 @@ class TestAnswers:
         assert "small local model" in model.invoke([system, HumanMessage("A helpful guide?")]).text
         assert model.invoke([system, HumanMessage("Is tea hot?")]).text == "Tea is hot."
 
-    def test_question_before_context(self, model: LocalChatModel) -> None:
+    def test_the_question_can_come_before_the_context(self, model: LocalChatModel) -> None:
         """The order of question and context in the prompt does not matter."""
         prompt = "Question: Is snow cold? \nContext: Snow is cold. Fire is not. \nAnswer:"
         assert model.invoke(prompt).text == "Snow is cold."
@@ -128,7 +130,7 @@ class TestAnswers:
         ]
         assert model.invoke(history).text == "Your cat is called Tom."
 
-    def test_what_the_user_told_comes_first(self, model: LocalChatModel) -> None:
+    def test_what_the_user_said_takes_precedence(self, model: LocalChatModel) -> None:
         """A question of "my" is answered by the user's own words, not by the library's."""
         context = SystemMessage("Context: A name is a word. My name is a title of a song.")
         told = [context, HumanMessage("My name is Ada, and I like my cat. What is a name?")]
@@ -139,18 +141,20 @@ class TestAnswers:
     @pytest.mark.parametrize(
         "said", ["My name is Ada.", "I am a doctor.", "I'm Ada", "I live here"]
     )
-    def test_statement(self, model: LocalChatModel, said: str) -> None:
+    def test_a_statement_is_acknowledged(self, model: LocalChatModel, said: str) -> None:
         """Who tells something is told that it was heard, and for how long that helps."""
         answer = model.invoke(said).text
         assert answer.startswith(f"Noted: “{said}”")
         assert "while I am shown this conversation" in answer
 
     @pytest.mark.parametrize("said", ["Hello", "I want to know", "Tell me", "My cat, is it old?"])
-    def test_no_statement(self, model: LocalChatModel, said: str) -> None:
+    def test_questions_and_greetings_are_not_acknowledged_as_statements(
+        self, model: LocalChatModel, said: str
+    ) -> None:
         """Whatever asks or greets is not noted."""
         assert "small local model" in model.invoke(said).text
 
-    def test_transcript(self, model: LocalChatModel) -> None:
+    def test_a_transcript_in_one_prompt_is_read_as_messages(self, model: LocalChatModel) -> None:
         """A conversation in one prompt is read like a list of messages."""
         prompt = (
             "The AI is talkative.\n\nCurrent conversation:\n"
@@ -158,19 +162,21 @@ class TestAnswers:
         )
         assert model.invoke(prompt).text == "Your cat is called Tom."
 
-    def test_heading_behind_a_label(self, model: LocalChatModel) -> None:
+    def test_a_heading_on_the_line_of_a_label_is_left_out(self, model: LocalChatModel) -> None:
         """A heading is left out even where a template put it on the line of the label."""
         system = SystemMessage("Use the context. Context: # Tea\n\nTea is hot.")
         assert model.invoke([system, HumanMessage("Is tea hot?")]).text == "Tea is hot."
 
-    def test_follow_up_question(self, model: LocalChatModel) -> None:
+    def test_a_follow_up_question_is_answered_from_the_history(self, model: LocalChatModel) -> None:
         """Asked to rephrase a question, the model leaves it as it is."""
         prompt = CONDENSE_QUESTION_PROMPT.format(
             chat_history="Human: Is tea hot?\nAssistant: Tea is hot.", question="And coffee?"
         )
         assert model.invoke(prompt).text == "And coffee?"
 
-    def test_no_message_of_a_user(self, model: LocalChatModel) -> None:
+    def test_messages_without_one_of_a_user_get_the_fallback_answer(
+        self, model: LocalChatModel
+    ) -> None:
         """A strange prompt gets the honest answer, not an exception."""
         assert "small local model" in model.invoke([AIMessage("Hello.")]).text
 
@@ -229,7 +235,9 @@ class TestStreaming:
             (["The"], ""),
         ],
     )
-    def test_stop(self, model: LocalChatModel, stop: list[str], answer: str) -> None:
+    def test_the_text_ends_before_a_stop_string(
+        self, model: LocalChatModel, stop: list[str], answer: str
+    ) -> None:
         """The text ends before the first stop string, streamed or not."""
         messages = [SystemMessage(CONTEXT), HumanMessage("What colour is the logo?")]
         assert model.invoke(messages, stop=stop).text == answer
@@ -244,7 +252,7 @@ class TestStreaming:
 class TestUsage:
     """Words counted as tokens."""
 
-    def test_on_the_message(self, model: LocalChatModel) -> None:
+    def test_the_usage_is_on_the_message(self, model: LocalChatModel) -> None:
         """The generated message reports what was read and written."""
         message = model.invoke("Hi there")
         written = len(message.text.split())
@@ -254,7 +262,7 @@ class TestUsage:
             "total_tokens": 2 + written,
         }
 
-    def test_on_the_last_chunk_only(self, model: LocalChatModel) -> None:
+    def test_the_usage_is_on_the_last_chunk_only(self, model: LocalChatModel) -> None:
         """The sum over a stream is the usage of the answer."""
         chunks = list(model.stream("Hi there"))
         assert [chunk.usage_metadata for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
@@ -291,7 +299,7 @@ class TestRetrievalQA:
         assert "#" not in result["result"]
         assert result["source_documents"][0].metadata["source"] == source
 
-    def test_nonsense(self, model: LocalChatModel) -> None:
+    def test_nonsense_gets_the_fallback_answer(self, model: LocalChatModel) -> None:
         """Nothing is found, so nothing is claimed."""
         chain = RetrievalQA.from_chain_type(model, retriever=MarkdownRetriever.from_folder())
         assert "small local model" in chain.invoke({"query": "florble wug?"})["result"]
@@ -382,7 +390,7 @@ class TestToolCalls:
             ("Hello!", []),
         ],
     )
-    def test_calls_what_fits(
+    def test_calls_the_tool_that_fits_the_question(
         self, model: LocalChatModel, question: str, calls: list[tuple[str, dict[str, Any]]]
     ) -> None:
         """It calls each tool that the question is for, all at once, and says so before."""
@@ -391,7 +399,7 @@ class TestToolCalls:
         assert len({call["id"] for call in message.tool_calls}) == len(calls)
         assert message.text.startswith("I will not guess" if calls else "I am a small local")
 
-    def test_calls_no_tool_that_it_was_not_given(self, model: LocalChatModel) -> None:
+    def test_calls_only_tools_it_was_given(self, model: LocalChatModel) -> None:
         """A question for another tool is answered in words."""
         message = model.bind_tools([convert_units]).invoke("What is 17 * 23?")
         assert message.tool_calls == []
@@ -439,7 +447,7 @@ class TestToolCalls:
 class TestChatModel:
     """Which model the examples use."""
 
-    def test_the_local_one_unless_another_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_local_model_is_the_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """`LANARKY_MODEL` is a name for `init_chat_model`."""
         monkeypatch.delenv("LANARKY_MODEL", raising=False)
         assert isinstance(chat_model.__wrapped__(), LocalChatModel)
@@ -447,9 +455,7 @@ class TestChatModel:
         with pytest.raises(ValueError, match="nobody"):
             chat_model.__wrapped__()
 
-    def test_the_local_one_is_as_fast_as_it_is_told_to_be(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_speed_of_the_local_model_can_be_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """`LANARKY_DELAY` is in seconds; anything else is an error with its reason."""
         monkeypatch.delenv("LANARKY_MODEL", raising=False)
         monkeypatch.setenv("LANARKY_DELAY", "0.5")

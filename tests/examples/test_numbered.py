@@ -46,19 +46,19 @@ def running(
         yield Running(request.param, server, fetch_documents(server))
 
 
-def test_each_number_is_there_once() -> None:
+def test_each_number_is_used_once() -> None:
     assert [number(example) for example in EXAMPLES] == [f"{n:02}" for n in range(1, 13)]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
-def test_an_example_is_named_in_its_own_command_and_can_be_read_at_once(example: Path) -> None:
+def test_an_example_has_its_name_in_its_command_and_is_short(example: Path) -> None:
     program, app = command(example)
     assert (program, app.partition(":")[0]) == ("hypercorn", f"examples.{example.stem}")
     lines = len(example.read_text(encoding="utf-8").splitlines())
     assert lines <= (2 * MOST_LINES if number(example) == "11" else MOST_LINES)
 
 
-def test_the_page_and_the_readme_have_all_of_them() -> None:
+def test_the_examples_page_and_the_readme_list_all_examples() -> None:
     page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     names = [example.name for example in EXAMPLES]
@@ -66,7 +66,7 @@ def test_the_page_and_the_readme_have_all_of_them() -> None:
     assert re.findall(r"^\| \[\w+\]\(examples/(\w+\.py)\)", readme, re.MULTILINE) == names
 
 
-def test_the_documents_are_valid_and_the_lists_of_these_tests_have_all_routes(
+def test_the_api_specs_are_valid_and_these_tests_cover_all_routes(
     running: Running,
 ) -> None:
     documents = running.documents
@@ -102,7 +102,7 @@ async def test_each_route_answers_over_a_websocket_as_documented(running: Runnin
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: nothing is pasted")
-def test_what_an_example_says_to_paste_gives_an_answer(running: Running, tmp_path: Path) -> None:
+def test_the_commands_of_an_example_get_an_answer(running: Running, tmp_path: Path) -> None:
     for line in pasted(running.example):  # one after the other: they may remember
         words = line.replace("http://127.0.0.1:8000", running.server.url)
         shell = ["sh", "-c", f"{words} --fail-with-body --silent --show-error"]
@@ -114,7 +114,7 @@ def test_what_an_example_says_to_paste_gives_an_answer(running: Running, tmp_pat
         assert "event: completion" in done.stdout or " -N " not in words, done.stdout
 
 
-def test_all_but_the_websocket_chat_say_what_to_paste() -> None:
+def test_all_examples_but_the_websocket_chat_have_a_command_to_paste() -> None:
     silent = [number(example) for example in EXAMPLES if not pasted(example)]
     assert silent == ["03"]
 

@@ -45,7 +45,7 @@ def test_documents_are_ranked_by_score(retriever: MarkdownRetriever) -> None:
 
 
 @pytest.mark.parametrize("question", ["florble wug zzyzx", "", "?!", "what is the"])
-def test_nothing_fits(retriever: MarkdownRetriever, question: str) -> None:
+def test_an_unrelated_question_finds_nothing(retriever: MarkdownRetriever, question: str) -> None:
     """A question that shares no content word with any section finds nothing."""
     assert retriever.invoke(question) == []
 
@@ -64,7 +64,7 @@ def test_answers_share_no_state(retriever: MarkdownRetriever) -> None:
     assert retriever.invoke("What is a token?")[0].metadata["title"] == "What a token is"
 
 
-def test_own_folder(tmp_path: Path) -> None:
+def test_another_folder_can_be_searched(tmp_path: Path) -> None:
     """Any folder of Markdown files will do; a heading without text is not a section."""
     (tmp_path / "pets.md").write_text("# Pets\n\n## Cats\n\nCats purr.\n\n## Dogs\nDogs bark.\n")
     (tmp_path / "notes.txt").write_text("# Not Markdown\n\nCats again.\n")
@@ -73,13 +73,13 @@ def test_own_folder(tmp_path: Path) -> None:
     assert [d.metadata["title"] for d in pets.invoke("Does a cat purr or a dog bark?")] == ["Cats"]
 
 
-def test_empty_folder(tmp_path: Path) -> None:
+def test_an_empty_folder_finds_nothing(tmp_path: Path) -> None:
     """A folder with nothing to search is a mistake that shows at the start."""
     with pytest.raises(ValueError, match="no Markdown section"):
         MarkdownRetriever.from_folder(tmp_path)
 
 
-def test_library_is_short_sections() -> None:
+def test_library_files_have_short_sections() -> None:
     """The corpus stays small enough to read, and every file has several sections."""
     for file in LIBRARY.glob("*.md"):
         text = file.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_library_is_short_sections() -> None:
         assert len(text.split("\n## ")[1:]) in range(3, 9), file.name
 
 
-def test_words_meet_across_spellings() -> None:
+def test_words_match_across_spellings() -> None:
     """Compounds and endings do not keep a question from its answer."""
     assert set(content_words("backpressure")) <= set(content_words("back-pressure"))
     assert set(content_words("back pressure")) <= set(content_words("Back-Pressure"))

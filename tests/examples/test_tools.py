@@ -28,7 +28,7 @@ def calculate(expression: str) -> str:
         ("10 ** 30", "1" + "0" * 30),
     ],
 )
-def test_arithmetic(expression: str, result: str) -> None:
+def test_arithmetic_is_evaluated(expression: str, result: str) -> None:
     """All operators work, with the usual precedence and without rounding noise."""
     assert calculate(expression) == result
 

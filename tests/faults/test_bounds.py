@@ -88,7 +88,7 @@ async def full(server: Server) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-async def test_the_run_beyond_the_bound_is_a_503_that_says_when_to_try_again(
+async def test_the_run_beyond_max_runs_is_a_503_with_retry_after(
     few: Server, method: str, accept: str
 ) -> None:
     asking: dict[str, Any] = {"params": QUESTION} if method == "GET" else {"json": QUESTION}
@@ -105,7 +105,7 @@ async def test_the_run_beyond_the_bound_is_a_503_that_says_when_to_try_again(
         assert response.status_code == 200
 
 
-async def test_a_handshake_beyond_the_bound_is_a_503(few: Server) -> None:
+async def test_a_handshake_beyond_max_runs_is_a_503(few: Server) -> None:
     async with full(few):
         with pytest.raises(InvalidStatus) as refused:
             async with socket(few, "/quick/ws"):
@@ -115,7 +115,7 @@ async def test_a_handshake_beyond_the_bound_is_a_503(few: Server) -> None:
     assert text(await ask(few, "ws", "/quick", QUESTION)) == "0 1 2 "
 
 
-async def test_a_turn_beyond_the_bound_is_an_error_an_end_and_the_close_code_1013(
+async def test_a_turn_beyond_max_runs_gets_error_end_and_close_code_1013(
     few: Server,
 ) -> None:
     async with socket(few, "/quick/ws") as connection:
@@ -130,7 +130,7 @@ async def test_a_turn_beyond_the_bound_is_an_error_an_end_and_the_close_code_101
     assert closed.value.rcvd.code == 1013
 
 
-async def test_a_websocket_without_a_turn_takes_no_place(few: Server) -> None:
+async def test_a_websocket_without_a_turn_does_not_count_as_a_run(few: Server) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2 * MAX_RUNS):
             await stack.enter_async_context(socket(few, "/quick/ws"))
@@ -216,7 +216,7 @@ VISITS: dict[str, Visit] = {
 EXPECTED = {"200", "400", "500", "503", "1013", "left", "talked"}
 
 
-async def test_every_run_gives_its_place_back_however_it_ends(few: Server) -> None:
+async def test_every_run_frees_its_slot_however_it_ends(few: Server) -> None:
     got: Counter[str] = Counter()
     async with client(few) as asker:
         asker.headers["Connection"] = "close"  # Hypercorn does where it has not read all
@@ -261,7 +261,7 @@ async def test_a_run_that_takes_too_long_ends_with_an_error_504(brief: Server, p
     assert (await vitals(brief))["live"] == 0
 
 
-async def test_the_stream_of_a_chain_that_ignores_its_cancellation_ends_as_well(
+async def test_the_stream_of_a_chain_that_ignores_its_cancellation_ends(
     impatient: Server,
 ) -> None:
     path, began_at = "/stubborn?seconds=3", time.monotonic()
@@ -301,7 +301,7 @@ async def test_a_chain_that_takes_too_long_to_make_is_a_504_before_any_stream(
     assert (await vitals(brief))["live"] == 0
 
 
-async def test_a_websocket_outlives_a_turn_that_took_too_long(brief: Server) -> None:
+async def test_a_websocket_stays_open_after_a_turn_that_timed_out(brief: Server) -> None:
     async with socket(brief, "/paced/ws?count=3&delay=0.5") as connection:
         assert names(await turn(connection, QUESTION))[-2:] == ["error", "end"]
         assert names(await turn(connection, "{}")) == ["error", "end"]
@@ -320,7 +320,7 @@ async def slowly(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": str(3 * MAX_MESSAGE_BYTES)}])
-async def test_a_body_beyond_the_bound_is_a_413_that_its_client_gets_to_see(
+async def test_a_body_beyond_the_limit_is_a_413_that_the_client_can_read(
     brief: Server, headers: dict[str, str]
 ) -> None:
     async with client(brief) as asker:
@@ -335,7 +335,7 @@ async def test_a_body_beyond_the_bound_is_a_413_that_its_client_gets_to_see(
     }
 
 
-async def test_a_body_at_the_bound_is_taken(brief: Server) -> None:
+async def test_a_body_of_the_maximum_size_is_accepted(brief: Server) -> None:
     fitting = json.dumps(QUESTION).ljust(MAX_MESSAGE_BYTES).encode()
     async with client(brief) as asker:
         taken = await asker.post("/quick", content=fitting, headers=JSON_BODY)
@@ -344,7 +344,7 @@ async def test_a_body_at_the_bound_is_taken(brief: Server) -> None:
 
 
 @pytest.mark.parametrize("asking", ["POST /quick", "GET /hanging?question=go"])
-async def test_a_body_without_end_is_not_kept(brief: Server, asking: str) -> None:
+async def test_an_endless_body_is_not_buffered(brief: Server, asking: str) -> None:
     before, highest = (await vitals(brief))["rss"], 0
     _, writer = await connect(brief)
     head = "Host: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -361,7 +361,9 @@ async def test_a_body_without_end_is_not_kept(brief: Server, asking: str) -> Non
     assert (await ask(brief, "sse", "/quick", QUESTION))[-1]["event"] == "end"
 
 
-async def test_over_http2_what_comes_after_a_413_ends_no_other_stream(brief: Server) -> None:
+async def test_over_http2_the_rest_of_a_body_after_a_413_ends_no_other_stream(
+    brief: Server,
+) -> None:
     async with H2Client.open(brief) as asker:
         refused = asker.begin("/quick")
         asker.connection.send_data(refused, bytes(2 * MAX_MESSAGE_BYTES))
@@ -379,7 +381,7 @@ async def test_over_http2_what_comes_after_a_413_ends_no_other_stream(brief: Ser
 # -- HEARTBEAT -----------------------------------------------------------------------------
 
 
-async def test_a_silent_stream_has_comments_that_no_parser_takes_for_events(
+async def test_heartbeats_of_a_silent_stream_are_no_events_to_any_parser(
     brief: Server,
 ) -> None:
     async with client(brief) as asker:
@@ -397,14 +399,14 @@ def naive_fields(block: str) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
 
-async def test_a_json_answer_has_no_heartbeats(brief: Server) -> None:
+async def test_a_json_response_has_no_heartbeats(brief: Server) -> None:
     async with client(brief) as asker:
         body = (await asker.post("/hanging", json=QUESTION, headers=JSON)).content
     assert body.startswith(b"{")
     assert body.endswith(b"}")
 
 
-async def test_a_websocket_has_pings_in_a_turn_and_between_turns(brief: Server) -> None:
+async def test_a_websocket_gets_pings_during_and_between_turns(brief: Server) -> None:
     ping = {"event": "ping", "data": None}
     async with socket(brief, "/hanging/ws") as connection:
         assert json.loads(await connection.recv()) == ping
@@ -418,7 +420,7 @@ async def test_a_websocket_has_pings_in_a_turn_and_between_turns(brief: Server) 
 # -- IDLE_TIMEOUT --------------------------------------------------------------------------
 
 
-async def test_a_websocket_that_never_answers_is_closed_with_1008(brief: Server) -> None:
+async def test_a_websocket_that_answers_no_ping_is_closed_with_1008(brief: Server) -> None:
     began_at = time.monotonic()
     async with socket(brief, "/quick/ws") as connection:
         with suppress(ConnectionClosed):
@@ -428,7 +430,7 @@ async def test_a_websocket_that_never_answers_is_closed_with_1008(brief: Server)
     assert connection.close_code == 1008
 
 
-async def test_a_websocket_that_does_not_even_answer_the_close_is_cut(brief: Server) -> None:
+async def test_a_websocket_that_does_not_answer_the_close_is_disconnected(brief: Server) -> None:
     reader, writer = await upgrade(brief, "/quick/ws")
     async with asyncio.timeout(IDLE_TIMEOUT + 2.5):
         opcode, payload = TEXT, b""
@@ -440,7 +442,7 @@ async def test_a_websocket_that_does_not_even_answer_the_close_is_cut(brief: Ser
     await wait_until(lambda now: now["sessions"] == 0, lambda: vitals(brief), within=1)
 
 
-async def test_a_websocket_that_answers_its_pings_is_kept(brief: Server) -> None:
+async def test_a_websocket_that_answers_its_pings_stays_open(brief: Server) -> None:
     until = time.monotonic() + 3 * IDLE_TIMEOUT
     async with socket(brief, "/quick/ws") as connection:
         while time.monotonic() < until:
@@ -450,7 +452,7 @@ async def test_a_websocket_that_answers_its_pings_is_kept(brief: Server) -> None
         assert names([each for each in frames if each["event"] != "ping"]) == ["completion", "end"]
 
 
-async def test_a_websocket_with_a_long_turn_is_kept(brief: Server) -> None:
+async def test_a_websocket_with_a_long_turn_stays_open(brief: Server) -> None:
     assert RUN_TIMEOUT > IDLE_TIMEOUT
     async with socket(brief, "/hanging/ws") as connection:
         for _ in range(2):

@@ -79,13 +79,13 @@ async def all_runs_taken(server: Server) -> AsyncIterator[None]:
 # -- the codes -----------------------------------------------------------------------------
 
 
-async def test_too_many_queued_turns_are_1008(server: Server) -> None:
+async def test_too_many_queued_turns_close_with_1008(server: Server) -> None:
     async with frame_socket(server, "/paced/ws") as client:
         await client.send(frame(QUESTION) * 4)
         assert await client.close_code() == 1008
 
 
-async def test_too_long_a_silence_is_1008(server: Server) -> None:
+async def test_an_idle_websocket_is_closed_with_1008(server: Server) -> None:
     async with frame_socket(server, "/quick/ws") as client:
         began = time.monotonic()
         texts, code = await client.texts_and_code()
@@ -95,20 +95,20 @@ async def test_too_long_a_silence_is_1008(server: Server) -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "ü"])
-async def test_a_message_that_is_too_long_is_1009_in_bytes(server: Server, letter: str) -> None:
+async def test_a_message_with_too_many_bytes_closes_with_1009(server: Server, letter: str) -> None:
     async with frame_socket(server, "/quick/ws") as client:
         await client.send(frame(letter.encode() * (1002 // len(letter.encode()))))
         assert await client.close_code() == 1009
 
 
-async def test_a_failure_outside_of_a_run_is_1011_and_is_logged(server: Server) -> None:
+async def test_a_failure_outside_of_a_run_closes_with_1011_and_is_logged(server: Server) -> None:
     async with frame_socket(server, "/hard/ws") as client:
         await client.send(frame(QUESTION))
         assert await client.close_code() == 1011
     assert "HardError" in server.wait_for_log("a WebSocket session failed")
 
 
-async def test_a_handler_that_raises_ends_no_connection(server: Server) -> None:
+async def test_a_handler_that_raises_does_not_close_the_connection(server: Server) -> None:
     async with frame_socket(server, "/handler/token-aborts/ws") as client:
         for _ in range(2):
             await client.send(frame(QUESTION))
@@ -116,7 +116,7 @@ async def test_a_handler_that_raises_ends_no_connection(server: Server) -> None:
             assert names(texts) == ["error", "end"]
 
 
-async def test_no_room_for_the_run_is_an_error_an_end_and_1013(server: Server) -> None:
+async def test_a_run_beyond_max_runs_gets_error_end_and_1013(server: Server) -> None:
     async with frame_socket(server, "/quick/ws") as client, all_runs_taken(server):
         await client.send(frame(QUESTION))
         texts, code = await client.texts_and_code()
@@ -126,7 +126,7 @@ async def test_no_room_for_the_run_is_an_error_an_end_and_1013(server: Server) -
 
 
 @pytest.mark.parametrize("start", [served, hypercorn], ids=["serve", "hypercorn"])
-async def test_when_the_server_stops_the_idle_get_1012_at_once_and_the_busy_after_their_end(
+async def test_on_shutdown_idle_websockets_get_1012_at_once_and_busy_ones_after_their_end(
     start: Any, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -171,7 +171,7 @@ async def test_a_client_that_closes_gets_its_own_code_back(
         assert await client.was_cut(within=1)
 
 
-async def test_a_client_that_closes_without_a_code_gets_none_back(server: Server) -> None:
+async def test_a_client_that_closes_without_a_code_gets_no_code_back(server: Server) -> None:
     async with frame_socket(server, "/quick/ws") as client:
         await client.send(frame(b"", CLOSE))
         assert await client.receive() == (CLOSE, b"")
@@ -276,7 +276,7 @@ async def test_the_websocket_of_node_loses_no_frame_when_the_server_closes(
 # -- no answer -----------------------------------------------------------------------------
 
 
-async def test_a_client_that_does_not_answer_the_close_frame_is_cut_a_second_later(
+async def test_a_client_that_does_not_answer_the_close_is_disconnected_a_second_later(
     server: Server,
 ) -> None:
     async def go_on(piece: bytes) -> None:
@@ -300,7 +300,9 @@ async def send_on_and_on(client: FrameSocket, piece: bytes) -> None:
             await client.send(piece)
 
 
-async def test_a_script_that_leaves_without_a_word_leaves_nothing_behind(server: Server) -> None:
+async def test_a_client_that_disconnects_without_a_close_frame_leaks_nothing(
+    server: Server,
+) -> None:
     before = await vitals(server)
     for _ in range(20):
         async with frame_socket(server, "/paced/ws") as client:

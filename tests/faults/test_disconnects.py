@@ -160,7 +160,7 @@ async def check_that_nothing_remains(server: Server, question: str, before: Vita
     ids=["hypercorn", "serve"],
     indirect=["faults"],
 )
-async def test_of_a_thousand_clients_that_left_nothing_remains(
+async def test_nothing_remains_of_a_thousand_disconnected_clients(
     faults: Server, clients: int, record: Record
 ) -> None:
     before, log, plateau = await vitals(faults), faults.log(), 0
@@ -184,7 +184,7 @@ async def test_of_a_thousand_clients_that_left_nothing_remains(
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-async def test_a_client_that_leaves_as_soon_as_it_has_asked_is_not_answered(
+async def test_no_chain_is_called_for_a_client_that_disconnects_at_once(
     faults: Server, accept: str
 ) -> None:
     before, question = await vitals(faults), str(uuid4())
@@ -196,7 +196,7 @@ async def test_a_client_that_leaves_as_soon_as_it_has_asked_is_not_answered(
 
 
 @pytest.mark.parametrize("transport", ["sse", "json", "websocket"])
-async def test_a_client_whose_leaving_was_overlooked_is_not_answered_all_the_same(
+async def test_no_chain_is_called_after_a_disconnect_that_the_factory_swallowed(
     faults: Server, transport: str
 ) -> None:
     before, question = await vitals(faults), str(uuid4())
@@ -212,7 +212,7 @@ async def test_a_client_whose_leaving_was_overlooked_is_not_answered_all_the_sam
     assert (await seen(faults, question))["asked"] == 0
 
 
-async def test_a_stream_that_is_reset_as_soon_as_it_was_opened_is_not_answered(
+async def test_no_chain_is_called_for_an_http2_stream_that_is_reset_at_once(
     faults: Server,
 ) -> None:
     before, question = await vitals(faults), str(uuid4())
@@ -225,7 +225,7 @@ async def test_a_stream_that_is_reset_as_soon_as_it_was_opened_is_not_answered(
     await check_that_nothing_remains(faults, question, before)
 
 
-async def test_a_client_that_speaks_before_its_websocket_is_accepted_leaves_nothing_behind(
+async def test_a_client_that_sends_before_its_websocket_is_accepted_leaks_nothing(
     faults: Server,
 ) -> None:
     before, question = await vitals(faults), str(uuid4())
@@ -237,7 +237,7 @@ async def test_a_client_that_speaks_before_its_websocket_is_accepted_leaves_noth
 
 
 @pytest.mark.parametrize("faults", [served], ids=["serve"], indirect=True)
-async def test_a_client_that_speaks_before_its_websocket_is_accepted_is_cut(
+async def test_a_client_that_sends_before_its_websocket_is_accepted_is_disconnected(
     faults: Server,
 ) -> None:
     reader, writer = await connect(faults)
@@ -249,7 +249,7 @@ async def test_a_client_that_speaks_before_its_websocket_is_accepted_is_cut(
 
 @pytest.mark.parametrize("faults", [served], ids=["serve"], indirect=True)
 @pytest.mark.parametrize("path", ["/thread", "/chatty-thread"])
-async def test_what_a_thread_says_after_its_client_left_harms_nobody(
+async def test_events_from_a_thread_after_a_disconnect_are_discarded(
     faults: Server, path: str
 ) -> None:
     async def look() -> Vitals:

@@ -47,7 +47,7 @@ async def get(
 
 
 @pytest.mark.parametrize("path", ["/quick", "/quick/text"])
-async def test_only_the_end_has_an_id_and_each_end_its_own(
+async def test_only_the_end_has_an_id_and_it_is_unique(
     client: httpx.AsyncClient, question: str, path: str
 ) -> None:
     ends = []
@@ -60,7 +60,7 @@ async def test_only_the_end_has_an_id_and_each_end_its_own(
 
 
 @pytest.mark.parametrize("path", ["/quick", "/quick/text"])
-async def test_who_reconnects_after_the_end_gets_204_and_the_model_is_not_asked(
+async def test_a_reconnect_after_the_end_gets_204_and_calls_no_model(
     client: httpx.AsyncClient, server: Server, question: str, path: str
 ) -> None:
     decoder = Decoder()
@@ -71,7 +71,7 @@ async def test_who_reconnects_after_the_end_gets_204_and_the_model_is_not_asked(
     assert (await seen(server, question))["asked"] == 3
 
 
-async def test_who_reconnects_after_the_end_does_not_even_call_the_factory(
+async def test_a_reconnect_after_the_end_does_not_call_the_factory(
     client: httpx.AsyncClient, server: Server, question: str
 ) -> None:
     *_, end = events_of(await get(client, "/paced?delay=0&count=1", question))
@@ -81,7 +81,7 @@ async def test_who_reconnects_after_the_end_does_not_even_call_the_factory(
     assert (await vitals(server))["opened"] == before
 
 
-async def test_an_error_is_no_reason_to_ask_again_either(
+async def test_a_reconnect_after_an_error_and_its_end_gets_204(
     client: httpx.AsyncClient, question: str
 ) -> None:
     *_, error, end = events_of(await get(client, "/faulty?fault=raises", question))
@@ -93,7 +93,7 @@ A_RUN = "3f0e6c2a-5d0b-4c39-9f5b-2f6c1b1f4a53"
 
 
 @pytest.mark.parametrize("last", ["", "7", "end", A_RUN, f"{A_RUN}/7", f"{A_RUN}/end?"])
-async def test_who_has_seen_no_end_gets_the_answer(
+async def test_a_reconnect_before_the_end_gets_the_answer(
     client: httpx.AsyncClient, question: str, last: str
 ) -> None:
     response = await get(client, "/quick", question, last)
@@ -101,7 +101,7 @@ async def test_who_has_seen_no_end_gets_the_answer(
     assert [event.name for event in events_of(response)] == ["completion"] * 3 + ["end"]
 
 
-async def test_a_post_is_a_new_question_whatever_was_read_before(
+async def test_a_post_is_answered_whatever_its_last_event_id(
     client: httpx.AsyncClient, question: str
 ) -> None:
     *_, end = events_of(await get(client, "/quick", question))

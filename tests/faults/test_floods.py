@@ -95,7 +95,7 @@ async def ask_something_quick(server: Server) -> None:
         {"type": "AIMessageChunk", "additional_kwargs": {"tool_calls": [RAW_CUT_OFF]}},
     ],
 )
-async def test_nobody_waits_while_cut_off_json_is_completed(
+async def test_truncated_json_does_not_block_other_clients(
     serve: Server, transport: str, message: dict[str, object]
 ) -> None:
     async with asyncio.timeout(10), asyncio.TaskGroup() as clients:  # of the 20 s that it takes
@@ -126,7 +126,7 @@ async def busy_socket(server: Server, limit: int = 2**16) -> AsyncIterator[Frame
         yield client
 
 
-async def test_two_hundred_megabytes_that_ask_nothing_do_not_pile_up_behind_a_turn(
+async def test_two_hundred_megabytes_of_pongs_are_not_buffered_behind_a_turn(
     either: Server,
 ) -> None:
     async with nobody_notices(either), busy_socket(either) as client:
@@ -143,7 +143,7 @@ async def test_two_hundred_megabytes_of_turns_close_the_socket_with_1008(either:
         assert await code == 1008
 
 
-async def test_whoever_neither_reads_nor_stops_sending_is_cut(either: Server) -> None:
+async def test_a_client_that_floods_and_does_not_read_is_disconnected(either: Server) -> None:
     async with nobody_notices(either), busy_socket(either, limit=1024) as client:
         async with asyncio.timeout(5):
             await send_again_and_again(client, frame(PIECE), total=1000 * FLOOD)
@@ -155,7 +155,7 @@ async def test_ten_thousand_turns_at_once_close_the_socket_with_1008(either: Ser
         assert await client.close_code() == 1008
 
 
-async def test_ten_thousand_bad_messages_are_refused_until_they_are_too_many(
+async def test_ten_thousand_invalid_messages_are_refused_until_the_queue_is_full(
     serve: Server,
 ) -> None:
     async with nobody_notices(serve), frame_socket(serve, "/paced/ws") as client:
@@ -169,7 +169,7 @@ WRONG = b'{"input": [' + b",".join([b"0"] * (MB // 2 - 10)) + b"]}"
 """As many messages as go into a megabyte, each of which is wrong."""
 
 
-async def test_wrong_messages_by_the_megabyte_get_short_refusals(either: Server) -> None:
+async def test_invalid_messages_of_a_megabyte_get_short_errors(either: Server) -> None:
     async with nobody_notices(either), frame_socket(either, "/hanging/model/ws") as client:
         await client.send(frame(b"hang"))
         for _ in range(4):  # which wait for their turn
@@ -187,14 +187,14 @@ async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(either: Ser
         assert await client.close_code() == 1009
 
 
-async def test_after_a_message_of_17_megabytes_no_other_one_is_kept(serve: Server) -> None:
+async def test_nothing_is_buffered_after_a_message_of_17_megabytes(serve: Server) -> None:
     async with nobody_notices(serve), busy_socket(serve) as client:
         code = asyncio.create_task(client.close_code())
         await send_again_and_again(client, frame(b"x" * 17 * MB))
         assert await code == 1009
 
 
-async def test_a_message_that_never_ends_closes_the_socket_with_1009_and_is_cut_a_second_later(
+async def test_an_endless_message_is_closed_with_1009_and_disconnected_a_second_later(
     serve: Server,
 ) -> None:
     endless = frame(PIECE, CONTINUATION, fin=False)
@@ -212,7 +212,7 @@ async def test_a_message_that_never_ends_closes_the_socket_with_1009_and_is_cut_
     [(frame(b"\xff"), 1007), (frame(b"", 3), 1002)],
     ids=["bad UTF-8", "bad opcode"],
 )
-async def test_nothing_is_kept_of_what_follows_a_broken_frame(
+async def test_nothing_is_buffered_after_a_broken_frame(
     serve: Server, broken: bytes, expected: int
 ) -> None:
     async with nobody_notices(serve), busy_socket(serve) as client:
@@ -234,7 +234,7 @@ async def test_a_flood_of_pings_is_answered(serve: Server) -> None:
     [frame(b"", PING), frame(b"", PONG), frame(b"", CONTINUATION, fin=False)],
     ids=["pings", "pongs", "fragments"],
 )
-async def test_frames_of_a_few_bytes_keep_nobody_else_from_being_served(
+async def test_a_flood_of_tiny_frames_does_not_block_other_clients(
     serve: Server, tiny: bytes
 ) -> None:
     """Ten thousand of them come in a single read."""
@@ -246,7 +246,9 @@ async def test_frames_of_a_few_bytes_keep_nobody_else_from_being_served(
         reading.cancel()
 
 
-async def test_a_flood_of_pings_whose_pongs_nobody_reads_is_not_taken(serve: Server) -> None:
+async def test_a_flood_of_pings_from_a_client_that_reads_no_pongs_is_not_read(
+    serve: Server,
+) -> None:
     async with nobody_notices(serve), busy_socket(serve, limit=1024) as client:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2):
@@ -256,7 +258,7 @@ async def test_a_flood_of_pings_whose_pongs_nobody_reads_is_not_taken(serve: Ser
 # -- HTTP ----------------------------------------------------------------------------------
 
 
-async def test_wrong_bodies_of_a_megabyte_get_short_answers(either: Server) -> None:
+async def test_invalid_bodies_of_a_megabyte_get_short_responses(either: Server) -> None:
     async def ask_wrongly(client: httpx.AsyncClient) -> None:
         headers = {"Content-Type": "application/json", "Connection": "close"}
         response = await client.post("/hanging/model", content=WRONG, headers=headers)
@@ -290,7 +292,7 @@ async def test_a_body_of_200_megabytes_is_a_413_before_it_is_sent(either: Server
         assert await status_of(client) == 413
 
 
-async def test_a_body_that_never_ends_is_a_413_once_it_is_too_long(either: Server) -> None:
+async def test_an_endless_body_is_a_413_once_it_is_too_long(either: Server) -> None:
     async with request(either, "POST /quick", CHUNKED) as client:
         await client.send(CHUNK * 17)
         async with asyncio.timeout(2):
@@ -298,7 +300,7 @@ async def test_a_body_that_never_ends_is_a_413_once_it_is_too_long(either: Serve
 
 
 @pytest.mark.parametrize("length", [FIXED, CHUNKED], ids=["fixed", "chunked"])
-async def test_whoever_sends_a_body_of_200_megabytes_nevertheless_is_cut(
+async def test_a_client_that_sends_200_megabytes_despite_the_413_is_disconnected(
     either: Server, length: str
 ) -> None:
     async with nobody_notices(either), request(either, "POST /quick", length) as client:
@@ -306,7 +308,7 @@ async def test_whoever_sends_a_body_of_200_megabytes_nevertheless_is_cut(
         assert await client.was_cut(within=1)
 
 
-async def test_many_bodies_that_never_end_are_not_kept_either(either: Server) -> None:
+async def test_many_endless_bodies_are_not_buffered(either: Server) -> None:
     async with nobody_notices(either), AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(request(either, "POST /quick", CHUNKED))
@@ -315,7 +317,7 @@ async def test_many_bodies_that_never_end_are_not_kept_either(either: Server) ->
         await asyncio.gather(*(send_again_and_again(each, CHUNK, 40 * MB) for each in clients))
 
 
-async def test_a_body_that_comes_with_a_get_is_not_kept_while_its_answer_streams(
+async def test_the_body_of_a_get_is_not_buffered_while_its_answer_streams(
     either: Server,
 ) -> None:
     async with (
@@ -330,7 +332,7 @@ async def test_a_body_that_comes_with_a_get_is_not_kept_while_its_answer_streams
 # -- clients that come all at once ---------------------------------------------------------
 
 
-async def test_five_hundred_who_come_while_the_process_has_no_time_are_all_served(
+async def test_five_hundred_clients_that_connect_while_the_process_is_stopped_are_served(
     serve: Server,
 ) -> None:
     async with AsyncExitStack() as stack:

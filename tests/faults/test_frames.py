@@ -76,7 +76,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("broken", "expected"), BROKEN.values(), ids=BROKEN.keys())
-async def test_a_broken_frame_is_answered_with_the_code_that_says_what_is_wrong(
+async def test_a_broken_frame_gets_the_close_code_for_its_error(
     serve: Server, broken: bytes, expected: int
 ) -> None:
     async with frame_socket(serve, PATH) as client:
@@ -85,7 +85,7 @@ async def test_a_broken_frame_is_answered_with_the_code_that_says_what_is_wrong(
             assert await client.close_code() == expected
 
 
-async def test_after_broken_frames_others_are_served_and_nothing_remains(either: Server) -> None:
+async def test_broken_frames_leak_nothing_and_others_are_served(either: Server) -> None:
     async def send_and_wait(broken: bytes) -> None:
         async with frame_socket(either, PATH) as client:
             await client.send(frame(QUESTION) + broken)
@@ -120,20 +120,20 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("whole", WHOLE.values(), ids=WHOLE.keys())
-async def test_a_message_may_come_in_pieces(either: Server, whole: bytes) -> None:
+async def test_a_message_can_be_fragmented(either: Server, whole: bytes) -> None:
     async with frame_socket(either, PATH) as client:
         await client.send(whole)
         assert [each["event"] for each in await read_turn(client)] == ["completion"] * 3 + ["end"]
 
 
-async def test_a_message_may_come_byte_by_byte(either: Server) -> None:
+async def test_a_message_can_arrive_byte_by_byte(either: Server) -> None:
     async with frame_socket(either, PATH) as client:
         for byte in frame(QUESTION):
             await client.send(bytes([byte]))
         assert len(await read_turn(client)) == 4
 
 
-async def test_a_ping_is_answered_while_a_turn_goes_on(either: Server) -> None:
+async def test_a_ping_is_answered_during_a_turn(either: Server) -> None:
     async with frame_socket(either, "/paced/ws") as client:
         await client.send(frame(QUESTION), frame(b"are you there?", PING))
         async with asyncio.timeout(1):
@@ -155,7 +155,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
-async def test_a_message_that_makes_no_sense_is_a_400_and_the_connection_lives_on(
+async def test_an_invalid_message_is_a_400_and_the_connection_stays_open(
     either: Server, refused: bytes
 ) -> None:
     async with frame_socket(either, PATH) as client:
@@ -194,7 +194,7 @@ async def test_a_message_may_be_compressed(either: Server) -> None:
             pass
 
 
-async def test_a_small_frame_that_holds_200_megabytes_closes_the_socket_with_1009(
+async def test_a_small_frame_that_inflates_to_200_megabytes_is_closed_with_1009(
     serve: Server,
 ) -> None:
     await check_that_others_are_served(serve)
@@ -209,14 +209,16 @@ async def test_a_small_frame_that_holds_200_megabytes_closes_the_socket_with_100
     assert peak - before < 20 * MB
 
 
-async def test_a_frame_that_holds_200_megabytes_stops_nobody_else(either: Server) -> None:
+async def test_a_frame_that_inflates_to_200_megabytes_does_not_block_other_clients(
+    either: Server,
+) -> None:
     async with frame_socket(either, PATH, Sec_WebSocket_Extensions=DEFLATE) as client:
         await client.send(compressed(b"x" * MB, 200))
         assert await client.close_code() == 1009
         await check_that_others_are_served(either)
 
 
-async def test_what_is_not_compressed_as_it_says_is_answered_with_1007(serve: Server) -> None:
+async def test_invalid_compressed_data_is_closed_with_1007(serve: Server) -> None:
     async with frame_socket(serve, PATH, Sec_WebSocket_Extensions=DEFLATE) as client:
         await client.send(frame(b"\xff" * 100, reserved=4))
         assert await client.close_code() == 1007
@@ -248,14 +250,14 @@ TEXTS = st.text(st.characters(codec=None, exclude_categories=()))  # lone surrog
 
 
 @pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
-def test_no_text_harms_the_parser_of_messages(text: str) -> None:
+def test_any_text_is_parsed_or_is_an_input_error(text: str) -> None:
     harmless(parse_message, text)
     harmless(parse_object, text)
     harmless(parse_object, text.encode("utf-8", "surrogatepass"))
 
 
 @given(st.binary() | TEXTS | TEXTS.map("{{{}".format) | st.none())
-def test_nothing_harms_the_parser_of_messages(data: str | bytes | None) -> None:
+def test_any_json_is_parsed_or_is_an_input_error(data: str | bytes | None) -> None:
     harmless(parse_message, data)
     if data is not None:
         harmless(parse_object, data)
@@ -268,7 +270,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_json_is_read_as_it_was_written_or_refused(value: object) -> None:
+def test_json_is_read_exactly_or_refused(value: object) -> None:
     text = json.dumps({"it": value})
     if "NaN" in text or "Infinity" in text:
         harmless(parse_message, text)
@@ -281,13 +283,13 @@ LINES = st.lists(st.sampled_from([*FIELDS, b"\n", b"\r", b"\r\n", b"\0", b"\xff"
 
 
 @given(st.lists(st.binary() | LINES))
-def test_nothing_harms_the_decoder_of_events(pieces: list[bytes]) -> None:
+def test_any_bytes_are_decoded_alike_under_any_split(pieces: list[bytes]) -> None:
     whole, split = Decoder(), Decoder()
     events = whole.feed(b"".join(pieces))
     assert [event for piece in pieces for event in split.feed(piece)] == events
 
 
-def test_the_decoder_of_events_reads_no_byte_of_a_long_line_twice() -> None:
+def test_the_sse_decoder_reads_a_long_line_in_linear_time() -> None:
     decoder = Decoder()
     decoder.feed(b"data: ")
     began = time.monotonic()
@@ -309,7 +311,7 @@ ANY_FRAME = st.builds(
 
 @given(st.lists(st.binary(max_size=200) | ANY_FRAME, min_size=1, max_size=5).map(b"".join))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_bytes_come_the_server_goes_on(either: Server, data: bytes) -> None:
+def test_the_server_survives_any_bytes(either: Server, data: bytes) -> None:
     asyncio.run(send_and_leave(either, data))
     assert httpx.get(f"{either.url}/ping", headers={"Connection": "close"}).text == "pong"
 

@@ -102,7 +102,7 @@ def check_failure(frames: list[Frame]) -> None:
         "exhausts the stack",
     ],
 )
-async def test_a_model_that_fails_after_two_tokens_gives_them_an_error_and_an_end(
+async def test_a_model_that_fails_after_two_tokens_gives_tokens_error_and_end(
     server: Server, transport: str, fault: str
 ) -> None:
     for frames in await ask(server, transport, "/faulty", QUESTION, fault=fault):
@@ -122,7 +122,7 @@ async def test_a_model_that_fails_after_two_tokens_gives_them_an_error_and_an_en
         ("no blocks", "one "),
     ],
 )
-async def test_a_strange_token_arrives_as_it_is(
+async def test_an_unusual_token_arrives_unchanged(
     server: Server, transport: str, kind: str, expected: str
 ) -> None:
     for frames in await ask(server, transport, "/babbling/json", QUESTION, kind=kind):
@@ -133,7 +133,7 @@ async def test_a_strange_token_arrives_as_it_is(
 
 @pytest.mark.parametrize("transport", ["sse", "ws"])
 @pytest.mark.parametrize("kind", ["half a surrogate pair", "control characters"])
-async def test_a_strange_token_does_not_break_a_bare_text(
+async def test_an_unusual_token_does_not_break_text_mode(
     server: Server, transport: str, kind: str
 ) -> None:
     for frames in await ask(server, transport, "/babbling/text", QUESTION, kind=kind):
@@ -142,14 +142,16 @@ async def test_a_strange_token_does_not_break_a_bare_text(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("kind", ["None", "a number", "a list of None"])
-async def test_what_is_no_token_is_an_error(server: Server, transport: str, kind: str) -> None:
+async def test_a_token_that_is_no_text_is_an_error(
+    server: Server, transport: str, kind: str
+) -> None:
     for frames in await ask(server, transport, "/babbling/json", QUESTION, kind=kind):
         check_failure(frames)
     await check_the_next(server, transport)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_is_no_chunk_is_an_error(server: Server, transport: str) -> None:
+async def test_a_chunk_of_a_wrong_type_is_an_error(server: Server, transport: str) -> None:
     for frames in await ask(server, transport, "/chunkless", QUESTION):
         check_failure(frames)
 
@@ -179,7 +181,9 @@ async def test_an_output_that_cannot_be_sent_is_an_error_and_not_an_empty_answer
 @pytest.mark.parametrize(
     "kind", ["an object", "a set", "bytes", "no number", "half a surrogate pair", "None"]
 )
-async def test_an_odd_output_is_sent_somehow(server: Server, transport: str, kind: str) -> None:
+async def test_an_unusual_output_is_sent_or_the_answer_is_empty(
+    server: Server, transport: str, kind: str
+) -> None:
     for frames in await ask(server, transport, "/odd", {"input": "x"}, kind=kind):
         assert names(frames) in (["completion", "end"], ["end"])
 
@@ -189,7 +193,7 @@ async def test_an_odd_output_is_sent_somehow(server: Server, transport: str, kin
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("handler", ["start", "token", "end", "sends-bytes", "sends-nan"])
-async def test_a_handler_that_raises_costs_nobody_the_answer(
+async def test_a_handler_that_raises_does_not_stop_the_answer(
     server: Server, transport: str, handler: str
 ) -> None:
     for frames in await ask(server, transport, f"/handler/{handler}", QUESTION):
@@ -199,7 +203,7 @@ async def test_a_handler_that_raises_costs_nobody_the_answer(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("handler", ["start-aborts", "token-aborts", "end-aborts"])
-async def test_a_handler_that_is_to_abort_the_run_gives_an_error_and_an_end(
+async def test_a_handler_with_raise_error_gives_error_and_end(
     server: Server, transport: str, handler: str
 ) -> None:
     for frames in await ask(server, transport, f"/handler/{handler}", QUESTION):
@@ -218,7 +222,7 @@ async def test_a_handler_that_cannot_be_made_is_an_error(server: Server) -> None
 # -- time ----------------------------------------------------------------------------------
 
 
-async def test_a_loop_that_is_blocked_for_two_seconds_costs_time_and_nothing_else(
+async def test_a_loop_that_is_blocked_for_two_seconds_only_delays_answers(
     server: Server,
 ) -> None:
     asking = [
@@ -243,7 +247,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_model_that_hangs_is_left_after_the_runs_timeout(
+async def test_a_model_that_hangs_is_abandoned_after_the_run_timeout(
     impatient: Server, transport: str
 ) -> None:
     for frames in await ask(impatient, transport, "/faulty", QUESTION, fault="hangs"):
@@ -262,7 +266,7 @@ async def check_runs_that_succeed_and_fail(server: Server) -> None:
             check_failure(frames)
 
 
-async def test_a_receiver_that_raises_harms_neither_a_run_nor_other_receivers(
+async def test_a_signal_receiver_that_raises_affects_no_run_and_no_other_receiver(
     tmp_path: Path,
 ) -> None:
     with served(APP, tmp_path, RECEIVERS="raise") as server:
@@ -274,7 +278,7 @@ async def test_a_receiver_that_raises_harms_neither_a_run_nor_other_receivers(
 
 
 @pytest.mark.parametrize("how", ["raises", "stderr-closed", "silent"])
-async def test_a_log_without_room_harms_no_run(tmp_path: Path, how: str) -> None:
+async def test_a_full_log_does_not_affect_any_run(tmp_path: Path, how: str) -> None:
     with served(APP, tmp_path, LOG_LEVEL="INFO") as server:
         httpx.post(f"{server.url}/fill-the-log/{how}")
         await check_runs_that_succeed_and_fail(server)

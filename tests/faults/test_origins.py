@@ -95,7 +95,7 @@ async def test_the_apps_own_page_may_open_a_websocket(
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-async def test_no_other_page_may_open_a_websocket(strict: Server, origin: str) -> None:
+async def test_a_cross_origin_page_may_not_open_a_websocket(strict: Server, origin: str) -> None:
     assert await status_of_handshake(strict, Host="chat.example.org", Origin=origin) == 403
 
 
@@ -116,7 +116,7 @@ async def test_the_refusal_is_an_http_response_before_the_factory_is_called(
     assert (await vitals(strict))["opened"] == before
 
 
-async def test_a_script_that_names_no_origin_may_open_a_websocket(strict: Server) -> None:
+async def test_a_client_without_an_origin_may_open_a_websocket(strict: Server) -> None:
     assert await status_of_handshake(strict) == 101
 
 
@@ -137,11 +137,11 @@ async def test_a_page_of_an_allowed_origin_may_open_a_websocket(
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://[broken"])
-async def test_with_a_star_every_page_may_open_a_websocket(open_: Server, origin: str) -> None:
+async def test_with_a_wildcard_every_page_may_open_a_websocket(open_: Server, origin: str) -> None:
     assert await status_of_handshake(open_, Origin=origin) == 101
 
 
-async def test_a_subprotocol_that_nobody_asked_the_app_about_is_not_accepted(
+async def test_a_subprotocol_that_the_app_does_not_offer_is_not_accepted(
     strict: Server,
 ) -> None:
     offer = {"Sec_WebSocket_Protocol": "graphql-ws, chat"}
@@ -173,7 +173,9 @@ async def test_the_apps_own_page_may_get_an_answer(
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-async def test_no_other_page_may_get_an_answer(client: httpx.AsyncClient, origin: str) -> None:
+async def test_a_cross_origin_page_may_not_get_an_answer(
+    client: httpx.AsyncClient, origin: str
+) -> None:
     response = await get(client, Host="chat.example.org", Origin=origin)
     assert response.status_code == 403
     assert response.json()["status_code"] == 403
@@ -183,7 +185,7 @@ async def test_no_other_page_may_get_an_answer(client: httpx.AsyncClient, origin
     ("site", "expected"),
     [("cross-site", 403), ("same-site", 200), ("same-origin", 200), ("none", 200)],
 )
-async def test_a_browser_that_names_no_origin_says_whether_the_page_is_of_another_site(
+async def test_without_an_origin_sec_fetch_site_decides(
     client: httpx.AsyncClient, site: str, expected: int
 ) -> None:
     assert (await get(client, Sec_Fetch_Site=site)).status_code == expected
@@ -198,7 +200,7 @@ async def test_a_refused_get_does_not_call_the_factory(
     assert (await vitals(strict))["opened"] == before
 
 
-async def test_a_script_that_names_no_origin_may_get_an_answer(client: httpx.AsyncClient) -> None:
+async def test_a_client_without_an_origin_may_get_an_answer(client: httpx.AsyncClient) -> None:
     assert (await get(client)).status_code == 200
 
 
@@ -209,7 +211,7 @@ async def test_a_post_is_answered_whatever_its_origin(client: httpx.AsyncClient)
     assert response.status_code == 200
 
 
-async def test_and_a_browser_that_asks_first_is_not_told_that_it_may(
+async def test_a_preflight_of_another_origin_gets_no_cors_headers(
     client: httpx.AsyncClient,
 ) -> None:
     preflight = {
@@ -231,7 +233,7 @@ async def test_and_a_browser_that_asks_first_is_not_told_that_it_may(
         "",
     ],
 )
-async def test_what_a_browser_sends_without_asking_first_is_refused(
+async def test_a_post_that_needs_no_preflight_is_refused(
     client: httpx.AsyncClient, strict: Server, kind: str
 ) -> None:
     before = (await vitals(strict))["opened"]

@@ -99,7 +99,7 @@ async def test_rule_3_the_producer_waits_and_nothing_is_dropped(faulty: Server) 
 
 
 @pytest.mark.parametrize("transport", [*TRANSPORTS, "json"])
-async def test_rule_4_the_run_dies_with_its_reader(server: Server, transport: str) -> None:
+async def test_rule_4_a_run_ends_with_its_reader(server: Server, transport: str) -> None:
     question = str(uuid4())
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ask_anyhow(server, transport, question), 0.5)

@@ -258,7 +258,7 @@ def check_that_it_went_quietly(server: Server) -> None:
     ("workers", "loop"),
     [(0, "asyncio"), (1, "asyncio"), (2, "asyncio"), (0, "uvloop"), (1, "uvloop")],
 )
-async def test_on_sigterm_a_hundred_clients_see_the_end_and_the_process_is_gone_in_time(
+async def test_on_sigterm_a_hundred_clients_get_the_end_and_the_process_exits_in_time(
     tmp_path: Path, workers: int, loop: str, record: Record
 ) -> None:
     with served(APP, tmp_path, workers, loop=loop, **drain_timeout(DRAIN)) as server:
@@ -286,7 +286,7 @@ async def test_on_sigterm_a_hundred_clients_see_the_end_and_the_process_is_gone_
         check_that_it_went_quietly(server)
 
 
-async def test_what_is_nearly_done_finishes_while_nothing_new_is_let_in(tmp_path: Path) -> None:
+async def test_live_runs_finish_during_shutdown_and_new_ones_are_refused(tmp_path: Path) -> None:
     with served(APP, tmp_path, **drain_timeout(10)) as server:
         begun = Semaphore(0)
         await up(server)
@@ -319,7 +319,7 @@ async def test_what_is_nearly_done_finishes_while_nothing_new_is_let_in(tmp_path
         check_that_it_went_quietly(server)
 
 
-async def test_what_has_not_begun_is_refused_at_once(tmp_path: Path) -> None:
+async def test_runs_that_have_not_started_are_refused_at_once_on_shutdown(tmp_path: Path) -> None:
     """A run whose chain is still being made would not be let in when that is done."""
     with served(APP, tmp_path, **drain_timeout(10)) as server:
         await up(server)
@@ -337,7 +337,7 @@ async def test_what_has_not_begun_is_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-async def test_a_second_sigterm_ends_the_wait(tmp_path: Path, workers: int) -> None:
+async def test_a_second_sigterm_ends_the_drain(tmp_path: Path, workers: int) -> None:
     environment = write_light_app(tmp_path) | drain_timeout(30)
     with served(LIGHT, tmp_path, workers, **environment) as server:
         begun = Semaphore(0)
@@ -358,7 +358,7 @@ async def test_a_second_sigterm_ends_the_wait(tmp_path: Path, workers: int) -> N
 @pytest.mark.parametrize(
     ("workers", "number"), [(0, signal.SIGINT), (1, signal.SIGINT), (1, signal.SIGTERM)]
 )
-async def test_a_signal_to_all_of_its_processes_lets_streams_finish_as_well(
+async def test_a_signal_to_all_processes_lets_streams_finish(
     tmp_path: Path, workers: int, number: signal.Signals
 ) -> None:
     """A terminal sends SIGINT to all of them, and a service manager SIGTERM."""
@@ -398,14 +398,16 @@ IN_A_THREAD = ["stream /thread", "websocket /thread", "json /thread"]
 
 
 @pytest.mark.parametrize("obstacles", [STALLED, STUBBORN, IN_A_THREAD])
-async def test_neither_clients_nor_chains_nor_threads_keep_it_from_exiting(
+async def test_neither_clients_nor_chains_nor_threads_keep_the_process_from_exiting(
     tmp_path: Path, obstacles: list[str]
 ) -> None:
     with served(APP, tmp_path, SLEEP="60", **drain_timeout(DRAIN)) as server:
         await check_that_it_exits_in_spite_of(obstacles, server)
 
 
-async def test_neither_of_them_keeps_workers_from_exiting(tmp_path: Path) -> None:
+async def test_neither_clients_nor_chains_nor_threads_keep_workers_from_exiting(
+    tmp_path: Path,
+) -> None:
     obstacles = [*STALLED, *STUBBORN[:2], *IN_A_THREAD[:2]]
     with served(LIGHT, tmp_path, 2, **write_light_app(tmp_path)) as server:
         await check_that_it_exits_in_spite_of(obstacles, server)
@@ -435,7 +437,7 @@ async def check_that_it_exits_in_spite_of(obstacles: list[str], server: Server) 
 
 
 @pytest.mark.parametrize("is_stalled", [False, True])
-async def test_functions_around_serving_are_called_once_also_when_clients_are_cut(
+async def test_serving_functions_are_called_once_even_if_clients_are_disconnected(
     tmp_path: Path, is_stalled: bool
 ) -> None:
     with served(LIGHT, tmp_path, **write_light_app(tmp_path), SECONDS="0.1") as server:
@@ -452,7 +454,7 @@ async def test_functions_around_serving_are_called_once_also_when_clients_are_cu
 
 
 @pytest.mark.parametrize("is_stalled", [False, True])
-async def test_a_function_after_serving_that_hangs_does_not_keep_it_from_exiting(
+async def test_an_after_serving_function_that_hangs_does_not_keep_the_process_from_exiting(
     tmp_path: Path, is_stalled: bool
 ) -> None:
     with served(LIGHT, tmp_path, **write_light_app(tmp_path), SECONDS="60") as server:
@@ -468,7 +470,7 @@ async def test_a_function_after_serving_that_hangs_does_not_keep_it_from_exiting
 # -- by hand -------------------------------------------------------------------------------
 
 
-async def test_drain_can_be_called_by_hand_before_a_server_of_another_kind_is_stopped() -> None:
+async def test_drain_can_be_called_before_another_server_is_stopped() -> None:
     async def hang(_: Any) -> str:
         await asyncio.Event().wait()
         return ""
@@ -498,7 +500,7 @@ async def test_drain_can_be_called_by_hand_before_a_server_of_another_kind_is_st
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-async def test_under_the_hypercorn_command_every_client_sees_the_end(
+async def test_under_the_hypercorn_command_every_client_gets_the_end(
     tmp_path: Path, workers: int
 ) -> None:
     environment = write_light_app(tmp_path) | drain_timeout(DRAIN)
@@ -521,7 +523,7 @@ async def test_under_the_hypercorn_command_every_client_sees_the_end(
 
 @pytest.mark.parametrize("kind", ["paced", "sluggish"])
 @pytest.mark.parametrize("transport", ["sse", "ws"])
-async def test_under_the_hypercorn_command_an_idle_worker_takes_no_other_with_it(
+async def test_under_the_hypercorn_command_the_exit_of_an_idle_worker_ends_no_other(
     tmp_path: Path, transport: str, kind: str
 ) -> None:
     """The command kills the workers by SIGTERM as soon as the first one has exited.
@@ -544,7 +546,7 @@ async def test_under_the_hypercorn_command_an_idle_worker_takes_no_other_with_it
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_under_the_hypercorn_command_a_signal_to_all_processes_cuts_no_stream(
+async def test_under_the_hypercorn_command_a_signal_to_all_processes_ends_no_stream_early(
     tmp_path: Path, workers: int
 ) -> None:
     """As systemd sends it: a worker may get it before it knows of the stop."""
@@ -560,7 +562,7 @@ async def test_under_the_hypercorn_command_a_signal_to_all_processes_cuts_no_str
         assert names(await stream) == ["completion", "error", "end"]
 
 
-async def test_under_the_hypercorn_command_the_drain_timeout_counts_if_it_is_the_shorter(
+async def test_under_the_hypercorn_command_the_shorter_of_both_timeouts_applies(
     tmp_path: Path,
 ) -> None:
     environment = write_light_app(tmp_path) | drain_timeout(0.2)
@@ -576,7 +578,7 @@ async def test_under_the_hypercorn_command_the_drain_timeout_counts_if_it_is_the
 @pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="from Python 3.12 on Hypercorn waits for such a client"
 )
-async def test_under_the_hypercorn_command_a_client_that_does_not_read_is_cut(
+async def test_under_the_hypercorn_command_a_client_that_does_not_read_is_disconnected(
     tmp_path: Path,
 ) -> None:
     with hypercorn(LIGHT, tmp_path, **write_light_app(tmp_path)) as server:

@@ -127,7 +127,7 @@ async def time_to_first_token(server: Server) -> float:
 
 
 @pytest.mark.parametrize("way", READERS)
-async def test_a_client_that_never_reads_costs_little_memory_and_no_other_client_any_time(
+async def test_a_client_that_never_reads_costs_little_memory_and_delays_no_other(
     faults: Server, way: str, record: Record
 ) -> None:
     question, before = str(uuid4()), await vitals(faults)
@@ -152,7 +152,7 @@ async def test_a_client_that_never_reads_costs_little_memory_and_no_other_client
     assert (await seen(faults, question))["stopped_at"]
 
 
-async def test_what_a_client_has_not_read_of_a_stream_that_it_resets_is_forgotten(
+async def test_unread_data_of_a_reset_http2_stream_is_discarded(
     faults: Server,
 ) -> None:
     async with H2Client.open(faults) as client:
@@ -194,7 +194,7 @@ async def test_over_http2_slow_readers_get_every_byte(
     assert [text_of(body) for body in bodies] == [book(pages)] * 3
 
 
-async def test_over_http2_a_stuck_stream_holds_up_no_other_on_its_connection(
+async def test_over_http2_a_stuck_stream_blocks_no_other_on_its_connection(
     faults: Server,
 ) -> None:
     async with H2Client.open(faults, window=10_000) as client:
@@ -210,7 +210,7 @@ async def test_over_http2_a_stuck_stream_holds_up_no_other_on_its_connection(
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_the_buffer_loses_no_byte_and_no_wake_up(seed: int) -> None:
+async def test_the_patched_stream_buffer_loses_no_byte_and_no_wake_up(seed: int) -> None:
     chance = random.Random(seed)
     buffer = StreamBuffer(EventWrapper)
     text = chance.randbytes(MEGABYTE)
@@ -244,7 +244,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("way", ["h1", "websocket", "h2-stuck"])
-async def test_a_client_that_does_not_take_the_rest_of_its_answer_is_dropped(
+async def test_a_client_that_does_not_read_the_rest_of_its_answer_is_disconnected(
     impatient: Server, way: str
 ) -> None:
     before = await vitals(impatient)

@@ -7,7 +7,7 @@ from tests.faults.conftest import Record
 
 
 @pytest.mark.timeout(120)
-def test_mixed_traffic_with_random_faults_crosses_loses_and_leaks_nothing(record: Record) -> None:
+def test_mixed_traffic_with_random_faults_mixes_up_loses_and_leaks_nothing(record: Record) -> None:
     report = soak.run(30)
     record("\n" + report.table())
     assert report.problems() == [], report.table()

@@ -65,7 +65,7 @@ async def time_of_a_ping(server: Server) -> float:
 
 @pytest.mark.parametrize("path", CHAINS)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_chain_that_never_suspends_keeps_nobody_waiting_and_ends_when_its_client_leaves(
+async def test_a_chain_that_never_suspends_blocks_no_other_and_ends_on_disconnect(
     faults: Server, transport: str, path: str, record: Record
 ) -> None:
     async with listening(faults, transport, path):
@@ -83,7 +83,7 @@ async def test_a_chain_that_never_suspends_keeps_nobody_waiting_and_ends_when_it
     assert (await vitals(faults))["cpu"] - before["cpu"] < 0.25
 
 
-async def test_a_chain_that_goes_on_regardless_when_it_is_cancelled_keeps_nobody_waiting(
+async def test_a_chain_that_ignores_its_cancellation_blocks_no_other(
     faults: Server,
 ) -> None:
     async with listening(faults, "sse", "/regardless"):

@@ -44,7 +44,7 @@ async def test_no_request_is_upgraded_to_http2(serve: Server, request_: bytes) -
     assert not head.startswith(b"HTTP/1.1 101")
 
 
-async def test_a_request_to_upgrade_gets_its_whole_stream_by_http11(serve: Server) -> None:
+async def test_a_request_to_upgrade_gets_its_whole_stream_over_http11(serve: Server) -> None:
     reader, writer = await connect(serve)
     try:
         for _ in range(2):  # the connection goes on as well
@@ -68,7 +68,7 @@ async def read_chunks(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-async def test_a_client_may_speak_http2_from_the_start(serve: Server) -> None:
+async def test_a_client_can_use_http2_with_prior_knowledge(serve: Server) -> None:
     """Without an upgrade: no proxy in front that speaks HTTP/1.1 passes that on."""
     async with H2Client.open(serve) as client, asyncio.timeout(5):
         (body,) = await client.read(client.ask("/quick", {"question": "x"}))

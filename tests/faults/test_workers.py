@@ -80,7 +80,7 @@ async def streams_of_both(server: Server, begun: Semaphore) -> list[asyncio.Task
 # -- processes that die --------------------------------------------------------------------
 
 
-async def test_when_a_worker_is_killed_the_others_serve_and_a_new_one_takes_its_place(
+async def test_a_killed_worker_is_replaced_and_the_others_continue_to_serve(
     tmp_path: Path, record: Record
 ) -> None:
     with served(LIGHT, tmp_path, 2, **write_light_app(tmp_path)) as server:
@@ -133,7 +133,7 @@ async def test_no_process_outlives_the_supervisor(tmp_path: Path) -> None:
         check_that_it_went_quietly(server)
 
 
-async def test_a_worker_whose_loop_is_blocked_is_killed_in_the_end(tmp_path: Path) -> None:
+async def test_a_worker_whose_loop_is_blocked_is_killed_after_the_timeout(tmp_path: Path) -> None:
     with served(LIGHT, tmp_path, 1, **write_light_app(tmp_path)) as server:
         await up(server)
         async with obstacle(server, "stream", "/blocking"):
@@ -155,7 +155,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("is_stalled", [False, True])
-async def test_workers_that_hypercorn_ends_after_so_many_requests_are_replaced(
+async def test_workers_that_reach_max_requests_are_replaced(
     tmp_path: Path, is_stalled: bool
 ) -> None:
     with program(tmp_path, LIMITED, **drain_timeout(0.1)) as server:
@@ -201,7 +201,7 @@ async def before():
         ("broken:app", FAILS_TO_START, 2, "RuntimeError: no database"),
     ],
 )
-def test_an_app_that_cannot_start_ends_it_with_a_message(
+def test_an_app_that_cannot_start_ends_the_server_with_a_message(
     tmp_path: Path, name: str, code: str, workers: int, message: str
 ) -> None:
     (tmp_path / "broken.py").write_text(code)
@@ -228,7 +228,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-async def test_a_port_that_is_taken_is_an_error(tmp_path: Path, workers: int) -> None:
+async def test_a_port_in_use_is_an_error(tmp_path: Path, workers: int) -> None:
     write_light_app(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -237,7 +237,7 @@ async def test_a_port_that_is_taken_is_an_error(tmp_path: Path, workers: int) ->
     assert "Address already in use" in done.stderr
 
 
-async def test_a_port_that_another_server_of_ours_has_is_an_error(tmp_path: Path) -> None:
+async def test_a_port_in_use_by_another_serve_is_an_error(tmp_path: Path) -> None:
     """Hypercorn's way to share a port among workers would let them share it with strangers."""
     write_light_app(tmp_path)
     bind = f"127.0.0.1:{free_port()}"
@@ -314,7 +314,7 @@ serve(app, bind=sys.argv[1], workers=1)
 
 
 @pytest.mark.parametrize("code", [AN_APP_IN_MIDDLEWARE, AN_APP_OF_THE_PROGRAM])
-async def test_workers_find_an_app_in_middleware_and_in_the_program_itself(
+async def test_workers_find_an_app_inside_middleware_and_in_the_main_module(
     tmp_path: Path, code: str
 ) -> None:
     with program(tmp_path, code) as server:
@@ -322,7 +322,7 @@ async def test_workers_find_an_app_in_middleware_and_in_the_program_itself(
         await check_that_it_serves(server, client)
 
 
-async def test_workers_find_the_app_of_a_package_that_is_run(tmp_path: Path) -> None:
+async def test_workers_find_the_app_of_a_package_run_with_m(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__main__.py").write_text(AN_APP_OF_THE_PROGRAM)
     with program(tmp_path, "", "-m", "package") as server:
@@ -330,7 +330,7 @@ async def test_workers_find_the_app_of_a_package_that_is_run(tmp_path: Path) -> 
         await check_that_it_serves(server, client)
 
 
-async def test_workers_find_an_app_that_was_imported_where_they_cannot_look(
+async def test_workers_find_an_imported_app_without_a_main_file(
     tmp_path: Path,
 ) -> None:
     with program(tmp_path, "", "-c", AN_IMPORTED_APP) as server:

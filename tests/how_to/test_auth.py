@@ -71,13 +71,13 @@ def test_a_wrong_password_is_refused(server: Server, name: str) -> None:
     assert (refused.status_code, refused.json()) == (401, REFUSAL)
 
 
-def test_the_cookie_is_kept_from_scripts_and_from_plain_http(server: Server) -> None:
+def test_the_cookie_is_http_only_and_secure(server: Server) -> None:
     attributes = set(log_in(server).headers["Set-Cookie"].split("; "))
     assert {"HttpOnly", "Secure", "SameSite=Lax"} <= attributes
 
 
 @pytest.mark.parametrize("path", ["/chat", "/qa"])
-async def test_whoever_is_not_logged_in_gets_neither_a_stream_nor_a_websocket(
+async def test_without_a_login_there_is_neither_a_stream_nor_a_websocket(
     server: Server, path: str
 ) -> None:
     for answer in [
@@ -106,19 +106,21 @@ async def test_with_a_cookie_or_a_token_ada_is_greeted_on_every_route(
         assert text(await turn(connection, QUESTION)) == "Hello, ada."
 
 
-async def test_a_chain_that_was_added_is_open_to_ada(server: Server, token: dict[str, str]) -> None:
+async def test_a_chain_of_add_chain_accepts_the_token(
+    server: Server, token: dict[str, str]
+) -> None:
     answer = httpx.post(server.url + "/qa", json={"query": "?"}, headers=token)
     assert answer.text.startswith("event: completion")
     async with connect(server.ws_url + "/qa/ws", additional_headers=token) as connection:
         assert text(await turn(connection, {"query": "?"})) == "42"
 
 
-def test_a_forged_token_opens_nothing(server: Server, token: dict[str, str]) -> None:
+def test_a_forged_token_is_refused(server: Server, token: dict[str, str]) -> None:
     forged = {"Authorization": token["Authorization"][:-3] + "xyz"}
     assert httpx.post(server.url + "/chat", json=QUESTION, headers=forged).status_code == 401
 
 
-async def test_threads_of_two_users_are_apart_whatever_they_ask_for(tmp_path: Path) -> None:
+async def test_threads_of_two_users_are_separate_even_with_the_same_name(tmp_path: Path) -> None:
     code = "".join(block.code for block in page_blocks("auth", "python")) + WHICH_THREAD
     (tmp_path / "app.py").write_text(
         code.replace("USERS = {", 'USERS = {"bob": generate_password_hash("difference"), '),
@@ -135,9 +137,7 @@ async def test_threads_of_two_users_are_apart_whatever_they_ask_for(tmp_path: Pa
                 assert text(await turn(connection, "?")) == f"{name}/secret"
 
 
-def test_the_token_that_the_page_makes_in_a_shell_opens_the_chain(
-    folder: Path, server: Server
-) -> None:
+def test_the_token_made_in_the_shell_is_accepted(folder: Path, server: Server) -> None:
     [block] = page_blocks("auth", "sh")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     printed = subprocess.check_output(

@@ -44,7 +44,7 @@ async def status_of_websocket(server: Server, path: str, origin: dict[str, str])
         return refused.response.status_code
 
 
-def test_a_listed_site_may_send_json_and_another_may_not(server: Server) -> None:
+def test_an_allowed_origin_may_send_json_and_another_may_not(server: Server) -> None:
     allowed = preflight(server, LISTED)
     assert allowed["Access-Control-Allow-Origin"] == LISTED["Origin"]
     assert allowed["Access-Control-Allow-Headers"].lower() == "content-type"
@@ -53,7 +53,7 @@ def test_a_listed_site_may_send_json_and_another_may_not(server: Server) -> None
     assert "Access-Control-Allow-Origin" not in preflight(server, FOREIGN)
 
 
-def test_a_listed_site_may_read_the_stream_the_refusal_and_when_to_come_back(
+def test_an_allowed_origin_may_read_the_stream_the_error_and_retry_after(
     server: Server,
 ) -> None:
     for inputs, status in [(QUESTION, 200), ({}, 400)]:
@@ -63,14 +63,14 @@ def test_a_listed_site_may_read_the_stream_the_refusal_and_when_to_come_back(
         assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
 
 
-def test_a_listed_site_may_run_a_get_route_and_another_may_not(server: Server) -> None:
+def test_an_allowed_origin_may_run_a_get_route_and_another_may_not(server: Server) -> None:
     answer = httpx.get(server.url + "/chat", params=QUESTION, headers=LISTED)
     assert answer.status_code == 200
     assert may_read(answer, LISTED)
     assert httpx.get(server.url + "/chat", params=QUESTION, headers=FOREIGN).status_code == 403
 
 
-async def test_a_websocket_is_for_listed_sites_our_own_and_clients_that_are_no_browser(
+async def test_websockets_are_for_allowed_origins_own_pages_and_other_clients(
     server: Server,
 ) -> None:
     statuses = [

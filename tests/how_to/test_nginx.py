@@ -93,7 +93,7 @@ THE_REST = [("completion", {"token": "second"}), ("end", None)]
     [[], [ZIPPED], [(TIMEOUT, f"proxy_buffering off; {DEAF} 60s")]],
     ids=["as on the page", "compressed", "header ignored, buffering off"],
 )
-async def test_a_token_comes_while_the_model_is_still_busy(
+async def test_a_token_arrives_while_the_model_is_still_running(
     gated: Server, tmp_path: Path, changes: list[tuple[str, str]], http2: bool
 ) -> None:
     with nginx(gated.port, tmp_path, *changes) as front:
@@ -102,7 +102,7 @@ async def test_a_token_comes_while_the_model_is_still_busy(
             assert await rest(gated, events) == THE_REST
 
 
-async def test_without_the_header_and_the_directive_nginx_keeps_a_compressed_token(
+async def test_without_the_header_and_the_directive_nginx_buffers_a_compressed_token(
     gated: Server, tmp_path: Path
 ) -> None:
     """Or the test above could not fail."""
@@ -112,7 +112,7 @@ async def test_without_the_header_and_the_directive_nginx_keeps_a_compressed_tok
             await anext(events)
 
 
-async def test_a_websocket_of_the_sites_own_page_streams(gated: Server, front: Front) -> None:
+async def test_a_websocket_of_a_same_origin_page_streams(gated: Server, front: Front) -> None:
     async with socket(front, origin=front.url) as connection:
         await connection.send(json.dumps(QUESTION))
         assert json.loads(await connection.recv())["data"] == FIRST
@@ -121,7 +121,7 @@ async def test_a_websocket_of_the_sites_own_page_streams(gated: Server, front: F
         assert json.loads(await connection.recv())["event"] == "end"
 
 
-async def test_a_websocket_of_another_sites_page_is_refused(front: Front) -> None:
+async def test_a_websocket_of_a_cross_origin_page_is_refused(front: Front) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with socket(front, origin="https://elsewhere.example"):
             pass
@@ -133,7 +133,7 @@ def test_the_handshake_of_a_websocket_is_passed_on(front: Front, name: str) -> N
     assert status(front, "/chat/ws", {**HANDSHAKE, "Upgrade": name}) == 101
 
 
-def test_the_handshake_reaches_an_app_that_takes_its_scheme_from_nginx(tmp_path: Path) -> None:
+def test_the_handshake_reaches_an_app_behind_proxy_fix(tmp_path: Path) -> None:
     with (
         hypercorn("tests.how_to.gated:proxied", tmp_path) as app,
         nginx(app.port, tmp_path) as front,
@@ -157,7 +157,7 @@ def test_an_upgrade_to_http2_is_not_passed_on(tmp_path: Path) -> None:
         assert status(front, "/counts", UPGRADE_TO_HTTP2) == 403
 
 
-def test_where_nginx_passes_any_upgrade_on_hypercorn_follows_it(tmp_path: Path) -> None:
+def test_hypercorn_upgrades_to_http2_if_nginx_forwards_any_upgrade(tmp_path: Path) -> None:
     """Or the test above could not fail."""
     with (
         hypercorn("tests.how_to.gated:app", tmp_path) as app,
@@ -166,7 +166,7 @@ def test_where_nginx_passes_any_upgrade_on_hypercorn_follows_it(tmp_path: Path) 
         assert status(front, "/", UPGRADE_TO_HTTP2) == 101
 
 
-async def test_a_client_that_leaves_takes_its_chain_with_it(gated: Server, front: Front) -> None:
+async def test_a_disconnect_cancels_the_chain(gated: Server, front: Front) -> None:
     for left, http2 in enumerate([True, False], 1):
         async with asked(front, http2=http2) as events:
             await anext(events)
@@ -179,7 +179,7 @@ async def test_a_client_that_leaves_takes_its_chain_with_it(gated: Server, front
 
 
 @pytest.mark.parametrize("heartbeat", [0.2, 15])
-async def test_heartbeats_keep_nginx_from_giving_a_silent_stream_up(
+async def test_heartbeats_keep_nginx_from_timing_out_a_silent_stream(
     tmp_path: Path, heartbeat: float
 ) -> None:
     with (
@@ -201,7 +201,7 @@ async def test_heartbeats_keep_nginx_from_giving_a_silent_stream_up(
                     await silence
 
 
-async def test_the_app_learns_the_address_and_the_scheme_of_the_client(tmp_path: Path) -> None:
+async def test_the_app_gets_the_address_and_the_scheme_of_the_client(tmp_path: Path) -> None:
     with (
         hypercorn("tests.how_to.gated:proxied", tmp_path) as app,
         nginx(app.port, tmp_path) as front,
@@ -211,7 +211,7 @@ async def test_the_app_learns_the_address_and_the_scheme_of_the_client(tmp_path:
         assert answer.json() == ["https", "127.0.0.1"]
 
 
-async def test_other_headers_in_which_a_client_claims_what_it_is_do_not_arrive(
+async def test_other_forwarding_headers_of_a_client_are_removed(
     tmp_path: Path,
 ) -> None:
     names = ["Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP"]
@@ -226,16 +226,14 @@ async def test_other_headers_in_which_a_client_claims_what_it_is_do_not_arrive(
         assert arrived["Host"] == f"127.0.0.1:{front.port}"
 
 
-async def test_a_reload_of_nginx_cuts_no_stream(gated: Server, front: Front) -> None:
+async def test_a_reload_of_nginx_ends_no_stream_early(gated: Server, front: Front) -> None:
     async with asked(front, http2=False) as events:  # httpx takes GOAWAY for the end
         await anext(events)
         front.reload()
         assert await rest(gated, events) == THE_REST
 
 
-async def test_when_the_app_is_stopped_its_streams_end_properly(
-    gated: Server, front: Front
-) -> None:
+async def test_streams_end_properly_when_the_app_is_stopped(gated: Server, front: Front) -> None:
     async with asked(front) as events:
         await anext(events)
         gated.process.terminate()

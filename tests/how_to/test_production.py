@@ -93,7 +93,7 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.parametrize("line", [SERVE, HYPERCORN], ids=["serve", "hypercorn"])
-def test_when_all_processes_are_told_to_stop_a_stream_goes_on_to_its_end(
+def test_a_stream_finishes_after_sigterm_to_all_processes(
     folder: Path, port: int, line: str
 ) -> None:
     change(folder / "app.py", FAST, SLOW)
@@ -141,7 +141,7 @@ def test_with_a_certificate_clients_get_http2(folder: Path, port: int, line: str
 
 
 @pytest.mark.skipif(CURL is None, reason="no curl")
-def test_curl_speaks_http2_with_it(folder: Path, port: int) -> None:
+def test_curl_uses_http2_with_a_certificate(folder: Path, port: int) -> None:
     line = f"{command('curl').rstrip()} -w '%{{http_version}}'".replace(":8443", f":{port}")
     with started(TLS, folder, port):
         said = subprocess.check_output(["/bin/sh", "-c", line], cwd=folder, text=True)
@@ -150,7 +150,7 @@ def test_curl_speaks_http2_with_it(folder: Path, port: int) -> None:
 
 
 @pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="no systemd-analyze: the unit is not verified")
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+def test_systemd_finds_no_problem_in_the_unit(tmp_path: Path) -> None:
     [block] = page_blocks("production", "ini")
     unit = tmp_path / "chat.service"
     assert "/srv/chat/.venv/bin/python " in block.code

@@ -37,9 +37,7 @@ def ask(server: Server, path: str = "/chat", **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("path", ["/chat", "/qa"])
-def test_the_eleventh_question_is_refused_and_learns_when_to_come_back(
-    server: Server, path: str
-) -> None:
+def test_the_eleventh_question_gets_429_with_retry_after(server: Server, path: str) -> None:
     for _ in range(9):
         assert ask(server, path).status_code == 200
     assert httpx.get(server.url + path, params=QUESTION).status_code == 200
@@ -56,7 +54,7 @@ def test_bad_input_counts_and_a_preflight_does_not(server: Server) -> None:
     assert ask(server).status_code == 429
 
 
-def test_a_header_that_a_client_makes_up_does_not_help_it(server: Server, proxied: Server) -> None:
+def test_a_forged_header_does_not_evade_the_limit(server: Server, proxied: Server) -> None:
     for place, claim in [(server, "{}"), (proxied, "{}, 192.0.2.1")]:
         answers = [
             ask(place, **{"X-Forwarded-For": claim.format(f"10.0.0.{i}")}).status_code
@@ -71,7 +69,7 @@ def test_behind_a_proxy_each_client_has_its_own_limit(proxied: Server) -> None:
         assert answers == [200] * 10 + [429]
 
 
-async def test_the_fourth_websocket_is_refused_and_let_in_when_another_has_left(
+async def test_the_fourth_websocket_is_refused_until_another_closes(
     server: Server,
 ) -> None:
     url = server.ws_url + "/chat/ws"
@@ -98,7 +96,7 @@ async def _open(url: str) -> None:
             return
 
 
-async def test_the_limiter_is_not_asked_about_websockets(server: Server) -> None:
+async def test_the_rate_limiter_does_not_apply_to_websockets(server: Server) -> None:
     """Which is why the page has a decorator of its own."""
     for _ in range(12):
         async with connect(server.ws_url + "/qa/ws") as connection:
@@ -106,7 +104,7 @@ async def test_the_limiter_is_not_asked_about_websockets(server: Server) -> None
             assert json.loads(await connection.recv())["event"] == "completion"
 
 
-async def test_turns_beyond_the_queue_close_the_websocket(server: Server) -> None:
+async def test_turns_beyond_the_queue_limit_close_the_websocket(server: Server) -> None:
     async with connect(server.ws_url + "/qa/ws") as connection:
         for _ in range(200):
             await connection.send("?")
@@ -116,7 +114,7 @@ async def test_turns_beyond_the_queue_close_the_websocket(server: Server) -> Non
     assert connection.close_code == 1008
 
 
-async def test_the_models_own_limiter_makes_calls_wait(tmp_path: Path) -> None:
+async def test_a_models_rate_limiter_delays_its_calls(tmp_path: Path) -> None:
     code = page_blocks("rate-limits", "python")[-1].code
     page: dict[str, object] = {}
     imports = "from langchain_core.language_models import FakeListChatModel\n"

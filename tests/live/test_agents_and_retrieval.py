@@ -23,7 +23,7 @@ def cut(text_: str, random_: random.Random) -> list[str]:
 
 
 @pytest.mark.timeout(180)
-async def test_an_agent_streams_exactly_its_final_answer_however_its_text_is_cut(
+async def test_an_agent_streams_exactly_its_final_answer_under_any_token_split(
     server: Server,
 ) -> None:
     random_ = random.Random(7)
@@ -35,7 +35,7 @@ async def test_an_agent_streams_exactly_its_final_answer_however_its_text_is_cut
             assert text(frames) == ANSWER
 
 
-async def test_an_agent_streams_its_final_answer_over_sse_too(server: Server) -> None:
+async def test_an_agent_streams_its_final_answer_over_sse(server: Server) -> None:
     steps = [[THOUGHT], list(FINAL)]
     frames = await ask(server, "sse", "/react", {"input": json.dumps(steps)})
     assert text(frames) == ANSWER
@@ -68,14 +68,14 @@ async def test_retrieval_streams_its_tokens_and_then_its_documents_once(
 
 
 @pytest.mark.parametrize("transport", ["sse", "ws"])
-async def test_a_pair_of_ones_own_sends_its_own_events(server: Server, transport: str) -> None:
+async def test_a_custom_handler_pair_sends_its_own_events(server: Server, transport: str) -> None:
     inputs = {"input": json.dumps([[THOUGHT], [FINAL]])}
     frames = await ask(server, transport, "/tools", inputs)
     assert frames[0] == {"event": "tool", "data": {"name": "shout", "input": "hi"}}
     assert names(frames) == ["tool", "end"]
 
 
-def test_a_json_answer_has_the_output_and_the_documents(server: Server) -> None:
+def test_a_json_response_has_the_output_and_the_source_documents(server: Server) -> None:
     response = httpx.post(
         server.url + "/retrieval",
         json={"query": '["one"]'},
@@ -94,7 +94,7 @@ def test_a_json_answer_has_the_output_and_the_documents(server: Server) -> None:
         ("/function", {"input": "it"}, "you said it"),
     ],
 )
-def test_a_json_answer_is_the_text_that_the_tokens_make(
+def test_a_json_response_has_the_text_of_the_joined_tokens(
     server: Server, path: str, inputs: dict[str, str], output: str
 ) -> None:
     headers = {"Accept": "application/json"}
@@ -102,7 +102,7 @@ def test_a_json_answer_is_the_text_that_the_tokens_make(
     assert response.json() == {"output": output}
 
 
-def test_a_failed_json_answer_has_the_status_of_its_error(server: Server) -> None:
+def test_a_failed_json_response_has_the_status_of_its_error(server: Server) -> None:
     headers = {"Accept": "application/json"}
     response = httpx.post(server.url + "/failing", json={"question": "go"}, headers=headers)
     assert response.status_code == 500

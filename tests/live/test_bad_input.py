@@ -53,7 +53,7 @@ def test_a_body_that_is_no_json_object_is_refused(server: Server, body: str, rea
     assert reason in response.json()["detail"]
 
 
-def test_a_body_of_another_type_is_refused_and_says_what_to_send(server: Server) -> None:
+def test_a_body_of_another_content_type_is_refused_with_the_expected_one(server: Server) -> None:
     # A page of another origin could send a form or plain text without asking first.
     response = post(server, "/echo", '{"question": "q"}', **{"Content-Type": "text/plain"})
     assert response.status_code == 400
@@ -100,7 +100,7 @@ async def test_on_a_websocket_a_binary_frame_is_refused_and_the_next_is_served(
 
 
 @pytest.mark.parametrize("query", ["?delay=soon", "?unknown=1"])
-async def test_a_wrong_parameter_refuses_the_handshake_with_its_reason(
+async def test_a_handshake_with_a_wrong_parameter_is_refused_with_the_reason(
     server: Server, query: str
 ) -> None:
     with pytest.raises(InvalidStatus) as refused:

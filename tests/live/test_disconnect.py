@@ -35,7 +35,7 @@ async def check_that_the_model_stopped(server: Server, question: str, left_at: f
         assert (await client.get(f"/seen/{question}")).json()["asked"] == seen["asked"]
 
 
-async def test_leaving_an_sse_stream_stops_the_model(server: Server) -> None:
+async def test_disconnecting_from_an_sse_stream_stops_the_model(server: Server) -> None:
     question = str(uuid4())
     async with httpx.AsyncClient(base_url=server.url) as client:
         params = {"question": question, "delay": 0.01}
@@ -47,7 +47,7 @@ async def test_leaving_an_sse_stream_stops_the_model(server: Server) -> None:
     await check_that_the_model_stopped(server, question, left_at)
 
 
-async def test_leaving_a_websocket_stops_the_model(server: Server) -> None:
+async def test_closing_a_websocket_stops_the_model(server: Server) -> None:
     question = str(uuid4())
     async with socket(server, "/paced/ws?delay=0.01") as connection:
         await connection.send(question)
@@ -57,7 +57,7 @@ async def test_leaving_a_websocket_stops_the_model(server: Server) -> None:
     await check_that_the_model_stopped(server, question, left_at)
 
 
-async def test_cutting_a_websocket_stops_the_model(server: Server) -> None:
+async def test_dropping_a_websocket_connection_stops_the_model(server: Server) -> None:
     question = str(uuid4())
     async with socket(server, "/paced/ws?delay=0.01") as connection:
         await connection.send(question)
@@ -67,7 +67,7 @@ async def test_cutting_a_websocket_stops_the_model(server: Server) -> None:
     await check_that_the_model_stopped(server, question, left_at)
 
 
-async def test_leaving_while_waiting_for_a_json_answer_stops_the_model(server: Server) -> None:
+async def test_disconnecting_before_a_json_response_stops_the_model(server: Server) -> None:
     question = str(uuid4())
     async with httpx.AsyncClient(base_url=server.url) as client:
         with pytest.raises(httpx.ReadTimeout):

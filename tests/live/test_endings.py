@@ -70,13 +70,13 @@ async def test_stop_reaches_a_turn_that_has_not_started(server: Server) -> None:
     assert names(frames) in (["end"], ["completion", "end"])
 
 
-async def test_stop_without_a_turn_is_nothing(server: Server) -> None:
+async def test_stop_without_a_turn_is_ignored(server: Server) -> None:
     async with socket(server, "/echo/ws") as connection:
         await connection.send('{"event": "stop"}')
         assert names(await turn(connection, "hi")) == ["completion", "end"]
 
 
-async def test_more_turns_than_may_wait_close_the_socket_with_1008(server: Server) -> None:
+async def test_more_turns_than_the_queue_holds_close_the_socket_with_1008(server: Server) -> None:
     async with socket(server, "/paced/ws") as connection:
         for number in range(5):  # one in progress, three waiting (as the app has it), one more
             await connection.send(f"q{number}")
@@ -87,7 +87,7 @@ async def test_more_turns_than_may_wait_close_the_socket_with_1008(server: Serve
 
 
 @pytest.mark.parametrize("path", ["/retrieval", "/failing"])
-async def test_a_head_request_runs_nothing(server: Server, path: str) -> None:
+async def test_a_head_request_calls_no_chain(server: Server, path: str) -> None:
     async with httpx.AsyncClient(base_url=server.url) as client:
         response = await client.head(path)
     assert (response.status_code, response.content) == (200, b"")
@@ -98,7 +98,7 @@ async def test_a_head_request_runs_nothing(server: Server, path: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "logged"), [("raises", SECRET), ("none", "gave NoneType"), ("text", "gave str")]
 )
-async def test_a_factory_that_makes_no_chain_is_a_500_that_tells_only_the_log(
+async def test_a_factory_that_returns_no_chain_is_a_500_with_the_reason_only_in_the_log(
     server: Server, kind: str, logged: str
 ) -> None:
     async with httpx.AsyncClient(base_url=server.url) as client:

@@ -42,7 +42,7 @@ async def test_a_factory_cleans_up_after_the_stream(
     await wait_until_closed(server, key)
 
 
-async def test_a_factory_cleans_up_after_a_json_answer(server: Server) -> None:
+async def test_a_factory_cleans_up_after_a_json_response(server: Server) -> None:
     key = uuid4().hex
     url = f"{server.url}/options/yielding?key={key}"
     answer = httpx.post(url, json=ASK, headers={"Accept": "application/json"})
@@ -50,14 +50,14 @@ async def test_a_factory_cleans_up_after_a_json_answer(server: Server) -> None:
     await wait_until_closed(server, key)
 
 
-async def test_a_factory_cleans_up_when_the_inputs_are_wrong(server: Server) -> None:
+async def test_a_factory_cleans_up_after_invalid_inputs(server: Server) -> None:
     key = uuid4().hex
     url = f"{server.url}/options/yielding?key={key}"
     assert httpx.post(url, json={"wrong": 1}).status_code == 400
     await wait_until_closed(server, key)
 
 
-async def test_a_factory_cleans_up_when_the_client_goes_away(server: Server) -> None:
+async def test_a_factory_cleans_up_after_a_disconnect(server: Server) -> None:
     key = uuid4().hex
     path = f"/options/yielding?key={key}&delay=0.01"
     async with (
@@ -84,7 +84,7 @@ async def test_a_plain_function_may_return_a_coroutine(server: Server, transport
     assert text(await ask(server, transport, "/options/awaited", ASK)) == "all of ?"
 
 
-async def test_a_factory_that_yields_nothing_gave_no_chain(server: Server) -> None:
+async def test_a_factory_that_yields_nothing_is_an_error(server: Server) -> None:
     answer = httpx.post(f"{server.url}/options/yielding-nothing", json=ASK)
     assert answer.status_code == 500
     server.wait_for_log("yielding_nothing() gave NoneType, which is no LangChain Runnable")
@@ -97,7 +97,7 @@ async def test_a_factory_that_yields_nothing_gave_no_chain(server: Server) -> No
         ("failing-to-clean-up", "failing_to_clean_up() failed to clean up"),
     ],
 )
-async def test_what_goes_wrong_while_cleaning_up_is_logged_and_not_sent(
+async def test_an_exception_during_cleanup_is_logged_and_not_sent(
     server: Server, path: str, logged: str
 ) -> None:
     events = await post_sse(server, f"/options/{path}", ASK)
@@ -108,7 +108,7 @@ async def test_what_goes_wrong_while_cleaning_up_is_logged_and_not_sent(
 # -- configuration and inputs --------------------------------------------------------------
 
 
-async def test_config_is_a_function_of_the_request(server: Server) -> None:
+async def test_config_can_be_a_function_of_the_request(server: Server) -> None:
     headers = {"X-User": uuid4().hex}
     user = headers["X-User"]
     [token, _] = await post_sse(server, "/options/configured", ASK, headers=headers)
@@ -120,26 +120,26 @@ async def test_config_is_a_function_of_the_request(server: Server) -> None:
     assert traced[0] == "start ['mine']"
 
 
-async def test_config_is_the_same_for_all_where_it_is_a_dict(server: Server) -> None:
+async def test_a_config_dict_applies_to_all_requests(server: Server) -> None:
     [token, _] = await post_sse(server, "/options/configured-once", ASK)
     assert token.json() == {"token": "all ['fixed']"}
 
 
-async def test_config_may_refuse_the_request(server: Server) -> None:
+async def test_a_config_function_can_refuse_the_request(server: Server) -> None:
     assert httpx.post(f"{server.url}/options/configured", json=ASK).status_code == 401
     with pytest.raises(InvalidStatus, match="401"):
         async with socket(server, "/options/configured/ws"):
             pass
 
 
-async def test_config_that_raises_is_an_error_before_the_stream(server: Server) -> None:
+async def test_a_config_function_that_raises_is_an_error_before_the_stream(server: Server) -> None:
     answer = httpx.post(f"{server.url}/options/failing-config", json=ASK)
     assert answer.status_code == 500
     assert SECRET not in answer.text
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_an_input_model_takes_the_place_of_what_the_chain_says(
+async def test_an_input_model_replaces_the_inputs_of_the_chain(
     server: Server, transport: str
 ) -> None:
     path = "/options/input-model"
@@ -185,7 +185,7 @@ async def test_a_chain_that_raises_after_its_tokens_gives_tokens_error_and_end(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_model_that_returns_nothing_fails_as_langchain_says(
+async def test_a_model_that_returns_nothing_fails_as_in_langchain(
     server: Server, transport: str
 ) -> None:
     frames = await ask(server, transport, "/options/nothing", ASK)
@@ -202,7 +202,7 @@ async def test_a_handler_that_raises_does_not_stop_the_chain(
     server.wait_for_log(f"Error in Breaking{'Streaming' if transport == 'sse' else 'WebSocket'}")
 
 
-def test_the_json_answer_has_the_status_of_the_failure(server: Server) -> None:
+def test_the_json_response_has_the_status_of_the_failure(server: Server) -> None:
     answer = httpx.post(
         f"{server.url}/options/broken-tool/agent",
         json={"messages": "break"},

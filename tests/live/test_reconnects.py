@@ -8,7 +8,7 @@ from tests.live.clients import post_sse, stream_events
 from tests.servers import Server
 
 
-async def test_who_has_seen_the_end_is_told_to_stop_and_no_model_is_asked(server: Server) -> None:
+async def test_a_reconnect_after_the_end_gets_204_and_calls_no_model(server: Server) -> None:
     question = str(uuid4())
     *_, end = await post_sse(server, "/echo", {"question": question})
     async with httpx.AsyncClient(base_url=server.url) as client:
@@ -18,7 +18,7 @@ async def test_who_has_seen_the_end_is_told_to_stop_and_no_model_is_asked(server
         assert (await client.get(f"/seen/{question}")).json()["asked"] == 20
 
 
-async def test_who_has_lost_the_connection_before_the_end_is_answered(server: Server) -> None:
+async def test_a_reconnect_before_the_end_is_answered(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url) as client:
         parameters, headers = {"question": "hi"}, {"Last-Event-ID": ""}
         async with client.stream("GET", "/echo", params=parameters, headers=headers) as response:

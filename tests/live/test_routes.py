@@ -13,7 +13,7 @@ from tests.servers import Server
 ADA = {"Authorization": "Bearer ada"}
 
 
-async def test_parameters_come_converted_from_path_and_query_string(server: Server) -> None:
+async def test_parameters_are_converted_from_path_and_query_string(server: Server) -> None:
     query = "?temperature=0.5&colour=blue&names=a&names=b&flag=true"
     expected = {
         "number": 3,
@@ -29,20 +29,20 @@ async def test_parameters_come_converted_from_path_and_query_string(server: Serv
     assert frames[0] == {"event": "completion", "data": repr(expected)}
 
 
-async def test_parameters_that_are_not_given_have_their_defaults(server: Server) -> None:
+async def test_omitted_parameters_have_their_defaults(server: Server) -> None:
     events = await post_sse(server, "/parameters/3?temperature=1", {"question": "?"})
     assert events[0].data == repr(
         {"number": 3, "temperature": 1.0, "colour": "red", "names": None, "flag": False}
     )
 
 
-def test_under_a_login_check_on_a_blueprint_the_request_reaches_the_chain(server: Server) -> None:
+def test_a_request_that_passes_a_blueprints_login_check_reaches_the_chain(server: Server) -> None:
     url = f"{server.url}/members/chat?question=q"
     assert httpx.get(url).status_code == 401
     assert '{"token": "ada from /members/chat"}' in httpx.get(url, headers=ADA).text
 
 
-async def test_under_a_login_check_a_websocket_is_refused_or_served(server: Server) -> None:
+async def test_a_blueprints_login_check_applies_to_websockets(server: Server) -> None:
     with pytest.raises(InvalidStatus, match="401"):
         async with socket(server, "/members/chat/ws"):
             pass
@@ -50,14 +50,14 @@ async def test_under_a_login_check_a_websocket_is_refused_or_served(server: Serv
         assert text(await turn(connection, "q")) == "ada from a socket"
 
 
-def test_under_a_rate_limit_a_route_is_limited(server: Server) -> None:
+def test_a_rate_limit_applies_to_a_chain_route(server: Server) -> None:
     answers = [httpx.get(f"{server.url}/limited?question=q") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
     assert "event: end" in answers[0].text
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_stream_says_what_it_is_and_that_it_must_not_be_held_back(
+def test_a_stream_has_headers_for_its_type_and_against_buffering(
     server: Server, method: str
 ) -> None:
     inputs: dict[str, Any] = (
@@ -70,26 +70,26 @@ def test_a_stream_says_what_it_is_and_that_it_must_not_be_held_back(
     assert "connection" not in response.headers
 
 
-async def test_a_streaming_handler_works_by_hand(server: Server) -> None:
+async def test_a_streaming_handler_can_be_used_directly(server: Server) -> None:
     events = await post_sse(server, "/by-hand", {"question": "q"})
     assert "".join(e.json()["token"] for e in events[:-1]) == "".join(f"q:{n} " for n in range(20))
     assert events[-1].name == "end"
 
 
-async def test_a_websocket_handler_works_by_hand(server: Server) -> None:
+async def test_a_websocket_handler_can_be_used_directly(server: Server) -> None:
     async with socket(server, "/by-hand/direct") as connection:
         frames = await turn(connection, {"question": "q"})
     assert "".join(f["data"] for f in frames) == "".join(f"q:{n} " for n in range(20))
 
 
-async def test_a_websocket_handler_works_by_hand_in_a_run(server: Server) -> None:
+async def test_a_websocket_handler_can_be_used_directly_in_a_run(server: Server) -> None:
     async with socket(server, "/by-hand/run") as connection:
         frames = await turn(connection, {"question": "q"})
     assert text(frames) == "".join(f"q:{number} " for number in range(300))
     assert set(frames[-1]["data"]) == {"run_id", "usage"}
 
 
-async def test_a_websocket_handler_works_by_hand_from_another_thread(server: Server) -> None:
+async def test_a_websocket_handler_can_be_used_directly_from_another_thread(server: Server) -> None:
     async with socket(server, "/by-hand/thread") as connection:
         await connection.send(json.dumps({"question": "q"}))
         frames = await read_turn(connection)

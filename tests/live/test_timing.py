@@ -40,7 +40,7 @@ async def test_the_first_token_arrives_before_the_second_is_produced_over_a_webs
 
 
 @pytest.mark.parametrize("transport", ["sse", "ws"])
-async def test_a_stream_that_outlasts_quarts_response_timeout_is_not_cut(
+async def test_a_stream_longer_than_quarts_response_timeout_is_not_ended(
     server: Server, transport: str
 ) -> None:
     started = time.monotonic()
@@ -50,7 +50,7 @@ async def test_a_stream_that_outlasts_quarts_response_timeout_is_not_cut(
 
 
 @pytest.mark.parametrize("transport", ["sse", "ws"])
-async def test_a_model_that_never_suspends_does_not_keep_others_waiting(
+async def test_a_model_that_never_suspends_does_not_block_other_clients(
     server: Server, transport: str
 ) -> None:
     eager = asyncio.create_task(ask(server, transport, "/eager", {"question": "go"}))

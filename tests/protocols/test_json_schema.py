@@ -54,7 +54,7 @@ class Node(BaseModel):
     children: list["Node"] = []
 
 
-def test_what_a_model_refers_to_becomes_a_component() -> None:
+def test_a_referenced_model_becomes_a_component() -> None:
     components = Components()
     schema = components.of(Outer, "validation")
     assert schema["properties"]["inner"] == {"$ref": f"{REF}Inner"}
@@ -63,7 +63,7 @@ def test_what_a_model_refers_to_becomes_a_component() -> None:
     assert components.added["Inner"]["properties"] == {"size": {"type": "integer"}}
 
 
-def test_a_type_adapter_counts_as_what_it_is_for() -> None:
+def test_a_type_adapter_is_treated_as_its_type() -> None:
     components = Components()
     assert components.of(TypeAdapter(Outer), "validation") == components.of(Outer, "validation")
     assert list(components.added) == ["Inner"]
@@ -77,7 +77,7 @@ def test_equal_schemas_share_one_component() -> None:
     assert list(components.added) == ["Item"]
 
 
-def test_different_models_of_one_name_are_told_apart_by_a_number() -> None:
+def test_different_models_with_the_same_name_are_numbered() -> None:
     components = Components()
     first, second = model("Item", x=int), model("Item", y=int)
     assert components.of(list[first], "validation")["items"] == {"$ref": f"{REF}Item"}
@@ -132,7 +132,7 @@ def test_a_renamed_model_does_not_take_the_name_of_another_in_the_same_type() ->
     assert expanded(schema, components) == alone(both)
 
 
-def test_a_taken_name_is_left_alone_even_by_the_same_schema() -> None:
+def test_a_taken_name_is_not_reused_even_for_an_equal_schema() -> None:
     schema = Components().of(Inner, "validation")
     components = Components({"Inner": schema, "Inner2": {"type": "null"}})
     assert components.of(list[Inner], "validation")["items"] == {"$ref": f"{REF}Inner3"}
@@ -140,7 +140,7 @@ def test_a_taken_name_is_left_alone_even_by_the_same_schema() -> None:
     assert list(components.added) == ["Inner3"]
 
 
-def test_one_model_differs_in_what_it_takes_and_what_it_gives() -> None:
+def test_a_model_can_have_different_schemas_for_validation_and_serialisation() -> None:
     class Both(BaseModel):
         model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -166,7 +166,7 @@ class Pets(BaseModel):
     discriminator: str
 
 
-def test_discriminators_are_dropped_but_not_a_field_of_that_name() -> None:
+def test_discriminators_are_removed_but_not_a_field_of_that_name() -> None:
     components = Components()
     schema = components.of(list[Pets], "validation")
     pets = components.resolve(schema["items"])
@@ -190,12 +190,12 @@ class Odd(BaseModel):
     size: int
 
 
-def test_fields_that_json_schema_has_no_words_for_may_be_anything() -> None:
+def test_fields_that_json_schema_cannot_describe_accept_anything() -> None:
     properties = Components().of(Odd, "validation")["properties"]
     assert properties == {"call": {}, "thing": {}, "size": {"type": "integer"}}
 
 
-def test_a_type_that_pydantic_does_not_know_may_be_anything_and_is_logged(
+def test_a_type_that_pydantic_cannot_describe_accepts_anything_and_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING, "quart_lanarky"):
@@ -210,7 +210,7 @@ def test_a_type_that_can_be_described_is_not_logged(caplog: pytest.LogCaptureFix
     assert caplog.text == ""
 
 
-def test_a_default_that_is_no_json_is_left_out() -> None:
+def test_a_default_that_is_not_json_serialisable_is_left_out() -> None:
     class Defaulted(BaseModel):
         model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -223,7 +223,7 @@ def test_no_title_repeats_the_name_of_a_field() -> None:
     assert Components().of(Inner, "validation")["properties"] == {"size": {"type": "integer"}}
 
 
-def test_an_object_gets_a_component_of_its_name() -> None:
+def test_an_object_becomes_a_component_with_its_name() -> None:
     components = Components()
     assert components.named(Inner, "serialization") == {"$ref": f"{REF}Inner"}
     assert components.named(Node, "serialization") == {"$ref": f"{REF}Node"}
@@ -231,13 +231,13 @@ def test_an_object_gets_a_component_of_its_name() -> None:
 
 
 @pytest.mark.parametrize("kind", [int, str, list[Inner], Any, Literal["a"], Inner | None])
-def test_what_is_no_object_gets_none(kind: Any) -> None:
+def test_a_type_other_than_an_object_becomes_no_component(kind: Any) -> None:
     components = Components()
     assert components.named(kind, "serialization") == components.of(kind, "serialization")
     assert components.added.keys() <= {"Inner"}
 
 
-def test_an_object_in_a_type_adapter_has_a_name_as_well() -> None:
+def test_an_object_in_a_type_adapter_becomes_a_component() -> None:
     components = Components()
     reference = components.named(TypeAdapter(dict[str, int]), "serialization")
     assert components.resolve(reference)["additionalProperties"] == {"type": "integer"}
@@ -269,7 +269,7 @@ def test_a_component_has_a_name_that_openapi_allows(kind: Any) -> None:
         assert re.fullmatch(r"[a-zA-Z0-9._-]+", name)
 
 
-def test_what_is_no_reference_is_resolved_to_itself() -> None:
+def test_a_schema_without_a_reference_resolves_to_itself() -> None:
     components = Components()
     components.of(list[Inner], "validation")
     assert components.resolve({"type": "string"}) == {"type": "string"}
@@ -281,7 +281,7 @@ def test_what_is_no_reference_is_resolved_to_itself() -> None:
     ("name", "following"),
     [("Item", "Item2"), ("Item2", "Item3"), ("Item9", "Item10"), ("V1Item", "V1Item2")],
 )
-def test_names_are_counted(name: str, following: str) -> None:
+def test_the_number_of_a_name_is_incremented(name: str, following: str) -> None:
     assert _next_name(name) == following
 
 

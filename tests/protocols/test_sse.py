@@ -40,13 +40,13 @@ def test_decode_undoes_encode_byte_by_byte(events: list[EncodedEvent]) -> None:
 
 
 @given(st.text())
-def test_a_text_arrives_exact_up_to_its_kind_of_line_break(text: str) -> None:
+def test_a_text_arrives_unchanged_except_for_its_line_breaks(text: str) -> None:
     [event] = decode(encode(EncodedEvent("completion", text)))
     assert event.data == text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @given(st.text(st.characters(exclude_categories=[])), st.sampled_from(["text", "json"]))
-def test_no_token_ever_becomes_another_event(token: str, mode: Mode) -> None:
+def test_no_token_can_inject_another_event(token: str, mode: Mode) -> None:
     decoded = decode(encode(encoded(completion(token), mode)))
     assert [event.name for event in decoded] == ["completion"]
     if mode == "json":
@@ -75,7 +75,7 @@ def test_standard_data_of_several_lines_is_joined() -> None:
     assert decode(stream) == [EncodedEvent("message", "YHOO\n+2\n10")]
 
 
-def test_standard_comments_ids_and_a_block_that_never_ends() -> None:
+def test_standard_comments_ids_and_an_unfinished_block() -> None:
     decoder = Decoder()
     stream = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third\n"
     assert decoder.feed(stream) == [
@@ -101,7 +101,7 @@ def test_standard_a_space_after_the_colon_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
-def test_all_three_line_ends_count_wherever_the_stream_is_cut(line_end: bytes) -> None:
+def test_all_three_line_endings_work_under_any_split(line_end: bytes) -> None:
     stream = line_end.join([b"event: a", b"data: 1", b"", b"data: 2", b"", b""])
     expected = [EncodedEvent("a", "1"), EncodedEvent("message", "2")]
     for cut in range(len(stream)):
@@ -114,7 +114,7 @@ def test_a_leading_byte_order_mark_is_ignored_once() -> None:
     assert decode(bom + b"data: 1\n\n" + bom + b"data: 2\n\n", 1) == [EncodedEvent("message", "1")]
 
 
-def test_a_block_without_data_is_no_event_and_leaves_nothing_behind() -> None:
+def test_a_block_without_data_is_no_event_and_resets_the_decoder() -> None:
     assert decode(b"event: a\nid: 3\n\ndata: 1\n\n") == [EncodedEvent("message", "1")]
 
 
@@ -129,7 +129,7 @@ def test_retry_takes_ascii_digits_only(value: bytes, retry: int | None) -> None:
     assert decoder.retry == retry
 
 
-def test_feeding_nothing_changes_nothing() -> None:
+def test_feeding_no_bytes_changes_nothing() -> None:
     decoder = Decoder()
     decoder.feed(b"data: 1\r")
     assert decoder.feed(b"") == []
@@ -140,14 +140,14 @@ def test_the_content_type_names_the_charset() -> None:
     assert sse.CONTENT_TYPE == "text/event-stream; charset=utf-8"
 
 
-def test_the_end_of_a_text_stream_survives_the_wire() -> None:
+def test_the_end_in_text_mode_round_trips_as_bytes() -> None:
     run_id = uuid4()
     assert decode(encode(encoded(end(run_id, None), "text"))) == [
         EncodedEvent("end", "", f"{run_id}/end")
     ]
 
 
-def test_a_browser_that_reconnects_says_that_it_saw_the_end_and_not_before() -> None:
+def test_last_event_id_is_set_by_the_end_and_not_before() -> None:
     run_id, decoder = uuid4(), Decoder()
     decoder.feed(encode(encoded(completion("hi"), "json")))
     assert decoder.last_event_id == ""
@@ -156,7 +156,7 @@ def test_a_browser_that_reconnects_says_that_it_saw_the_end_and_not_before() -> 
 
 
 @pytest.mark.timeout(20)
-def test_a_long_line_in_many_pieces_takes_no_longer_than_its_length() -> None:
+def test_a_long_line_in_many_pieces_is_decoded_in_linear_time() -> None:
     decoder, piece = Decoder(), b"x" * 64
     assert decoder.feed(b"data: ") == []
     for _ in range(100_000):  # to join all of it each time would take minutes
@@ -165,7 +165,7 @@ def test_a_long_line_in_many_pieces_takes_no_longer_than_its_length() -> None:
     assert event.data == "x" * 6_400_000
 
 
-def test_a_heartbeat_is_a_comment_and_no_event_wherever_it_comes() -> None:
+def test_a_heartbeat_is_decoded_as_a_comment_at_any_position() -> None:
     event = encode(encoded(completion("hi"), "json"))
     decoder = Decoder()
     seen = decoder.feed(sse.HEARTBEAT + event + sse.HEARTBEAT * 2 + event)

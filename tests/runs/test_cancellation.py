@@ -14,7 +14,7 @@ async def _wait(group: CancelGroup, event: asyncio.Event) -> None:
         await event.wait()
 
 
-async def test_it_ends_all_the_waits_there_are() -> None:
+async def test_cancel_ends_all_current_waits() -> None:
     group = CancelGroup()
     waits = [asyncio.create_task(_wait(group, asyncio.Event())) for _ in range(3)]
     await asyncio.sleep(0)
@@ -26,7 +26,7 @@ async def test_it_ends_all_the_waits_there_are() -> None:
     assert group.count == 0
 
 
-async def test_a_wait_that_is_over_and_one_to_come_are_let_be() -> None:
+async def test_cancel_affects_neither_past_nor_later_waits() -> None:
     group = CancelGroup()
     over = asyncio.Event()
     over.set()
@@ -38,14 +38,14 @@ async def test_a_wait_that_is_over_and_one_to_come_are_let_be() -> None:
     await to_come
 
 
-async def test_the_timeouts_of_others_are_their_own() -> None:
+async def test_a_timeout_error_raised_inside_a_scope_passes_through() -> None:
     group = CancelGroup()
     with pytest.raises(TimeoutError):
         async with group.scope():
             raise TimeoutError
 
 
-async def test_a_cancellation_is_no_interruption() -> None:
+async def test_the_cancellation_of_a_task_stays_a_cancelled_error() -> None:
     group = CancelGroup()
     wait = asyncio.create_task(_wait(group, asyncio.Event()))
     await asyncio.sleep(0)

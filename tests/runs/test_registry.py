@@ -76,7 +76,7 @@ async def live_run(runs: RunRegistry, seconds: float = 60) -> "tuple[Run, asynci
 # -- letting in ----------------------------------------------------------------------------
 
 
-def test_as_many_runs_are_let_in_as_may_be_live() -> None:
+def test_runs_are_admitted_up_to_the_limit() -> None:
     runs = RunRegistry()
     first, second, third = run_of(), run_of(), run_of()
     runs.add(first, 2)
@@ -90,7 +90,7 @@ def test_as_many_runs_are_let_in_as_may_be_live() -> None:
     assert runs.count == 2
 
 
-def test_without_a_limit_all_are_let_in() -> None:
+def test_without_a_limit_all_runs_are_admitted() -> None:
     runs = RunRegistry()
     for _ in range(2000):
         runs.add(run_of(), None)
@@ -113,7 +113,7 @@ async def test_a_run_counts_while_its_chain_is_being_made() -> None:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
-async def test_a_chain_that_cannot_be_made_counts_no_more(error: type[Exception]) -> None:
+async def test_a_run_whose_factory_fails_frees_its_slot(error: type[Exception]) -> None:
     runs = RunRegistry()
     with pytest.raises(error):
         async with runs.reserve(1):
@@ -121,7 +121,7 @@ async def test_a_chain_that_cannot_be_made_counts_no_more(error: type[Exception]
     assert runs.count == 0
 
 
-async def test_nothing_is_let_in_while_the_server_shuts_down() -> None:
+async def test_no_run_is_admitted_during_shutdown() -> None:
     runs = RunRegistry()
     await runs.drain(0)
     for limit in (None, 7):
@@ -135,11 +135,11 @@ async def test_nothing_is_let_in_while_the_server_shuts_down() -> None:
 # -- draining ------------------------------------------------------------------------------
 
 
-async def test_where_nothing_is_live_a_drain_is_over_at_once() -> None:
+async def test_a_drain_without_live_runs_returns_at_once() -> None:
     await asyncio.wait_for(RunRegistry().drain(60), 1)
 
 
-async def test_a_drain_waits_for_the_runs_and_is_over_with_the_last() -> None:
+async def test_a_drain_returns_with_the_last_run() -> None:
     runs = RunRegistry()
     _, first = await live_run(runs, 0.05)
     _, second = await live_run(runs, 0.1)
@@ -148,7 +148,7 @@ async def test_a_drain_waits_for_the_runs_and_is_over_with_the_last() -> None:
     assert runs.count == 0
 
 
-async def test_runs_that_take_longer_are_shut_down() -> None:
+async def test_runs_that_outlast_the_drain_timeout_are_shut_down() -> None:
     runs = RunRegistry()
     run, reading = await live_run(runs)
     await asyncio.wait_for(runs.drain(0.05), 5)
@@ -156,7 +156,7 @@ async def test_runs_that_take_longer_are_shut_down() -> None:
     assert (run.outcome, run.reason) == ("cancelled", "the server is shutting down")
 
 
-async def test_clients_that_do_not_take_the_end_are_dropped(
+async def test_clients_that_do_not_read_the_end_are_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(live, "SHUTDOWN_FLUSH_TIMEOUT", 0.05)
@@ -176,7 +176,7 @@ async def test_clients_that_do_not_take_the_end_are_dropped(
     assert runs.count == 0
 
 
-async def test_a_session_is_told_at_once_and_the_drain_waits_for_it() -> None:
+async def test_a_session_is_shut_down_at_once_and_the_drain_waits_for_it() -> None:
     runs = RunRegistry()
     session = Session(runs, ends_when="shut_down")
     serving = asyncio.create_task(session.serve())
@@ -186,7 +186,7 @@ async def test_a_session_is_told_at_once_and_the_drain_waits_for_it() -> None:
     assert session.told == ["shut_down"]
 
 
-async def test_a_session_that_does_not_end_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_does_not_end_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "SHUTDOWN_FLUSH_TIMEOUT", 0.05)
     runs = RunRegistry()
     session = Session(runs, ends_when="force_disconnect")
@@ -197,7 +197,7 @@ async def test_a_session_that_does_not_end_is_dropped(monkeypatch: pytest.Monkey
     assert session.told == ["shut_down", "force_disconnect"]
 
 
-async def test_a_session_that_begins_during_a_drain_is_told_as_well() -> None:
+async def test_a_session_that_begins_during_a_drain_is_shut_down() -> None:
     runs = RunRegistry()
     await runs.drain(0)
     session = Session(runs, ends_when="shut_down")
@@ -205,7 +205,7 @@ async def test_a_session_that_begins_during_a_drain_is_told_as_well() -> None:
     assert session.told == ["shut_down"]
 
 
-async def test_a_session_that_has_ended_is_not_told() -> None:
+async def test_a_session_that_has_ended_is_not_shut_down() -> None:
     runs = RunRegistry()
     session = Session(runs)
     with runs.session(session):
@@ -214,7 +214,7 @@ async def test_a_session_that_has_ended_is_not_told() -> None:
     assert session.told == []
 
 
-async def test_a_chain_that_is_being_made_is_given_up_at_once() -> None:
+async def test_a_drain_cancels_a_running_factory_at_once() -> None:
     runs = RunRegistry()
 
     async def make() -> None:
@@ -229,7 +229,7 @@ async def test_a_chain_that_is_being_made_is_given_up_at_once() -> None:
     assert runs.count == 0
 
 
-async def test_a_chain_that_is_not_given_up_at_once_keeps_nobody_from_draining_again() -> None:
+async def test_a_factory_that_is_slow_to_cancel_does_not_block_a_second_drain() -> None:
     runs = RunRegistry()
 
     async def make() -> None:
@@ -248,7 +248,7 @@ async def test_a_chain_that_is_not_given_up_at_once_keeps_nobody_from_draining_a
         await making
 
 
-async def test_two_who_drain_are_both_told_when_it_is_over() -> None:
+async def test_two_concurrent_drains_both_return() -> None:
     runs = RunRegistry()
     _, reading = await live_run(runs, 0.1)
     async with asyncio.timeout(5):
@@ -280,7 +280,7 @@ async def test_a_run_starts_with_its_first_reader_and_ends_with_its_last() -> No
     assert (run.outcome, run.reason) == ("cancelled", "the client left")
 
 
-async def test_another_policy_may_let_a_run_go_on_that_nobody_reads() -> None:
+async def test_another_policy_can_let_a_run_continue_without_a_reader() -> None:
     left: list[Run] = []
 
     async def note(run: Run) -> None:
@@ -296,7 +296,7 @@ async def test_another_policy_may_let_a_run_go_on_that_nobody_reads() -> None:
     await run.close("it is over")
 
 
-async def test_a_reader_that_never_came_gives_its_place_back() -> None:
+async def test_a_discarded_reader_frees_the_slot_of_its_run() -> None:
     runs, run = RunRegistry(), run_of()
     runs.add(run, 1)
     run.watch(Watcher(runs))
@@ -305,7 +305,7 @@ async def test_a_reader_that_never_came_gives_its_place_back() -> None:
     assert run.outcome is None
 
 
-async def test_a_reader_that_has_left_is_not_aborted() -> None:
+async def test_abort_does_nothing_after_a_reader_has_left() -> None:
     runs, run = RunRegistry(), run_of(0)
     reader = runs.read(run)
     async with reader as batches:

@@ -121,7 +121,7 @@ async def test_a_run_that_returns_ends_with_end_and_keeps_its_result() -> None:
     "error",
     [ValueError(SECRET), asyncio.CancelledError(SECRET), ExceptionGroup(SECRET, [OSError()])],
 )
-async def test_a_run_that_raises_ends_with_error_and_end_and_tells_only_the_log(
+async def test_a_run_that_raises_sends_error_and_end_and_logs_the_reason(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -139,7 +139,7 @@ async def test_a_run_that_raises_ends_with_error_and_end_and_tells_only_the_log(
     assert record.exc_info[1] is error
 
 
-async def test_an_input_error_is_the_clients_own_and_is_told(
+async def test_an_input_error_is_sent_with_its_detail_and_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -167,7 +167,7 @@ async def test_stop_cancels_the_work_and_the_end_follows_what_was_sent() -> None
     assert cancelled.is_set()
 
 
-async def test_a_run_that_fails_because_it_was_stopped_tells_only_the_log(
+async def test_a_failure_after_a_stop_is_only_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -217,7 +217,7 @@ async def test_leaving_a_run_cancels_its_work() -> None:
     assert cancelled.is_set()
 
 
-async def test_work_that_ignores_its_cancellation_is_left_to_itself(
+async def test_work_that_ignores_its_cancellation_is_abandoned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)
@@ -255,7 +255,7 @@ async def test_work_runs_in_the_context_in_which_the_run_was_made() -> None:
     assert run.result == "ada"
 
 
-async def test_what_is_no_exception_ends_the_stream_too() -> None:
+async def test_a_base_exception_also_ends_the_stream() -> None:
     class Halt(BaseException):
         pass
 
@@ -266,7 +266,7 @@ async def test_what_is_no_exception_ends_the_stream_too() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
-async def test_what_would_end_the_process_ends_the_run(
+async def test_an_exception_that_would_end_the_process_ends_only_the_run(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -292,7 +292,7 @@ async def test_in_text_mode_the_end_is_empty() -> None:
         *((None, "text", "text"), ("text", "json", "json"), ("json", "text", "text")),
     ],
 )
-async def test_the_mode_of_a_run_is_what_was_said_or_else_its_streams(
+async def test_the_mode_of_a_run_is_its_argument_or_else_its_streams(
     of_the_stream: str | None, said: str | None, mode: str | None
 ) -> None:
     stream = EventStream()
@@ -300,7 +300,7 @@ async def test_the_mode_of_a_run_is_what_was_said_or_else_its_streams(
     assert Run(stream, lambda: asyncio.sleep(0), mode=said).mode == mode
 
 
-async def test_a_mode_changes_nothing_of_the_events_of_a_run() -> None:
+async def test_the_mode_does_not_change_the_events_of_a_run() -> None:
     for mode in ("text", "json", "one that nobody knows"):
         stream = EventStream(flush_interval=0)
         run = Run(stream, lambda stream=stream: stream.send(TOKEN), mode=mode)  # type: ignore[misc]
@@ -334,7 +334,7 @@ async def test_a_run_that_returns_is_finished() -> None:
         (ServerBusyError("too many"), 503, "too many"),
     ],
 )
-async def test_a_run_that_raises_is_failed_for_a_reason_that_gives_nothing_away(
+async def test_the_reason_of_a_failed_run_discloses_no_details(
     error: BaseException, status: int, reason: str
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -354,7 +354,7 @@ async def test_a_run_whose_reader_leaves_is_cancelled() -> None:
     assert (run.outcome, run.reason, run.failure) == ("cancelled", "the client left", None)
 
 
-async def test_a_run_that_is_stopped_is_cancelled_and_that_is_no_failure() -> None:
+async def test_a_run_that_is_stopped_is_cancelled_and_not_failed() -> None:
     run = run_of(hang)
     async with reading(run) as batches:
         run.stop()
@@ -363,7 +363,7 @@ async def test_a_run_that_is_stopped_is_cancelled_and_that_is_no_failure() -> No
     assert run.failure is None
 
 
-async def test_a_run_that_is_stopped_before_its_start_is_cancelled_too() -> None:
+async def test_a_run_that_is_stopped_before_its_start_is_cancelled() -> None:
     run = run_of(hang)
     run.stop()
     assert names(await events_of(run)) == ["end"]
@@ -384,7 +384,7 @@ async def test_a_run_that_takes_too_long_ends_with_504_and_has_failed() -> None:
     assert run.duration >= 0.04
 
 
-async def test_a_run_that_is_ended_by_a_shutdown_says_503_and_is_cancelled() -> None:
+async def test_a_run_that_is_ended_by_a_shutdown_sends_503_and_is_cancelled() -> None:
     run = run_of(hang)
     async with asyncio.timeout(5), reading(run) as batches:
         await anext(batches)
@@ -412,7 +412,7 @@ TOO_LONG: Ending = ("failed", "it took too long", [504])
         (lambda run: run._time_out(1), Run.shut_down, TOO_LONG),
     ],
 )
-async def test_the_first_reason_counts(
+async def test_the_first_reason_to_end_is_kept(
     first: Callable[[Run], None],
     then: Callable[[Run], None],
     expected: Ending,
@@ -430,7 +430,7 @@ async def test_the_first_reason_counts(
 
 
 @pytest.mark.parametrize("late", [Run.stop, Run.shut_down, lambda run: run._time_out(1)])
-async def test_what_would_end_a_run_that_has_ended_changes_nothing(
+async def test_ending_a_run_that_has_ended_changes_nothing(
     late: Callable[[Run], None],
 ) -> None:
     run = run_of(lambda stream: stream.send(TOKEN))
@@ -445,7 +445,7 @@ async def test_what_would_end_a_run_that_has_ended_changes_nothing(
 
 
 @pytest.mark.parametrize("second", ["leaves", "shut down"])
-async def test_work_that_cleans_up_is_not_cancelled_again_meanwhile(second: str) -> None:
+async def test_work_is_not_cancelled_again_during_its_cleanup(second: str) -> None:
     cleaned_up = asyncio.Event()
 
     async def work(stream: EventStream) -> None:
@@ -466,7 +466,7 @@ async def test_work_that_cleans_up_is_not_cancelled_again_meanwhile(second: str)
     assert cleaned_up.is_set()
 
 
-async def test_what_a_cancelled_run_says_while_it_cleans_up_comes_before_the_end() -> None:
+async def test_events_sent_during_the_cleanup_of_a_cancelled_run_come_before_the_end() -> None:
     run = run_of(clean_up)
     async with asyncio.timeout(5), reading(run) as batches:
         await anext(batches)
@@ -485,7 +485,7 @@ async def test_what_a_cancelled_run_says_while_it_cleans_up_comes_before_the_end
         (lambda run: run._time_out(1), ["completion", "error", "end"]),
     ],
 )
-async def test_a_stream_ends_in_time_though_its_work_ignores_its_cancellation(
+async def test_a_stream_ends_in_time_even_if_its_work_ignores_its_cancellation(
     end: Callable[[Run], None],
     expected: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -508,7 +508,7 @@ async def test_a_stream_ends_in_time_though_its_work_ignores_its_cancellation(
     assert f"run {run.id} ignores its cancellation: left to itself" in caplog.text
 
 
-async def test_work_that_has_used_up_our_patience_is_not_waited_for_again(
+async def test_the_cancel_timeout_of_stubborn_work_is_waited_for_only_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.5)
@@ -524,7 +524,7 @@ async def test_work_that_has_used_up_our_patience_is_not_waited_for_again(
         await stubborn.release()
 
 
-async def test_a_server_that_is_about_to_exit_has_less_patience(
+async def test_the_cancel_timeout_is_shorter_during_shutdown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runs, "SHUTDOWN_CANCEL_TIMEOUT", 0.05)
@@ -542,7 +542,7 @@ async def test_a_server_that_is_about_to_exit_has_less_patience(
         await stubborn.release()
 
 
-async def test_work_that_fails_long_after_its_end_tells_the_log(
+async def test_a_failure_of_work_long_after_the_end_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)
@@ -572,7 +572,7 @@ async def test_work_that_fails_long_after_its_end_tells_the_log(
         (RuntimeError(SECRET), {"status_code": 500, "detail": "Internal Server Error"}),
     ],
 )
-async def test_a_run_that_is_refused_does_nothing_but_say_so(
+async def test_a_refused_run_only_sends_its_error_and_end(
     error: Exception, payload: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -588,7 +588,7 @@ async def test_a_run_that_is_refused_does_nothing_but_say_so(
     assert bool(caplog.records) is isinstance(error, RuntimeError)
 
 
-async def test_a_run_that_is_forgotten_has_ended_for_its_watcher() -> None:
+async def test_a_discarded_run_has_ended_for_its_watcher() -> None:
     run, watcher = run_of(hang), Watcher()
     run.discard_unstarted()  # nobody watches
     run.watch(watcher)
@@ -596,7 +596,7 @@ async def test_a_run_that_is_forgotten_has_ended_for_its_watcher() -> None:
     assert watcher.told == [("ended", None)]
 
 
-async def test_a_run_that_has_begun_cannot_be_forgotten() -> None:
+async def test_a_run_that_has_begun_cannot_be_discarded() -> None:
     run, watcher = run_of(hang), Watcher()
     run.watch(watcher)
     async with reading(run):
@@ -605,7 +605,7 @@ async def test_a_run_that_has_begun_cannot_be_forgotten() -> None:
     assert watcher.told == [("started", None), ("ended", "cancelled")]
 
 
-async def test_a_run_does_not_begin_where_somebody_has_swallowed_its_owners_cancellation() -> None:
+async def test_a_run_does_not_start_if_the_cancellation_of_its_owner_was_swallowed() -> None:
     async def work(stream: EventStream) -> None:
         pytest.fail("nobody is there to read it")
 
@@ -628,7 +628,7 @@ async def test_a_run_does_not_begin_where_somebody_has_swallowed_its_owners_canc
 
 
 @pytest.mark.parametrize("way", ["reads it all", "leaves", "is cancelled"])
-async def test_a_watcher_is_told_once_of_the_start_and_once_of_the_end(way: str) -> None:
+async def test_a_watcher_is_notified_once_of_the_start_and_once_of_the_end(way: str) -> None:
     run, watcher = run_of(clean_up), Watcher()
     run.watch(watcher)
 
@@ -648,7 +648,7 @@ async def test_a_watcher_is_told_once_of_the_start_and_once_of_the_end(way: str)
     assert not timers_of(run)
 
 
-async def test_a_client_that_does_not_take_the_rest_is_dropped(
+async def test_a_client_that_does_not_read_the_rest_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "DELIVERY_TIMEOUT", 0.05)
@@ -665,7 +665,7 @@ async def test_a_client_that_does_not_take_the_rest_is_dropped(
     assert watcher.told == [("started", None), ("ended", "finished")]
 
 
-async def test_a_client_that_takes_the_rest_in_time_is_not_dropped(
+async def test_a_client_that_reads_the_rest_in_time_is_not_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "DELIVERY_TIMEOUT", 0.05)
@@ -683,13 +683,13 @@ async def test_a_run_that_ends_at_once_leaves_no_timer_behind() -> None:
     assert not timers_of(run)
 
 
-async def test_the_reader_says_how_often_a_quiet_run_has_a_heartbeat() -> None:
+async def test_the_reader_sets_the_heartbeat_interval_of_a_quiet_run() -> None:
     run = run_of(hang)
     async with reading(run, heartbeat=0.02) as batches:
         assert [await anext(batches) for _ in range(3)] == [[TOKEN], [], []]
 
 
-async def test_a_reader_that_wants_none_has_no_heartbeat() -> None:
+async def test_a_reader_without_a_heartbeat_interval_gets_none() -> None:
     run = run_of(hang)
     async with reading(run) as batches:
         await anext(batches)
@@ -721,7 +721,7 @@ def _without_collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_without_collector")
-async def test_a_run_that_has_ended_is_gone_without_the_garbage_collector() -> None:
+async def test_an_ended_run_is_freed_without_the_garbage_collector() -> None:
     run = SelfMade()
     left = weakref.ref(run)
     assert names(await events_of(run)) == ["completion", "end"]
@@ -732,7 +732,9 @@ async def test_a_run_that_has_ended_is_gone_without_the_garbage_collector() -> N
 
 @pytest.mark.usefixtures("_without_collector")
 @pytest.mark.parametrize("way", ["the run fails", "the owner is cancelled"])
-async def test_a_run_with_tracebacks_that_lead_to_it_is_gone_as_well(way: str) -> None:
+async def test_a_run_referenced_by_tracebacks_is_freed_without_the_garbage_collector(
+    way: str,
+) -> None:
     run = SelfMade(fails=way == "the run fails")
     left = weakref.ref(run)
 
@@ -757,7 +759,7 @@ def raise_error(*_: object, **__: object) -> None:
     raise OSError("no space left on device")
 
 
-async def test_a_log_that_is_full_does_not_keep_a_stream_from_its_end(
+async def test_a_full_log_does_not_prevent_the_end_of_a_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def work(stream: EventStream) -> None:
@@ -772,7 +774,7 @@ async def test_a_log_that_is_full_does_not_keep_a_stream_from_its_end(
     assert watcher.told == [("started", None), ("ended", "failed")]
 
 
-async def test_a_log_that_is_full_does_not_keep_a_run_from_ending(
+async def test_a_full_log_does_not_prevent_the_end_of_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runs, "CANCEL_TIMEOUT", 0.05)

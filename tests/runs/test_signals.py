@@ -47,7 +47,7 @@ async def test_a_receiver_gets_the_app_and_the_run(
     assert seen == [(app, REPORT)]
 
 
-async def test_a_receiver_for_one_app_hears_nothing_of_another(app: Quart, seen: Seen) -> None:
+async def test_a_receiver_for_one_app_gets_no_signals_of_another(app: Quart, seen: Seen) -> None:
     def note(sender: object, run: RunReport) -> None:
         seen.append((sender, run))
 
@@ -58,7 +58,7 @@ async def test_a_receiver_for_one_app_hears_nothing_of_another(app: Quart, seen:
     assert seen == [(app, REPORT)]
 
 
-async def test_a_receiver_that_raises_is_logged_and_keeps_no_other_from_hearing(
+async def test_a_receiver_that_raises_is_logged_and_the_others_are_called(
     app: Quart, seen: Seen, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(sender: object, run: RunReport) -> None:
@@ -75,7 +75,7 @@ async def test_a_receiver_that_raises_is_logged_and_keeps_no_other_from_hearing(
     assert "the disk is full" in caplog.text
 
 
-async def test_a_receiver_that_is_async_runs_as_a_task_of_its_own(app: Quart, seen: Seen) -> None:
+async def test_an_async_receiver_runs_in_its_own_task(app: Quart, seen: Seen) -> None:
     may_go_on = asyncio.Event()
 
     async def note(sender: object, run: RunReport) -> None:
@@ -103,7 +103,7 @@ async def test_an_async_receiver_that_raises_is_logged(
     assert "the disk is full" in caplog.text
 
 
-async def test_a_log_that_is_full_keeps_no_receiver_from_hearing(
+async def test_a_full_log_does_not_keep_receivers_from_being_called(
     app: Quart, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -124,6 +124,6 @@ async def test_a_log_that_is_full_keeps_no_receiver_from_hearing(
     assert seen == [(app, REPORT)]
 
 
-def test_a_report_cannot_be_changed_by_one_receiver_for_the_next() -> None:
+def test_a_report_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         REPORT.tokens = 7  # type: ignore[misc]

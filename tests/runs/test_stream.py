@@ -97,7 +97,7 @@ async def test_a_full_stream_always_ends(ending: str) -> None:
     await asyncio.wait({task})
 
 
-async def test_the_first_end_counts() -> None:
+async def test_only_the_first_end_is_sent() -> None:
     stream = open_stream()
     stream.finish(END)
     stream.finish(Event("error", ""), Event("end", "again"))
@@ -122,7 +122,7 @@ async def test_what_a_thread_sends_after_the_end_is_discarded() -> None:
     assert await read(stream) == []
 
 
-async def test_a_producer_that_never_suspends_can_be_cancelled_once_the_reader_left() -> None:
+async def test_a_producer_that_never_suspends_can_be_cancelled_after_its_reader_left() -> None:
     stream = open_stream()
 
     async def spin() -> None:
@@ -138,7 +138,7 @@ async def test_a_producer_that_never_suspends_can_be_cancelled_once_the_reader_l
     assert task.cancelled()
 
 
-async def test_a_reader_of_an_endless_burst_lets_the_loop_go() -> None:
+async def test_a_reader_of_an_endless_burst_yields_to_the_loop() -> None:
     stream = open_stream(max_events=4)
 
     async def burst() -> None:
@@ -151,7 +151,7 @@ async def test_a_reader_of_an_endless_burst_lets_the_loop_go() -> None:
     await task
 
 
-async def test_a_producer_that_never_suspends_gives_others_their_turn() -> None:
+async def test_a_producer_that_never_suspends_yields_to_other_tasks() -> None:
     stream = open_stream(max_events=200)
     sent = []
 
@@ -170,7 +170,7 @@ async def timed_batches(stream: EventStream) -> AsyncIterator[tuple[float, int]]
         yield time.monotonic() - started, len(batch)
 
 
-async def test_the_first_event_leaves_at_once_and_those_in_its_window_together() -> None:
+async def test_the_first_event_is_sent_at_once_and_those_in_its_window_together() -> None:
     stream = open_stream(max_events=100, flush_interval=0.4)
     batches = timed_batches(stream)
     await stream.send(token(0))
@@ -182,7 +182,7 @@ async def test_the_first_event_leaves_at_once_and_those_in_its_window_together()
     assert (at >= 0.35, size) == (True, 3)
 
 
-async def test_an_event_after_a_pause_longer_than_the_window_leaves_at_once() -> None:
+async def test_an_event_after_a_pause_longer_than_the_window_is_sent_at_once() -> None:
     stream = open_stream(flush_interval=0.5)
     batches = timed_batches(stream)
     await stream.send(token(0))
@@ -240,7 +240,7 @@ async def gaps_between(batches: AsyncIterator[list[Event]], count: int) -> list[
     return [after - before for before, after in pairwise(times)]
 
 
-async def test_the_window_widens_while_the_loop_lags_and_no_longer() -> None:
+async def test_the_window_widens_only_while_the_loop_lags() -> None:
     stream = open_stream(1000, 0.01)
     producing = asyncio.create_task(endless(stream))
     batches = stream.batches()
@@ -254,7 +254,7 @@ async def test_the_window_widens_while_the_loop_lags_and_no_longer() -> None:
     assert median(quiet) <= 0.02
 
 
-async def test_without_a_window_there_is_none_in_a_lagging_loop_either() -> None:
+async def test_a_window_of_zero_does_not_widen_in_a_lagging_loop() -> None:
     stream = open_stream(1000, 0.0)
     producing = asyncio.create_task(endless(stream))
     async with lagging_loop(0.006):
@@ -264,7 +264,7 @@ async def test_without_a_window_there_is_none_in_a_lagging_loop_either() -> None
     assert median(gaps) <= streams.WIDEST_WINDOW / 2
 
 
-async def test_a_reader_who_was_slow_is_no_sign_of_a_lagging_loop() -> None:
+async def test_a_slow_reader_does_not_widen_the_window() -> None:
     stream = open_stream(1000, 0.01)
     producing = asyncio.create_task(endless(stream))
     batches = stream.batches()
@@ -300,7 +300,7 @@ async def test_a_thread_waits_while_the_stream_is_full() -> None:
 
 
 @pytest.mark.timeout(20)
-async def test_a_blocked_loop_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thread_does_not_wait_for_a_blocked_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LOOP_BLOCKED_AFTER", 0.1)
     stream = open_stream(max_events=2)
     reading = asyncio.create_task(read(stream))
@@ -356,7 +356,7 @@ WORDS = [*(Event("completion", f"{number:04}") for number in range(20)), END]
 
 @pytest.mark.usefixtures("few_characters")
 @pytest.mark.parametrize("where", ["at home", "in a thread"])
-async def test_the_producer_waits_while_too_much_text_waits_for_the_reader(where: str) -> None:
+async def test_the_producer_waits_while_too_much_text_is_buffered(where: str) -> None:
     stream = open_stream(max_events=100)
     sending = words(stream, 20)
     task = asyncio.ensure_future(
@@ -370,7 +370,7 @@ async def test_the_producer_waits_while_too_much_text_waits_for_the_reader(where
 
 
 @pytest.mark.usefixtures("few_characters")
-async def test_an_event_that_is_longer_than_all_that_may_wait_goes_through() -> None:
+async def test_an_event_longer_than_the_buffer_limit_is_sent() -> None:
     stream = open_stream()
     long = Event("completion", "x" * 1000)
     await asyncio.wait_for(stream.send(long), 1)
@@ -394,7 +394,7 @@ async def test_a_buffer_that_is_full_of_text_does_not_wait_for_the_window() -> N
     assert len(await asyncio.wait_for(reading, 1)) == 1
 
 
-async def test_megabytes_wait_in_the_model_and_not_in_the_stream() -> None:
+async def test_megabytes_are_not_buffered_in_the_stream() -> None:
     stream = EventStream()
     stream.open()
     page = Event("completion", "x" * 2**16)
@@ -410,7 +410,7 @@ async def test_megabytes_wait_in_the_model_and_not_in_the_stream() -> None:
     await task
 
 
-async def test_what_waits_is_counted_as_it_is_written_be_it_text_or_json() -> None:
+async def test_buffered_events_are_measured_by_their_text_or_json() -> None:
     stream = open_stream(max_events=100)
     for event in (Event("note", "0123"), Event("tool", {"a": [1, None]}), json_event("note", "hi")):
         await stream.send(event)
@@ -423,7 +423,7 @@ async def test_what_waits_is_counted_as_it_is_written_be_it_text_or_json() -> No
 # -- heartbeats ----------------------------------------------------------------------------
 
 
-async def test_a_silent_stream_has_a_heartbeat_and_again_until_there_is_something() -> None:
+async def test_a_silent_stream_has_heartbeats_until_the_next_event() -> None:
     stream = open_stream()
     batches = stream.batches(heartbeat=0.05)
     started = time.monotonic()
@@ -473,7 +473,7 @@ async def test_a_reader_that_was_slow_gets_events_and_only_after_a_silence_a_hea
 
 
 @pytest.mark.parametrize("way", ["to its end", "half"])
-async def test_a_stream_that_was_read_leaves_no_timer_behind(way: str) -> None:
+async def test_a_finished_stream_leaves_no_timer_behind(way: str) -> None:
     stream = open_stream()
     batches = stream.batches(heartbeat=30)
     await stream.send(token(0))
@@ -514,7 +514,7 @@ async def test_a_stream_counts_its_tokens_and_notes_when_the_first_was_sent(wher
     assert (stream.tokens, stream.first_token_at) == (3, first)
 
 
-async def test_tokens_that_nobody_gets_are_not_counted() -> None:
+async def test_tokens_discarded_after_the_end_are_not_counted() -> None:
     stream = open_stream()
     stream.finish(END)
     await stream.send(token(0))

@@ -36,7 +36,7 @@ async def costs() -> dict[str, float]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("_on_a_core_of_its_own")
-async def test_a_token_costs_less_than_in_a_view_written_by_hand() -> None:
+async def test_a_token_costs_less_than_in_a_handwritten_view() -> None:
     ratios = []
     for _ in range(2):  # the machine may have had something else to do
         measured = await costs()

@@ -32,7 +32,7 @@ async def documents_sent(sink: Recorder) -> list[str]:
     ("key", "contents"),
     [("source_documents", ["a", "b"]), ("source_documents", []), ("context", ["a", "b"])],
 )
-async def test_returned_documents_are_sent_once_when_the_whole_chain_ends(
+async def test_returned_documents_are_sent_once_when_the_root_chain_ends(
     sink: Recorder, key: str, contents: list[str]
 ) -> None:
     handler = SourceDocumentStreamingCallbackHandler(sink)
@@ -52,7 +52,9 @@ async def test_a_chain_that_returns_no_documents_sends_none(sink: Recorder, outp
     assert sink.events == []
 
 
-async def test_what_was_retrieved_is_sent_where_the_chain_drops_it(sink: Recorder) -> None:
+async def test_retrieved_documents_are_sent_if_the_chain_does_not_return_them(
+    sink: Recorder,
+) -> None:
     handler = SourceDocumentStreamingCallbackHandler(sink)
     await handler.on_retriever_start({}, "?", run_id=RUN, parent_run_id=ROOT)
     await handler.on_retriever_start({}, "?", run_id=OTHER, parent_run_id=RUN)  # one inside
@@ -62,7 +64,9 @@ async def test_what_was_retrieved_is_sent_where_the_chain_drops_it(sink: Recorde
     assert await documents_sent(sink) == ["a", "b"]
 
 
-async def test_what_was_retrieved_is_not_sent_for_a_chain_that_keeps_it(sink: Recorder) -> None:
+async def test_retrieved_documents_are_not_sent_if_the_chain_returns_its_documents(
+    sink: Recorder,
+) -> None:
     handler = SourceDocumentStreamingCallbackHandler(sink)
     handler.use_spec(AnswerSpec(returns_documents=True))
     await handler.on_retriever_start({}, "?", run_id=RUN, parent_run_id=ROOT)
@@ -71,7 +75,7 @@ async def test_what_was_retrieved_is_not_sent_for_a_chain_that_keeps_it(sink: Re
     assert sink.events == []
 
 
-def test_a_handler_of_returned_documents_is_not_told_of_retrievers(sink: Recorder) -> None:
+def test_a_handler_of_returned_documents_ignores_retriever_events(sink: Recorder) -> None:
     assert SourceDocumentStreamingCallbackHandler(sink, only_returned=True).ignore_retriever
     assert not SourceDocumentStreamingCallbackHandler(sink).ignore_retriever
 
@@ -110,7 +114,7 @@ class Tools(EventCallbackHandler):
 
 
 @pytest.mark.parametrize("kind", [Ends, EndsToo])
-async def test_a_handler_hears_all_of_a_group_of_which_it_defines_one(
+async def test_a_handler_that_defines_one_callback_of_a_group_gets_the_whole_group(
     sink: Recorder, kind: type[Ends]
 ) -> None:
     handler = kind(sink)
@@ -119,7 +123,7 @@ async def test_a_handler_hears_all_of_a_group_of_which_it_defines_one(
     assert handler.heard == 1
 
 
-async def test_a_handler_hears_of_tools_and_events_of_its_user_if_it_wants_to(
+async def test_a_handler_gets_tool_and_custom_events_if_it_defines_their_callbacks(
     sink: Recorder,
 ) -> None:
     handler = Tools(sink)
@@ -133,7 +137,7 @@ CONDITIONS = sorted(set(re.findall(r'"(on_\w+)",\s+"(ignore_\w+)"', inspect.gets
 
 
 @pytest.mark.parametrize(("name", "ignored_if"), CONDITIONS)
-async def test_a_handler_hears_what_it_defines_if_it_defines_nothing_else(
+async def test_a_handler_that_defines_a_single_callback_gets_it(
     sink: Recorder, name: str, ignored_if: str
 ) -> None:
     heard = []
@@ -145,12 +149,12 @@ async def test_a_handler_hears_what_it_defines_if_it_defines_nothing_else(
     assert len(heard) == 1
 
 
-def test_there_are_as_many_conditions_as_langchain_has_callbacks() -> None:
+def test_each_langchain_callback_has_a_skip_condition() -> None:
     names = {name for name in vars(AsyncCallbackHandler) if name.startswith("on_")}
     assert names - {"on_text"} == {name for name, _ in CONDITIONS}
 
 
-def test_a_handler_of_documents_is_skipped_for_each_token(sink: Recorder) -> None:
+def test_a_document_handler_is_not_called_for_tokens(sink: Recorder) -> None:
     handler = SourceDocumentStreamingCallbackHandler(sink)
     assert handler.ignore_llm
     assert handler.ignore_chat_model
@@ -158,7 +162,7 @@ def test_a_handler_of_documents_is_skipped_for_each_token(sink: Recorder) -> Non
     assert not handler.ignore_chain
 
 
-def test_a_handler_of_tokens_is_skipped_for_nothing_that_it_needs(sink: Recorder) -> None:
+def test_a_token_handler_ignores_no_callback_that_it_needs(sink: Recorder) -> None:
     handler = TokenStreamingCallbackHandler(sink)
     assert not handler.ignore_llm
     assert not handler.ignore_chat_model
@@ -166,7 +170,7 @@ def test_a_handler_of_tokens_is_skipped_for_nothing_that_it_needs(sink: Recorder
     assert handler.ignore_custom_event
 
 
-def test_who_says_so_is_skipped_all_the_same(sink: Recorder) -> None:
+def test_a_subclass_can_still_set_an_ignore_attribute(sink: Recorder) -> None:
     class Deaf(Ends):
         ignore_llm = True
 

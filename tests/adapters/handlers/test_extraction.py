@@ -45,11 +45,11 @@ BLOCKS: list[str | dict[Any, Any]] = [
         (BLOCKS, None, ""),
     ],
 )
-def test_the_text_of_a_token(token: Any, chunk: Any, text: str) -> None:
+def test_the_text_of_a_token_is_extracted(token: Any, chunk: Any, text: str) -> None:
     assert token_text(token, chunk) == text
 
 
-def test_the_text_of_a_result() -> None:
+def test_the_text_of_a_model_result_is_extracted() -> None:
     assert result_text(LLMResult(generations=[[Generation(text="hi")]])) == "hi"
     assert result_text(LLMResult(generations=[])) == ""
     assert result_text(LLMResult(generations=[[]])) == ""
@@ -85,7 +85,7 @@ def test_the_text_of_a_result() -> None:
         ([1, float("nan")], None, "[1, null]"),
     ],
 )
-def test_the_answer_in_a_chains_output(output: Any, keys: Any, text: str) -> None:
+def test_the_answer_is_extracted_from_a_chains_output(output: Any, keys: Any, text: str) -> None:
     assert answer_text(output, ((keys,),) if isinstance(keys, str) else keys or ()) == text
 
 
@@ -100,11 +100,11 @@ def test_the_answer_in_a_chains_output(output: Any, keys: Any, text: str) -> Non
         ("", "{}", False),
     ],
 )
-def test_when_two_texts_say_the_same(text: str, answer: str, same: bool) -> None:
+def test_whether_two_texts_are_the_same_answer(text: str, answer: str, same: bool) -> None:
     assert is_same_answer(text, answer) is same
 
 
-def test_documents_are_told_apart_by_id_or_else_by_all_they_hold() -> None:
+def test_documents_are_distinguished_by_id_or_else_by_their_whole_content() -> None:
     a, b = Document("x", id="1"), Document("y", id="1")
     c, d, e = Document("x"), Document("x", metadata={"n": float("nan")}), Document("x")
     assert distinct([a, b, c, d, e]) == [a, c, d]
@@ -123,7 +123,7 @@ def test_whether_a_model_called_a_tool(message: AIMessage, calls: bool) -> None:
     assert not calls_tools(LLMResult(generations=[]))
 
 
-def test_a_document_is_json_whatever_its_metadata_holds() -> None:
+def test_a_document_with_any_metadata_is_serialised_as_json() -> None:
     class Odd:
         def __str__(self) -> str:
             return "odd"

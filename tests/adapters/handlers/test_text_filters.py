@@ -39,7 +39,7 @@ THOUGHTS = st.lists(
 
 @given(thought=THOUGHTS, gaps=st.tuples(SPACE, SPACE), answer=st.text(), cuts=CUTS)
 @example(thought="FFinal ", gaps=(" ", ""), answer=" 42\n", cuts=[1, 2, 3])
-def test_the_answer_is_the_text_after_the_prefix_however_it_is_cut(
+def test_the_answer_is_the_text_after_the_prefix_under_any_split(
     thought: str, gaps: tuple[str, str], answer: str, cuts: list[int]
 ) -> None:
     prefix = f"Final{gaps[0]}Answer{gaps[1]}:"
@@ -59,7 +59,7 @@ def test_without_stripping_the_answer_is_verbatim(answer: str, cuts: list[int]) 
 
 
 @given(cuts=CUTS)
-def test_without_stripping_white_space_in_the_prefix_counts(cuts: list[int]) -> None:
+def test_without_stripping_the_white_space_of_the_prefix_must_match(cuts: list[int]) -> None:
     assert find(pieces_of("Final Answer: 42", cuts), strip_tokens=False) == ""
     tokens = ["Final", " Answer", ":"]
     pieces = pieces_of("Final Answer: 42", cuts)
@@ -79,13 +79,13 @@ def test_a_text_without_the_prefix_has_no_answer(text: str, cuts: list[int]) -> 
     assert find(pieces_of(text, cuts)) == ""
 
 
-def test_special_characters_of_patterns_are_taken_literally() -> None:
+def test_regex_characters_in_a_prefix_are_taken_literally() -> None:
     assert find(["** A(n)swer? ", "no **A(n)", "swer?yes"], prefix_tokens=["**", "A(n)swer?"]) == (
         "no **A(n)swer?yes"
     )
 
 
-def test_only_what_may_be_the_prefix_or_trailing_space_is_held_back() -> None:
+def test_only_a_possible_prefix_or_trailing_space_is_buffered() -> None:
     finder = AnswerFinder(DEFAULT_ANSWER_PREFIX_TOKENS, strip_tokens=True, stream_prefix=False)
     outcome = [finder.feed(piece) for piece in ["Final", " Answer", ": ", "4", "2 ", "is", "\n"]]
     assert outcome == ["", "", "", "4", "2", " is", ""]
@@ -120,14 +120,14 @@ def test_the_answer_ends_where_the_sources_begin(answer: str, mark: str, cuts: l
     assert found == re.split(SOURCES[0], text, flags=re.IGNORECASE)[0]
 
 
-def test_no_more_is_held_back_than_it_takes_to_see_the_end() -> None:
+def test_only_what_may_begin_the_stop_pattern_is_buffered() -> None:
     cutter = StopFilter(*SOURCES)
     assert cutter.feed("a long enough answer") == "a long enou"
     assert cutter.finish() == "gh answer"
 
 
 @given(answer=st.text(), cuts=CUTS)
-def test_without_a_prefix_all_is_the_answer_but_the_white_space_around_it(
+def test_without_a_prefix_the_answer_is_the_whole_text_stripped(
     answer: str, cuts: list[int]
 ) -> None:
     finder = AnswerFinder(None, strip_tokens=True)

@@ -113,7 +113,7 @@ async def test_an_empty_token_is_not_sent_and_does_not_count(sink: Recorder, tok
 
 
 @pytest.mark.parametrize("output", ["hi", AIMessage("hi"), {"text": "hi"}])
-async def test_what_came_as_tokens_is_not_sent_again(
+async def test_streamed_text_is_not_sent_again_at_the_end(
     sink: Recorder, tokens: Any, output: object
 ) -> None:
     await say(tokens, "h", "i")
@@ -121,7 +121,7 @@ async def test_what_came_as_tokens_is_not_sent_again(
     assert [event.data for event in sink.events] == ["h", "i"]
 
 
-async def test_json_that_is_written_another_way_is_not_sent_again(
+async def test_streamed_json_with_other_formatting_is_not_sent_again(
     sink: Recorder, tokens: Any
 ) -> None:
     await say(tokens, '{"a":', "1}")
@@ -129,7 +129,7 @@ async def test_json_that_is_written_another_way_is_not_sent_again(
     assert len(sink.events) == 2
 
 
-async def test_only_the_end_of_the_whole_chain_sends_an_output(sink: Recorder) -> None:
+async def test_only_the_end_of_the_root_chain_sends_an_output(sink: Recorder) -> None:
     handler = TokenStreamingCallbackHandler(sink, mode="text", output_key="answer")
     await handler.on_chain_end({"answer": "inner"}, run_id=RUN, parent_run_id=ROOT)
     assert sink.events == []
@@ -138,7 +138,7 @@ async def test_only_the_end_of_the_whole_chain_sends_an_output(sink: Recorder) -
 
 
 @pytest.mark.parametrize("nothing", ["", None, AIMessage("")])
-async def test_a_chain_that_says_nothing_sends_nothing(
+async def test_a_chain_with_an_empty_answer_sends_nothing(
     sink: Recorder, tokens: Any, nothing: object
 ) -> None:
     await say(tokens, end=result(""))
@@ -146,7 +146,9 @@ async def test_a_chain_that_says_nothing_sends_nothing(
     assert sink.events == []
 
 
-async def test_the_handler_of_a_second_chain_starts_anew(sink: Recorder, tokens: Any) -> None:
+async def test_a_handler_that_is_reused_for_a_second_chain_starts_anew(
+    sink: Recorder, tokens: Any
+) -> None:
     await say(tokens, "one")
     await tokens.on_chain_end("one", run_id=ROOT)
     await say(tokens, "two", run=OTHER)
@@ -154,7 +156,7 @@ async def test_the_handler_of_a_second_chain_starts_anew(sink: Recorder, tokens:
     assert sink.text() == "onetwo"
 
 
-async def test_a_chain_that_langchain_starts_beside_another_is_part_of_it(
+async def test_a_root_run_that_starts_within_another_is_part_of_it(
     sink: Recorder, tokens: Any
 ) -> None:
     await tokens.on_chain_start({}, {}, run_id=ROOT)
@@ -165,7 +167,7 @@ async def test_a_chain_that_langchain_starts_beside_another_is_part_of_it(
     assert [event.data for event in sink.events] == ["hi"]
 
 
-async def test_the_handler_of_a_chain_that_failed_can_be_that_of_the_next(
+async def test_a_handler_can_be_reused_after_a_chain_that_failed(
     sink: Recorder, tokens: Any
 ) -> None:
     await tokens.on_chain_start({}, {}, run_id=ROOT)
@@ -179,7 +181,7 @@ async def test_the_handler_of_a_chain_that_failed_can_be_that_of_the_next(
 # -- exactly -------------------------------------------------------------------------------
 
 
-async def test_what_the_chain_adds_is_sent_and_nothing_taken_back(
+async def test_text_that_the_chain_appends_is_sent_and_nothing_is_retracted(
     sink: Recorder, tokens: Any
 ) -> None:
     await say(tokens, "the", " answer")
@@ -187,7 +189,7 @@ async def test_what_the_chain_adds_is_sent_and_nothing_taken_back(
     assert [event.data for event in sink.events] == ["the", " answer", " is 42"]
 
 
-async def test_what_the_chain_changes_is_taken_back_and_no_more(
+async def test_only_the_tokens_that_the_chain_changed_are_retracted(
     sink: Recorder, tokens: Any
 ) -> None:
     await say(tokens, "the", " answer", " is", " 43")
@@ -200,7 +202,7 @@ async def test_what_the_chain_changes_is_taken_back_and_no_more(
     said=st.lists(st.text("ab", min_size=1, max_size=3), max_size=6),
     output=st.text("ab", max_size=12),
 )
-async def test_what_stands_in_the_end_is_what_the_chain_returned(
+async def test_the_text_at_the_end_equals_the_output_of_the_chain(
     said: list[str], output: str
 ) -> None:
     sink = Recorder()
@@ -212,7 +214,7 @@ async def test_what_stands_in_the_end_is_what_the_chain_returned(
         assert sink.retracted() == 0
 
 
-async def test_a_model_that_speaks_after_another_takes_back_what_that_one_said(
+async def test_a_later_answer_run_retracts_the_text_of_the_earlier_one(
     sink: Recorder, tokens: Any
 ) -> None:
     await say(tokens, "a ", "question")
@@ -222,7 +224,7 @@ async def test_a_model_that_speaks_after_another_takes_back_what_that_one_said(
     assert sink.retracted() == 2
 
 
-async def test_a_model_that_fails_is_heard_until_another_speaks(
+async def test_tokens_of_a_failed_model_stay_until_another_model_answers(
     sink: Recorder, tokens: Any
 ) -> None:
     await tokens.on_chat_model_start({}, [], run_id=RUN)
@@ -233,7 +235,7 @@ async def test_a_model_that_fails_is_heard_until_another_speaks(
     assert sink.text() == "fallback"
 
 
-async def test_two_models_that_speak_at_once_are_both_silent(sink: Recorder, tokens: Any) -> None:
+async def test_two_concurrent_answer_runs_are_not_sent(sink: Recorder, tokens: Any) -> None:
     for run in (RUN, OTHER):
         await tokens.on_chat_model_start({}, [], run_id=run)
         await tokens.on_llm_new_token(f"{run}", run_id=run)
@@ -250,7 +252,7 @@ async def test_two_models_that_speak_at_once_are_both_silent(sink: Recorder, tok
 
 
 @pytest.mark.parametrize("tag", ["nostream", "langsmith:nostream"])
-async def test_a_model_that_is_not_to_stream_is_not_heard(
+async def test_tokens_of_a_model_with_a_nostream_tag_are_not_sent(
     sink: Recorder, tokens: Any, tag: str
 ) -> None:
     await say(tokens, "secret", tags=["other", tag])
@@ -260,7 +262,7 @@ async def test_a_model_that_is_not_to_stream_is_not_heard(
     assert tokens.fell_back
 
 
-async def test_only_models_with_the_final_tag_are_heard(sink: Recorder) -> None:
+async def test_only_tokens_of_models_with_the_final_tag_are_sent(sink: Recorder) -> None:
     handler = TokenStreamingCallbackHandler(sink, mode="text", final_tag="mine")
     handler.use_spec(AnswerSpec(Tagged("not mine")))  # what the user says counts
     await say(handler, "secret", tags=["seq:step:1"])
@@ -269,7 +271,7 @@ async def test_only_models_with_the_final_tag_are_heard(sink: Recorder) -> None:
     assert sink.retracted() == 0
 
 
-async def test_what_a_tool_has_a_model_say_is_not_heard(sink: Recorder, tokens: Any) -> None:
+async def test_tokens_of_a_model_inside_a_tool_are_not_sent(sink: Recorder, tokens: Any) -> None:
     await tokens.on_tool_start({}, "", run_id=ROOT)
     await say(tokens, "secret")
     await tokens.on_tool_end("", run_id=ROOT)
@@ -279,7 +281,7 @@ async def test_what_a_tool_has_a_model_say_is_not_heard(sink: Recorder, tokens: 
     assert [event.data for event in sink.events] == ["hi"]
 
 
-async def test_what_the_condition_of_an_edge_has_a_model_say_is_not_heard(
+async def test_tokens_of_a_model_in_the_condition_of_an_edge_are_not_sent(
     sink: Recorder, tokens: Any
 ) -> None:
     await tokens.on_chain_start({}, {}, run_id=ROOT, tags=["graph:step:1"])
@@ -294,7 +296,7 @@ async def test_what_the_condition_of_an_edge_has_a_model_say_is_not_heard(
     assert [event.data for event in sink.events if event.name == "completion"] == ["hi", "hello"]
 
 
-async def test_a_dict_without_the_answers_key_is_the_answer_of_a_chain_that_was_planned(
+async def test_a_dict_without_the_answer_key_is_sent_whole_if_there_is_a_spec(
     sink: Recorder, tokens: Any
 ) -> None:
     await say(tokens, "half an ans")
@@ -318,7 +320,7 @@ async def test_a_dict_without_the_answers_key_is_the_answer_of_a_chain_that_was_
         ("", False),
     ],
 )
-async def test_in_a_graph_the_nodes_decide(
+async def test_in_a_graph_only_answer_nodes_are_sent(
     sink: Recorder, tokens: Any, path: str, heard: bool
 ) -> None:
     tokens.use_spec(AnswerSpec(InNodes("tag", {"writer": None, "team": {"lead": None}})))
@@ -354,7 +356,7 @@ def langchains_text(tokens: list[str], capsys: pytest.CaptureFixture[str], **opt
         {"answer_prefix_tokens": ["Answer", ":"]},
     ],
 )
-async def test_the_arguments_mean_what_langchain_documents(
+async def test_the_arguments_mean_the_same_as_in_langchain(
     sink: Recorder, said: list[str], options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = langchains_text(said, capsys, **options)
@@ -372,7 +374,7 @@ async def test_the_arguments_mean_what_langchain_documents(
         ({"strip_tokens": False, "answer_prefix_tokens": ["Answer:"]}, " 42 "),
     ],
 )
-async def test_what_was_asked_for_beside_the_answer_is_not_taken_back(
+async def test_a_requested_prefix_and_white_space_are_not_retracted(
     sink: Recorder, option: dict[str, Any], text: str
 ) -> None:
     handler = FinalTokenStreamingCallbackHandler(sink, mode="text", **option)
@@ -381,22 +383,22 @@ async def test_what_was_asked_for_beside_the_answer_is_not_taken_back(
     assert [event.data for event in sink.events] == [text]
 
 
-async def test_the_search_starts_anew_with_each_model_run(sink: Recorder, final: Any) -> None:
+async def test_the_search_for_the_prefix_restarts_with_each_model_run(
+    sink: Recorder, final: Any
+) -> None:
     await say(final, "Final Ans")
     await say(final, "wer: no", run=OTHER)
     assert sink.events == []
 
 
-async def test_a_second_announcement_takes_the_place_of_the_first(
-    sink: Recorder, final: Any
-) -> None:
+async def test_a_second_final_answer_replaces_the_first(sink: Recorder, final: Any) -> None:
     await say(final, "Final Answer: 1\nAction: what?")
     await say(final, "Final Answer: 2", run=OTHER)
     await final.on_chain_end({"output": "2"}, run_id=ROOT)
     assert sink.text() == "2"
 
 
-async def test_an_agents_model_that_does_not_stream_is_searched_all_the_same(
+async def test_the_prefix_is_also_found_in_the_text_of_a_model_that_does_not_stream(
     sink: Recorder, final: Any
 ) -> None:
     await say(final, end=result("I think.\nFinal Answer: 42"))
@@ -404,7 +406,7 @@ async def test_an_agents_model_that_does_not_stream_is_searched_all_the_same(
     assert [event.data for event in sink.events] == ["42"]
 
 
-async def test_an_agent_that_never_announced_its_answer_has_its_output_sent(
+async def test_the_output_of_an_agent_without_a_final_answer_prefix_is_sent(
     sink: Recorder, final: Any
 ) -> None:
     await say(final, "I think")
@@ -415,7 +417,7 @@ async def test_an_agent_that_never_announced_its_answer_has_its_output_sent(
 # -- answers that call no tool -------------------------------------------------------------
 
 
-async def test_a_model_without_tools_is_heard_at_once_in_a_graph(
+async def test_tokens_of_a_model_without_tools_are_sent_at_once_in_a_graph(
     sink: Recorder, final: Any
 ) -> None:
     await final.on_chat_model_start({}, [], run_id=RUN, metadata={"langgraph_node": "model"})
@@ -425,7 +427,7 @@ async def test_a_model_without_tools_is_heard_at_once_in_a_graph(
 
 @pytest.mark.parametrize(("count", "taken_back"), [(31, 0), (32, 0), (33, 33), (40, 40)])
 @pytest.mark.parametrize("ends_with_chunks", [True, False])
-async def test_what_is_said_before_a_tool_call_is_held_or_taken_back(
+async def test_text_before_a_tool_call_is_held_or_retracted(
     sink: Recorder, final: Any, count: int, taken_back: int, ends_with_chunks: bool
 ) -> None:
     await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
@@ -442,7 +444,7 @@ async def test_what_is_said_before_a_tool_call_is_held_or_taken_back(
 
 
 @pytest.mark.parametrize(("hold", "at_once"), [(0, 1), (2, 3), (None, None)])
-async def test_hold_tokens_says_how_many_wait(
+async def test_hold_tokens_sets_how_many_tokens_are_buffered(
     sink: Recorder, hold: int | None, at_once: int | None
 ) -> None:
     handler = FinalTokenStreamingCallbackHandler(sink, mode="text", hold_tokens=hold)
@@ -455,7 +457,7 @@ async def test_hold_tokens_says_how_many_wait(
 
 
 @pytest.mark.parametrize("hold", [0, 1])
-async def test_what_was_let_go_is_taken_back_when_the_call_is_known(
+async def test_tokens_sent_before_a_tool_call_are_retracted_once_it_is_known(
     sink: Recorder, hold: int
 ) -> None:
     handler = FinalTokenStreamingCallbackHandler(sink, mode="text", hold_tokens=hold)
@@ -464,9 +466,7 @@ async def test_what_was_let_go_is_taken_back_when_the_call_is_known(
     assert sink.retracted() == 2
 
 
-async def test_what_looked_like_a_tool_call_and_was_none_is_sent(
-    sink: Recorder, final: Any
-) -> None:
+async def test_text_before_an_invalid_tool_call_is_sent(sink: Recorder, final: Any) -> None:
     await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
     await final.on_llm_new_token("an answer", run_id=RUN)
     await final.on_llm_new_token("", chunk=CALL_CHUNK, run_id=RUN)
@@ -483,7 +483,7 @@ async def test_what_looked_like_a_tool_call_and_was_none_is_sent(
         ({"input": "?", "output": "two"}, "two"),
     ],
 )
-async def test_an_agents_output_is_found_by_hand_too(
+async def test_the_output_of_an_agent_is_also_found_without_a_spec(
     sink: Recorder, final: Any, output: Any, answer: str
 ) -> None:
     await final.on_chain_end(output, run_id=ROOT)

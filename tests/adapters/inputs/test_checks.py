@@ -71,7 +71,7 @@ def wrong(kind: Any, value: Any) -> ValidationError:
 
 
 @pytest.mark.parametrize(("kind", "value"), WIDE)
-def test_of_many_wrong_items_few_are_looked_at(kind: Any, value: Any) -> None:
+def test_only_a_few_of_many_wrong_items_are_validated(kind: Any, value: Any) -> None:
     assert 0 < wrong(kind, value).error_count() <= 20
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(kind).validate_python(value)
@@ -91,13 +91,13 @@ def test_of_many_wrong_items_few_are_looked_at(kind: Any, value: Any) -> None:
         (Marks, {"marks": [1]}),
     ],
 )
-def test_what_fits_is_converted_as_by_pydantic_itself(kind: Any, value: Any) -> None:
+def test_valid_input_is_converted_as_by_a_plain_type_adapter(kind: Any, value: Any) -> None:
     ours, plain = bounded_adapter(kind), TypeAdapter(kind)
     assert ours.validate_python(value) == plain.validate_python(value)
     assert ours.json_schema() == plain.json_schema()
 
 
-def test_the_length_of_an_object_is_that_of_the_whole() -> None:
+def test_the_length_limits_of_a_dict_apply_to_the_whole_dict() -> None:
     error = wrong(Annotated[dict[str, int], Len(0, 20)], {f"x{i}": 1 for i in range(21)})
     assert error.errors()[0]["type"] == "too_long"
 
@@ -110,14 +110,14 @@ def test_the_first_wrong_item_is_named() -> None:
     }
 
 
-def test_errors_that_are_too_many_to_name_are_counted() -> None:
+def test_too_many_errors_to_name_are_counted() -> None:
     kind: Any = TypedDict("kind", {f"x{i}": int for i in range(MANY)})  # type: ignore[misc]
     assert MAX_ERRORS < MANY
     assert problems_of(wrong(kind, {})) == {"": "1,000 values are wrong"}
 
 
 @pytest.mark.parametrize("fields", [Fields({"words": list[int]}), ModelFields(Marks, dump=True)])
-def test_a_refusal_does_not_keep_what_was_sent(fields: Fields) -> None:
+def test_an_input_error_keeps_no_reference_to_the_input(fields: Fields) -> None:
     with pytest.raises(InputError) as refusal:
         fields.check({"words": ["x"], "marks": ["x"]})
     assert refusal.value.__cause__ is None
@@ -176,7 +176,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_the_answer_to_a_wrong_body_of_a_megabyte_is_short(app: Quart, name: str) -> None:
+async def test_the_response_to_a_megabyte_of_wrong_input_is_short(app: Quart, name: str) -> None:
     path, body = HOSTILE[name]
     headers = {"Content-Type": "application/json"}
     response = await app.test_client().post(path, data=body, headers=headers)
@@ -186,7 +186,9 @@ async def test_the_answer_to_a_wrong_body_of_a_megabyte_is_short(app: Quart, nam
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_the_answer_to_a_wrong_message_of_a_megabyte_is_short(app: Quart, name: str) -> None:
+async def test_the_events_for_a_wrong_message_of_a_megabyte_are_short(
+    app: Quart, name: str
+) -> None:
     path, body = HOSTILE[name]
     async with app.test_client().websocket(f"{path}/ws") as client:
         await client.send(body)
@@ -197,7 +199,7 @@ async def test_the_answer_to_a_wrong_message_of_a_megabyte_is_short(app: Quart, 
 
 
 @pytest.mark.parametrize("path", ["/graph", "/shape"])
-async def test_of_many_unknown_names_ten_are_told(app: Quart, path: str) -> None:
+async def test_only_ten_of_many_unknown_names_are_reported(app: Quart, path: str) -> None:
     body = {"messages": "hi"} if path == "/graph" else {}
     response = await app.test_client().post(path, json=body | {f"x{i}": 0 for i in range(MANY)})
     answer = await response.get_json()
@@ -206,7 +208,7 @@ async def test_of_many_unknown_names_ten_are_told(app: Quart, path: str) -> None
     assert answer["detail"].endswith("; and 990 more")
 
 
-async def test_what_was_sent_does_not_wait_for_the_garbage_collector(app: Quart) -> None:
+async def test_rejected_input_is_freed_without_the_garbage_collector(app: Quart) -> None:
     path, body = HOSTILE["messages"]
     headers = {"Content-Type": "application/json"}
     await app.test_client().post(path, data=body, headers=headers)

@@ -62,9 +62,7 @@ Named = TypeAliasType("Named", list[Talk])
         (Annotated[list[Talk], ["not a key"]], [{"messages": ["a"]}], 1),
     ],
 )
-def test_messages_are_counted_by_the_type_of_what_holds_them(
-    hint: Any, value: Any, count: int
-) -> None:
+def test_messages_are_counted_by_the_type_of_their_field(hint: Any, value: Any, count: int) -> None:
     assert count_messages(value, hint, NEVER) == count
 
 
@@ -97,7 +95,7 @@ def test_counting_ends_when_there_are_too_many(hint: Any, value: Any, looked_at:
     assert Watched.looked_at <= looked_at
 
 
-def test_of_inputs_for_each_of_which_a_chain_runs_no_more_is_counted_than_may_be() -> None:
+def test_counting_the_items_of_a_mapped_chain_stops_at_the_limit() -> None:
     each = Each(Value(Messages))
     Watched.looked_at = 0
     with pytest.raises(InputError, match="input: send no more than 10 messages"):
@@ -106,12 +104,12 @@ def test_of_inputs_for_each_of_which_a_chain_runs_no_more_is_counted_than_may_be
 
 
 @pytest.mark.parametrize("hint", [list[list[BaseMessage]], list[Talk], dict[str, list[Talk]]])
-def test_a_list_that_is_too_long_is_too_many_whatever_is_in_it(hint: Any) -> None:
+def test_a_list_longer_than_the_limit_is_too_many_messages_whatever_it_holds(hint: Any) -> None:
     value: Any = [[]] * 11
     assert count_messages({"a": value} if hint == dict[str, list[Talk]] else value, hint, 10) > 10
 
 
-def test_however_deep_a_value_is_it_can_be_counted() -> None:
+def test_messages_in_a_deeply_nested_value_can_be_counted() -> None:
     deep: Any = {"messages": ["a"]}
     for _ in range(20_000):
         deep = {"others": [deep]}

@@ -70,7 +70,7 @@ def errors(kind: Any, value: Any) -> dict[Any, str]:
         HI,
     ],
 )
-def test_a_message_has_many_forms_and_one_alone_is_a_list_of_one(message: Any) -> None:
+def test_all_forms_of_a_message_are_accepted_and_one_alone_is_a_list_of_one(message: Any) -> None:
     assert converted(Messages, message) == converted(Messages, [message]) == [HI]
     assert converted(Message, message) == HI
 
@@ -93,11 +93,11 @@ def test_a_message_has_many_forms_and_one_alone_is_a_list_of_one(message: Any) -
         ({"type": "chat", "role": "critic", "content": "x"}, ChatMessage("x", role="critic")),
     ],
 )
-def test_roles_and_contents(item: Any, message: BaseMessage) -> None:
+def test_roles_and_contents_are_converted(item: Any, message: BaseMessage) -> None:
     assert converted(Messages, [item]) == [message]
 
 
-def test_the_call_of_a_tool_needs_no_content() -> None:
+def test_a_message_with_tool_calls_needs_no_content() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
     [message] = converted(Messages, {"role": "assistant", "content": None, "tool_calls": [call]})
     assert message.tool_calls == [{"id": "1", "type": "tool_call", "name": "f", "args": {"a": 1}}]
@@ -107,7 +107,7 @@ def test_the_call_of_a_tool_needs_no_content() -> None:
     "message",
     [HI, AIMessage("x", id="1"), ToolMessage("x", tool_call_id="1")],
 )
-def test_what_langchain_writes_is_read_back(message: BaseMessage) -> None:
+def test_messages_serialised_by_langchain_are_read_back(message: BaseMessage) -> None:
     dumped = message.model_dump(mode="json")
     assert converted(Messages, messages_to_dict([message])) == [message]
     assert converted(Messages, [dumped]) == [message]
@@ -148,7 +148,7 @@ def guesses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (ChatMessageChunk("x", role="critic"), ChatMessage("x", role="critic")),
     ],
 )
-def test_a_chunk_is_read_as_the_message_that_it_is_part_of(
+def test_a_message_chunk_is_read_as_a_whole_message(
     chunk: BaseMessage, message: BaseMessage
 ) -> None:
     dumped = chunk.model_dump(mode="json")
@@ -156,7 +156,7 @@ def test_a_chunk_is_read_as_the_message_that_it_is_part_of(
         assert converted(Messages, [form]) == [message]
 
 
-def test_the_calls_of_a_chunk_are_kept_where_they_are_whole(guesses: list[str]) -> None:
+def test_complete_tool_calls_of_a_message_chunk_are_kept(guesses: list[str]) -> None:
     chunk = AIMessageChunk("", tool_calls=[{"name": "x", "args": {"a": 1}, "id": "1"}])
     [message] = converted(Messages, messages_to_dict([chunk]))
     assert message == AIMessage("", tool_calls=chunk.tool_calls)
@@ -174,7 +174,7 @@ def test_the_calls_of_a_chunk_are_kept_where_they_are_whole(guesses: list[str]) 
     ],
 )
 @pytest.mark.parametrize("form", ["AIMessageChunk", "ai", "data", "role"])
-def test_no_text_of_a_client_is_completed_by_guessing(
+def test_truncated_json_of_a_client_is_not_completed(
     guesses: list[str], form: str, data: dict[str, Any]
 ) -> None:
     written: dict[str, Any] = {"content": "", **copy.deepcopy(data)}
@@ -189,12 +189,14 @@ def test_no_text_of_a_client_is_completed_by_guessing(
     assert guesses == []
 
 
-def test_the_role_of_a_chunk_is_none() -> None:
+def test_a_chunk_type_is_no_role() -> None:
     [why] = errors(Messages, {"role": "AIMessageChunk", "content": ""}).values()
     assert why.startswith("there is no role 'AIMessageChunk'")
 
 
-def test_calls_as_providers_write_them_are_kept_if_they_can_be_read(guesses: list[str]) -> None:
+def test_tool_calls_in_the_format_of_a_provider_are_kept_if_their_json_is_valid(
+    guesses: list[str],
+) -> None:
     whole = {"id": "2", "function": {"name": "y", "arguments": '{"a": 1}'}}
     others: list[Any] = [RAW_CALL, {"function": {}}, {"function": 1}, 1, None]
     extra: dict[str, Any] = {"tool_calls": [*others, whole]}
@@ -235,7 +237,9 @@ def test_a_list_of_two_texts_is_a_pair_only_if_it_begins_with_a_role() -> None:
         ({"type": "remove", "id": "1", "content": ""}, "there is no role 'remove'"),
     ],
 )
-def test_what_is_no_message_is_refused_in_plain_words(kind: Any, item: Any, why: str) -> None:
+def test_an_invalid_message_is_refused_with_a_readable_reason(
+    kind: Any, item: Any, why: str
+) -> None:
     [(loc, message)] = errors(kind, ["fine", item]).items()
     assert loc == (1,)
     assert re.search(why, message) or why in message
@@ -260,12 +264,12 @@ SERIALISED = {
         {"lc": 1, "type": "secret", "id": ["OPENAI_API_KEY"]},
     ],
 )
-def test_a_serialised_object_is_refused_wherever_it_is(item: Any) -> None:
+def test_a_serialised_langchain_object_is_refused_at_any_depth(item: Any) -> None:
     assert "serialised objects are not accepted" in errors(Messages, item)[(0,)]
     assert "serialised objects are not accepted" in errors(ChatTurns, [item])[(0,)]
 
 
-def test_however_deep_a_message_is_it_does_not_exhaust_the_stack() -> None:
+def test_a_deeply_nested_message_does_not_exhaust_the_stack() -> None:
     deep: Any = SERIALISED
     for _ in range(100_000):
         deep = [deep]
@@ -295,7 +299,7 @@ def test_any_json_makes_messages_or_a_validation_error(value: Any) -> None:
     assert all(isinstance(message, BaseMessage) for message in found)
 
 
-def test_a_text_for_a_model_stays_a_text() -> None:
+def test_a_text_input_of_a_model_stays_a_text() -> None:
     assert converted(TextOrMessages, "hi") == "hi"
     assert converted(TextOrMessages, ["hi"]) == converted(TextOrMessages, ["user", "hi"]) == [HI]
 
@@ -339,7 +343,7 @@ def test_a_history_has_messages_and_pairs_of_question_and_answer() -> None:
         ),
     ],
 )
-def test_messages_are_found_in_types(hint: Any, found: Any) -> None:
+def test_message_types_are_replaced_inside_other_types(hint: Any, found: Any) -> None:
     assert with_messages(hint) == found == with_messages(found)
     TypeAdapter(with_messages(hint)).json_schema()
 
@@ -348,7 +352,7 @@ def test_messages_are_found_in_types(hint: Any, found: Any) -> None:
     "hint",
     [int, Any, list, Sequence[int | None], Literal["a"], Callable[[int], str], dict[str, Any]],
 )
-def test_a_type_without_messages_stays_as_it_is(hint: Any) -> None:
+def test_a_type_without_messages_is_returned_unchanged(hint: Any) -> None:
     assert with_messages(hint) is hint
 
 
@@ -364,7 +368,7 @@ def test_the_json_schemas_are_short(kind: Any) -> None:
     assert len(str(schema)) < 2500
 
 
-def test_messages_are_written_whole() -> None:
+def test_messages_are_dumped_with_all_their_fields() -> None:
     message = ToolMessage("x", tool_call_id="1")
     dumped = TypeAdapter(Messages).dump_python([message])
     assert dumped == [message.model_dump()]

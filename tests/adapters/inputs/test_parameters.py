@@ -73,7 +73,7 @@ def test_parameters_with_a_default_may_be_missing() -> None:
     assert parameters(count="3") == {"count": 3}
 
 
-def test_the_last_of_several_values_counts_for_a_single_one() -> None:
+def test_the_last_of_several_values_is_used_for_a_scalar_parameter() -> None:
     assert parameters(count=["1", "2"], names=["a", "b"]) == {"count": 2, "names": ["a", "b"]}
 
 
@@ -94,7 +94,7 @@ def test_a_wrong_parameter_is_named(query: dict[str, str], field: str) -> None:
     assert list(refused.value.fields) == [field]
 
 
-def test_a_return_annotation_for_type_checkers_alone_does_not_matter() -> None:
+def test_an_unresolvable_return_annotation_is_ignored() -> None:
     assert "count" in factory_parameters(factory).hints
 
 
@@ -149,7 +149,7 @@ def kinds(
     yield LCEL
 
 
-def test_texts_choose_among_values_of_any_type() -> None:
+def test_query_strings_are_parsed_into_literal_and_enum_values() -> None:
     fields = factory_parameters(kinds)
     query = MultiDict([("level", "2"), ("plain", "2"), ("levels", "1"), ("levels", "2")])
     query.update({"several": ["1", "2"], "day": "2026-01-02", "flag": "true", "top": "4"})
@@ -181,7 +181,7 @@ def test_texts_choose_among_values_of_any_type() -> None:
         ({"levels": ["1", "2", "1"]}, "levels", "List should have at most 2 items"),
     ],
 )
-def test_what_is_wrong_with_a_parameter_is_said(query: Any, field: str, why: str) -> None:
+def test_an_invalid_parameter_is_refused_with_the_reason(query: Any, field: str, why: str) -> None:
     fields = factory_parameters(kinds)
     with pytest.raises(InputError) as refusal:
         fields.check(fields.pick(MultiDict({"level": "1", **query})))
@@ -233,7 +233,7 @@ def test_a_factory_may_have_any_form(made: Any) -> None:
 
 
 @pytest.mark.parametrize("annotation", ["int[", "1 + None", "typing_extensions.Nowhere"])
-def test_an_annotation_that_makes_no_sense_is_the_developers_error(annotation: str) -> None:
+def test_an_invalid_annotation_is_a_configuration_error(annotation: str) -> None:
     def odd(where: Any) -> None: ...
 
     odd.__annotations__["where"] = annotation
@@ -241,7 +241,7 @@ def test_an_annotation_that_makes_no_sense_is_the_developers_error(annotation: s
         factory_parameters(odd)
 
 
-def test_an_annotation_that_cannot_be_resolved_is_the_developers_error() -> None:
+def test_an_unresolvable_annotation_is_a_configuration_error() -> None:
     def lost(where: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(ConfigurationError, match=r"lost\(\): name 'Nowhere' is not defined"):
@@ -249,7 +249,7 @@ def test_an_annotation_that_cannot_be_resolved_is_the_developers_error() -> None
 
 
 @pytest.mark.parametrize("kind", ["args", "kwargs", "positional"])
-def test_a_parameter_that_cannot_be_filled_by_name_is_the_developers_error(kind: str) -> None:
+def test_a_parameter_that_cannot_be_passed_by_name_is_a_configuration_error(kind: str) -> None:
     def star(*args: int) -> None: ...
     def double_star(**kwargs: int) -> None: ...
     def positional(a: int, /) -> None: ...
@@ -295,7 +295,7 @@ def making(annotation: Any) -> Any:
         (Awaitable[Iterator[Runnable[Question, str]]], (Question, str)),
     ],
 )
-def test_the_annotation_of_a_factory_says_what_its_chain_takes_and_returns(
+def test_input_and_output_types_are_read_from_a_factorys_annotation(
     annotation: Any, declared: Any
 ) -> None:
     assert declared_chain(making(annotation)) == declared
@@ -324,7 +324,7 @@ def test_the_annotation_of_a_factory_says_what_its_chain_takes_and_returns(
         7,
     ],
 )
-def test_an_annotation_that_says_nothing_of_the_chain_is_no_error(annotation: Any) -> None:
+def test_an_annotation_without_input_and_output_types_is_no_error(annotation: Any) -> None:
     assert declared_chain(making(annotation)) == (Any, Any)
 
 
@@ -358,7 +358,7 @@ def test_any_callable_may_be_annotated(made: Any) -> None:
     assert declared_chain(made) == (Question, str)
 
 
-def test_the_defaults_of_a_factory_are_what_is_written_there() -> None:
+def test_parameter_defaults_are_read_from_the_signature() -> None:
     assert parameter_defaults(factory) == {
         "size": Size.SMALL,
         "style": "plain",

@@ -69,7 +69,7 @@ HANDLERS: list[list[type[EventCallbackHandler]]] = [
 
 
 @pytest.mark.parametrize("kinds", HANDLERS)
-async def test_usage_is_the_sum_over_all_models_whoever_hears_them(
+async def test_usage_is_the_sum_over_all_models_whether_or_not_they_are_sent(
     kinds: list[type[EventCallbackHandler]],
 ) -> None:
     chain = model("a", (3, 1)) | RunnableLambda(lambda _: "?") | model("b", (5, 2))
@@ -89,14 +89,14 @@ async def test_usage_is_null_where_no_model_reports_it(chain: Runnable[Any, Any]
     assert end.data["usage"] is None
 
 
-async def test_a_cached_answer_costs_nothing_and_says_nothing_of_it() -> None:
+async def test_the_usage_of_a_cached_answer_is_null() -> None:
     cached = FakeListChatModel(responses=["a"], cache=InMemoryCache())
     for _ in range(2):  # LangChain notes a cost of zero in the second
         [*_, end] = await events_of(run_of(cached))
         assert end.data["usage"] is None
 
 
-async def test_a_failed_run_has_its_bill_all_the_same() -> None:
+async def test_a_failed_run_reports_its_usage_too() -> None:
     def fail(_: object) -> None:
         raise RuntimeError
 
@@ -106,7 +106,7 @@ async def test_a_failed_run_has_its_bill_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("wrap", [lambda tracer: [tracer], lambda t: CallbackManager([t], [t])])
-async def test_a_tracer_of_ones_own_sees_the_whole_run_under_its_id(wrap: Any) -> None:
+async def test_a_tracer_in_the_config_sees_the_whole_run_under_its_id(wrap: Any) -> None:
     tracer = Tracer()
     config = {"callbacks": wrap(tracer), "tags": ["mine"], "run_id": UUID(int=7)}
     chain = RunnableLambda(lambda text: text) | FakeListChatModel(responses=["ab"])
@@ -129,7 +129,7 @@ async def test_the_configuration_reaches_the_chain() -> None:
     assert token == completion("ada")
 
 
-async def test_a_chain_that_streams_itself_is_not_heard_twice() -> None:
+async def test_tokens_of_a_chain_that_streams_its_own_output_are_sent_once() -> None:
     async def shout(chunks: AsyncIterator[AIMessage]) -> AsyncIterator[str]:
         async for chunk in chunks:
             yield str(chunk.text).upper()
@@ -140,7 +140,7 @@ async def test_a_chain_that_streams_itself_is_not_heard_twice() -> None:
     assert end.name == "end"
 
 
-async def test_chunks_that_cannot_be_added_replace_each_other_as_in_langchain() -> None:
+async def test_chunks_that_cannot_be_added_replace_the_previous_one_as_in_langchain() -> None:
     async def count(_: object) -> AsyncIterator[dict[str, int]]:
         yield {"n": 1}
         yield {"n": 2}
@@ -151,7 +151,7 @@ async def test_chunks_that_cannot_be_added_replace_each_other_as_in_langchain() 
     assert run.output() == {"n": 2}
 
 
-async def test_the_log_says_once_why_a_chain_does_not_stream(
+async def test_why_a_chain_does_not_stream_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def ask(_: object) -> str:
@@ -165,14 +165,14 @@ async def test_the_log_says_once_why_a_chain_does_not_stream(
     assert "final_tag=" in record.getMessage()
 
 
-async def test_a_chain_without_a_model_is_nothing_to_talk_about(
+async def test_a_chain_without_a_model_logs_no_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await events_of(run_of(RunnableLambda(lambda _: "ab"), source="the route /plain"))
     assert caplog.records == []
 
 
-async def test_the_output_is_the_text_that_the_tokens_make() -> None:
+async def test_the_output_equals_the_joined_tokens() -> None:
     run = run_of(RunnableLambda(lambda _: {"a": "x", "b": "y"}), output_key="b")
     await events_of(run)
     assert run.output() == "y"

@@ -20,7 +20,7 @@ def compiler() -> ChainCompiler:
     return ChainCompiler(RouteOptions(), lambda: None)
 
 
-def test_a_chain_that_was_given_twice_is_compiled_no_more(
+def test_a_chain_that_was_seen_twice_is_not_compiled_again(
     compiler: ChainCompiler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = chain_of("one")
@@ -30,7 +30,7 @@ def test_a_chain_that_was_given_twice_is_compiled_no_more(
     assert compiler.compile(chain) is compiled
 
 
-def test_each_chain_is_compiled_for_itself(compiler: ChainCompiler) -> None:
+def test_each_chain_is_compiled_separately(compiler: ChainCompiler) -> None:
     one, other = chain_of("one"), chain_of("other")
     for chain in (one, one, one, other, one, other, other, one):
         compiled = compiler.compile(chain)
@@ -38,7 +38,7 @@ def test_each_chain_is_compiled_for_itself(compiler: ChainCompiler) -> None:
         assert compiled.plan.chain.invoke("answer") == chain.invoke("answer")
 
 
-def test_a_chain_that_was_made_for_one_request_is_not_kept(compiler: ChainCompiler) -> None:
+def test_a_chain_made_for_one_request_is_not_kept_alive(compiler: ChainCompiler) -> None:
     chain = chain_of("one")
     compiler.compile(chain)
     gone = weakref.ref(chain)
@@ -47,7 +47,7 @@ def test_a_chain_that_was_made_for_one_request_is_not_kept(compiler: ChainCompil
     assert gone() is None
 
 
-def test_chains_that_are_made_anew_share_what_checks_their_inputs(compiler: ChainCompiler) -> None:
+def test_equal_chains_share_the_type_adapter_of_their_inputs(compiler: ChainCompiler) -> None:
     first, second = (compiler.compile(chain_of("one")).inputs for _ in range(2))
     assert first is not second
     assert first.adapter is second.adapter

@@ -158,13 +158,13 @@ async def inspect_chain(factory: Any, **options: Any) -> Any:
         return await describer(factory, **options).inspect_chain()
 
 
-async def test_a_factory_is_called_once_where_nothing_else_says_what_its_chain_takes() -> None:
+async def test_a_factory_is_called_once_if_nothing_else_declares_its_input() -> None:
     calls = Calls()
     assert await inspect_chain(calls) is LCEL
     assert calls.made == 1
 
 
-async def test_a_factory_is_not_called_where_a_model_says_what_its_chain_takes() -> None:
+async def test_a_factory_is_not_called_if_an_input_model_is_given() -> None:
     calls = Calls()
     assert await inspect_chain(calls, input_model=Question) is None
     assert calls.made == 0
@@ -221,7 +221,7 @@ evaluated.__annotations__["return"] = Runnable[Question, str]
         evaluated,
     ],
 )
-async def test_a_factory_is_not_called_where_its_annotation_says_what_its_chain_takes(
+async def test_a_factory_is_not_called_if_its_annotation_declares_the_input(
     factory: Any,
 ) -> None:
     assert await inspect_chain(factory) is None
@@ -262,11 +262,11 @@ def of_something_else() -> dict[Question, str]:
         *(of_nowhere, of_message, of_something_else),
     ],
 )
-async def test_a_factory_is_called_where_its_annotation_does_not_say_enough(factory: Any) -> None:
+async def test_a_factory_is_called_if_its_annotation_is_incomplete(factory: Any) -> None:
     assert await inspect_chain(factory) is LCEL
 
 
-async def test_a_factory_is_not_called_without_what_only_a_request_can_give() -> None:
+async def test_a_factory_with_required_parameters_is_not_called() -> None:
     def of_user(user: str, k: int = 3) -> Any:
         raise AssertionError("nobody is there")
 
@@ -281,7 +281,7 @@ async def test_a_factory_is_called_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_factory_that_yields_may_clean_up(is_async: bool) -> None:
+async def test_a_factory_that_yields_runs_its_cleanup(is_async: bool) -> None:
     calls = Calls()
 
     def yielding() -> Iterator[Any]:
@@ -304,7 +304,7 @@ async def test_an_async_factory_is_awaited() -> None:
     assert await inspect_chain(lambda k=1: of_chain_async()) is LCEL
 
 
-async def test_what_a_factory_raises_is_not_hidden() -> None:
+async def test_an_exception_of_a_factory_is_raised() -> None:
     def without_key() -> Any:
         raise KeyError("API_KEY")
 
@@ -336,7 +336,7 @@ def test_the_inputs_that_a_factory_declares_are_described(factory: Any, chain: A
 
 
 @pytest.mark.parametrize("chain", [None, LCEL])
-def test_an_input_model_counts_more_than_an_annotation(chain: Any) -> None:
+def test_an_input_model_takes_precedence_over_an_annotation(chain: Any) -> None:
     class Own(BaseModel):
         a: int
         b: int
@@ -346,7 +346,7 @@ def test_an_input_model_counts_more_than_an_annotation(chain: Any) -> None:
     assert description.text_input is None
 
 
-def test_of_a_chain_that_is_not_known_any_object_may_be_an_input() -> None:
+def test_an_unknown_chain_is_described_as_taking_any_object() -> None:
     description = of_chain(None)
     assert inputs(description) == {}
     assert description.takes_other_inputs
@@ -360,21 +360,21 @@ def of_mapping(given: dict[str, int]) -> str:
     raise NotImplementedError
 
 
-def test_a_chain_that_takes_any_object_says_so_and_needs_no_excuse() -> None:
+def test_a_chain_that_declares_any_object_has_no_note_about_it() -> None:
     description = of_chain(RunnableLambda(of_mapping))
     assert description.takes_other_inputs
     assert description.body.json_schema()["additionalProperties"] == {"type": "integer"}
     assert description.notes == ()
 
 
-def test_a_chain_that_takes_one_value_of_any_type_takes_no_other_inputs() -> None:
+def test_a_chain_of_one_untyped_value_takes_no_other_inputs() -> None:
     description = of_chain(RunnableLambda(lambda given: given))
     assert list(inputs(description)) == ["input"]
     assert description.text_input == "input"
     assert not description.takes_other_inputs
 
 
-def test_a_root_model_is_described_by_what_is_inside() -> None:
+def test_a_root_model_is_described_by_its_root_type() -> None:
     description = described(of_question, None, input_model=RootModel[Question])
     assert description.text_input == "question"
 
@@ -457,7 +457,7 @@ def test_the_events_of_our_own_handlers_are_described(
     assert not description.sends_other_events
 
 
-def test_documents_that_come_with_the_inputs_may_come_back() -> None:
+def test_documents_in_the_inputs_may_be_sent_as_source_documents() -> None:
     class Given(BaseModel):
         question: str
         context: list[Document]
@@ -505,7 +505,7 @@ class Undeclared(SourceDocumentStreamingCallbackHandler):
 
 
 @pytest.mark.parametrize("chain", [LCEL, qa(), None])
-def test_a_pair_of_ones_own_is_described_by_the_side_that_serves(chain: Any) -> None:
+def test_a_custom_handler_pair_is_described_by_the_handler_of_the_transport(chain: Any) -> None:
     pair = (OverHttp, OverWebSocket)
     http = of_chain(chain, handlers=pair)
     websocket = of_chain(chain, handlers=pair, over_websocket=True)
@@ -535,7 +535,7 @@ def make_handler(*args: Any, **kwargs: Any) -> Any:
     ],
 )
 @pytest.mark.parametrize("chain", [LCEL, None])
-def test_a_handler_of_ones_own_sends_what_it_declares(
+def test_a_custom_handler_is_described_by_its_declared_events(
     handler: Any, events: dict[str, Any], sends_others: bool, chain: Any
 ) -> None:
     description = of_chain(chain, handlers=(handler, WebSocketCallbackHandler))
@@ -577,7 +577,7 @@ def of_list() -> Runnable[Question, list[str]]:
         (of_nowhere, LCEL, str),
     ],
 )
-def test_the_answer_is_what_the_chain_says_or_else_the_annotation(
+def test_the_answer_type_is_the_chains_or_else_that_of_the_annotation(
     factory: Any, chain: Any, output: Any
 ) -> None:
     assert described(factory, chain).output is output
@@ -602,7 +602,7 @@ def local_class() -> type[BaseModel]:
 
 @pytest.mark.parametrize("kind", [Tree, local_class()])
 @pytest.mark.parametrize("chain", [RunnableLambda(len), None])
-def test_the_answer_may_be_a_class_that_refers_to_others(kind: Any, chain: Any) -> None:
+def test_the_answer_type_may_refer_to_other_classes(kind: Any, chain: Any) -> None:
     def of_kind() -> Any:
         raise NotImplementedError
 
@@ -611,7 +611,7 @@ def test_the_answer_may_be_a_class_that_refers_to_others(kind: Any, chain: Any) 
 
 
 @pytest.mark.parametrize("chain", [LCEL, None])
-def test_one_of_several_outputs_may_be_anything(chain: Any) -> None:
+def test_one_of_several_outputs_has_an_unknown_type(chain: Any) -> None:
     assert described(of_text, chain, output_key="answer").output is Any
 
 
@@ -634,7 +634,7 @@ def of_whole_model() -> Runnable[Question, WholeModel]:
 
 
 @pytest.mark.parametrize("factory", [of_whole, of_whole_model])
-def test_the_annotation_of_a_whole_output_does_not_describe_the_answer_in_it(factory: Any) -> None:
+def test_the_annotated_type_of_a_whole_output_is_not_taken_for_the_answers(factory: Any) -> None:
     """Here the JSON answer is the text under `answer`."""
     assert described(factory, factory()).output is Any
     assert described(of_whole, None).output is Any

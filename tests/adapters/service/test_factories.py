@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings(
 MODEL = FakeListChatModel(responses=["hi"])
 
 
-async def test_a_ready_chain_is_the_chain_of_all_requests() -> None:
+async def test_a_ready_chain_serves_all_requests() -> None:
     factory = factory_of(MODEL)
     assert await factory() is await factory() is MODEL
 
@@ -28,19 +28,21 @@ def test_a_function_is_its_own_factory() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, 7, "chain", {}])
-def test_what_is_neither_is_refused(nothing: object) -> None:
+def test_an_object_that_is_neither_chain_nor_callable_is_refused(nothing: object) -> None:
     with pytest.raises(ChainTypeError, match="a chain or a function that makes one"):
         factory_of(nothing)  # type: ignore[arg-type]
 
 
-def test_the_log_warns_of_a_memory_that_all_clients_would_share(
+def test_a_warning_is_logged_if_all_clients_would_share_a_memory(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     factory_of(ConversationChain(llm=MODEL).with_config(tags=["x"]))
     assert "this ConversationChain has a memory, which all clients" in caplog.text
 
 
-def test_a_chain_without_a_memory_is_no_danger(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_warning_is_logged_for_a_chain_without_a_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     factory_of(LLMChain(llm=MODEL, prompt=PromptTemplate.from_template("{q}")))
     factory_of(lambda: ConversationChain(llm=MODEL))
     assert caplog.records == []

@@ -78,7 +78,9 @@ def test_the_handlers_fit_the_chain(chain: Runnable[Any, Any], pair: Any, output
 @pytest.mark.parametrize(
     ("chain", "returned"), [(LCEL, False), (qa(), True), (agent(), True), (graph("one"), True)]
 )
-def test_an_agents_retrievals_are_its_own_affair(chain: Runnable[Any, Any], returned: bool) -> None:
+def test_documents_retrieved_by_an_agents_tools_are_not_sent(
+    chain: Runnable[Any, Any], returned: bool
+) -> None:
     assert plan_chain(chain).spec.returns_documents is returned
 
 
@@ -87,7 +89,7 @@ def test_hold_tokens_reaches_the_handlers_of_agents() -> None:
     assert handler()._hold == 7  # type: ignore[attr-defined]
 
 
-def test_a_final_tag_takes_the_place_of_the_answer_tag() -> None:
+def test_a_final_tag_replaces_the_answer_tag() -> None:
     plan = plan_chain(LCEL, final_tag="mine")
     assert plan.chain is LCEL
     assert plan.spec.answer_runs == Tagged("mine")
@@ -120,7 +122,7 @@ class ShoutingBinding(RunnableBinding[Any, Any]):
         ShoutingBinding(bound=LCEL).bind(),
     ],
 )
-def test_a_chain_that_does_not_report_its_end_is_put_into_one_that_does(
+def test_a_chain_that_does_not_report_its_end_is_wrapped_in_one_that_does(
     chain: Runnable[Any, Any],
 ) -> None:
     served = plan_chain(chain).chain
@@ -129,7 +131,7 @@ def test_a_chain_that_does_not_report_its_end_is_put_into_one_that_does(
 
 
 @pytest.mark.parametrize("chain", [LCEL, LCEL.bind(), LCEL.with_retry(), RunnableLambda(len)])
-def test_a_chain_that_reports_its_end_is_served_as_it_is(chain: Runnable[Any, Any]) -> None:
+def test_a_chain_that_reports_its_end_is_not_wrapped(chain: Runnable[Any, Any]) -> None:
     assert type(plan_chain(chain).chain) is type(chain)
 
 
@@ -172,7 +174,7 @@ CACHED: dict[str, Any] = {"responses": ["hi"], "cache": InMemoryCache()}
         (RunnableParallel(a=RunnableGenerator(shout)).pick("a"), False),
     ],
 )
-def test_a_chain_is_streamed_only_where_that_loses_nothing(
+def test_only_a_chain_that_streams_its_whole_output_is_read_by_its_own_chunks(
     chain: Runnable[Any, Any], own: bool
 ) -> None:
     plan = plan_chain(chain)
@@ -198,7 +200,7 @@ def test_a_chain_is_streamed_only_where_that_loses_nothing(
         ),
     ],
 )
-def test_a_handler_of_ones_own_or_a_pair_of_them_serves_its_transport(
+def test_a_custom_handler_or_handler_pair_serves_its_transport(
     own: Any, http: Any, websocket: Any
 ) -> None:
     options = RouteOptions(handlers=own)
@@ -207,6 +209,6 @@ def test_a_handler_of_ones_own_or_a_pair_of_them_serves_its_transport(
 
 
 @pytest.mark.parametrize("own", [(), (StreamingCallbackHandler,), (StreamingCallbackHandler,) * 3])
-def test_handlers_that_are_no_pair_are_refused_at_decoration(own: Any) -> None:
+def test_other_than_two_handlers_are_refused_at_decoration(own: Any) -> None:
     with pytest.raises(ConfigurationError, match="a handler class, or a pair of them"):
         RouteOptions(handlers=own)

@@ -62,7 +62,7 @@ def test_an_unknown_mode_is_a_value_error_that_names_the_known_ones(mode: str) -
         check_mode(mode)
 
 
-def test_known_modes_pass() -> None:
+def test_known_modes_are_returned() -> None:
     assert [check_mode("text"), check_mode("json")] == ["text", "json"]
     assert list(get_args(Mode)) == MODES
 
@@ -71,7 +71,7 @@ def test_known_modes_pass() -> None:
 
 
 @given(ANY_TEXT)
-def test_a_token_in_json_mode_is_exact_and_pure_ascii(token: str) -> None:
+def test_a_token_in_json_mode_is_exact_and_ascii(token: str) -> None:
     event = encode(completion(token), "json")
     assert event.data.isascii()
     assert event.json() == {"token": token}
@@ -79,13 +79,13 @@ def test_a_token_in_json_mode_is_exact_and_pure_ascii(token: str) -> None:
 
 
 @given(st.text())
-def test_a_token_in_json_mode_is_what_its_model_says(token: str) -> None:
+def test_a_token_in_json_mode_fits_completion_data(token: str) -> None:
     event = encode(completion(token), "json")
     assert CompletionData.model_validate_json(event.data) == CompletionData(token=token)
 
 
 @given(ANY_TEXT)
-def test_the_short_way_to_write_a_token_is_the_long_way(token: str) -> None:
+def test_the_fast_encoding_of_a_token_equals_that_of_its_model(token: str) -> None:
     model = CompletionData.model_construct(token=token)  # Pydantic takes no half surrogate pair
     by_model = {name: getattr(model, name) for name in CompletionData.model_fields}
     assert encode(completion(token), "json").data == json.dumps(by_model, ensure_ascii=True)
@@ -108,7 +108,7 @@ def test_half_a_surrogate_pair_leaves_the_bytes_valid_in_both_modes(mode: Mode) 
 # -- the other events ----------------------------------------------------------------------
 
 
-def test_the_end_carries_the_run_in_json_mode_and_nothing_in_text_mode() -> None:
+def test_the_end_has_the_run_id_in_json_mode_and_is_empty_in_text_mode() -> None:
     run_id = UUID(int=7)
     event = encode(events.end(run_id, {"total_tokens": 3}), "json")
     assert EndData.model_validate(event.json()).run_id == str(run_id)
@@ -118,7 +118,7 @@ def test_the_end_carries_the_run_in_json_mode_and_nothing_in_text_mode() -> None
 
 
 @given(st.uuids(), ANY_MODE)
-def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID, mode: Mode) -> None:
+def test_only_the_end_has_an_id_and_is_recognised_by_it(run_id: UUID, mode: Mode) -> None:
     event = encode(events.end(run_id, None), mode)
     assert event.id == events.end_id(run_id) == f"{run_id}/end"
     assert events.is_end_id(event.id)
@@ -127,7 +127,7 @@ def test_the_end_alone_has_an_id_by_which_it_is_known_again(run_id: UUID, mode: 
 
 
 @each_mode
-def test_errors_documents_and_what_is_taken_back_are_json_in_both_modes(mode: Mode) -> None:
+def test_errors_documents_and_retracts_are_json_in_both_modes(mode: Mode) -> None:
     error = encode(events.error(500, "Internal Server Error"), mode)
     assert error.data == '{"status_code": 500, "detail": "Internal Server Error"}'
     assert ErrorData.model_validate(error.json())
@@ -139,7 +139,7 @@ def test_errors_documents_and_what_is_taken_back_are_json_in_both_modes(mode: Mo
 
 
 @given(OWN_NAMES, ANY_TEXT, ANY_JSON, ANY_MODE)
-def test_an_apps_own_events_travel_the_same_in_both_modes(
+def test_custom_events_are_encoded_the_same_in_both_modes(
     name: str, text: str, data: Any, mode: Mode
 ) -> None:
     bare, quoted = encode(Event(name, text, "7"), mode), encode(json_event(name, text), mode)
@@ -150,19 +150,19 @@ def test_an_apps_own_events_travel_the_same_in_both_modes(
 
 
 @given(ANY_EVENT, ANY_MODE)
-def test_what_is_said_to_be_json_is_json_in_pure_ascii(event: Event, mode: Mode) -> None:
+def test_data_marked_as_json_is_ascii_json(event: Event, mode: Mode) -> None:
     encoded = encode(event, mode)
     if encoded.is_json:
         assert encoded.data.isascii()
         encoded.json()
 
 
-def test_bare_text_is_not_taken_for_json() -> None:
+def test_bare_text_is_not_marked_as_json() -> None:
     with pytest.raises(json.JSONDecodeError):
         EncodedEvent("completion", "Hel").json()
 
 
-def test_whether_it_is_json_does_not_count_when_encoded_events_are_compared() -> None:
+def test_encoded_events_are_compared_without_is_json() -> None:
     assert EncodedEvent("x", "1", is_json=True) == EncodedEvent("x", "1")
     assert EncodedEvent("x", "1") != EncodedEvent("x", "1", "7")
 
@@ -177,26 +177,26 @@ def arrived(event: Event, mode: Mode) -> Event:
 
 @each_mode
 @pytest.mark.parametrize("name", EVENT_KINDS)
-def test_an_example_of_each_kind_comes_back(name: str, mode: Mode) -> None:
+def test_an_example_of_each_kind_round_trips(name: str, mode: Mode) -> None:
     for event in EVENT_KINDS[name].examples:
         assert decode(encode(event, mode), mode) == arrived(event, mode)
 
 
 @each_mode
 @pytest.mark.parametrize("name", EVENT_KINDS)
-def test_an_example_of_each_kind_comes_back_over_the_wire(name: str, mode: Mode) -> None:
+def test_an_example_of_each_kind_round_trips_as_bytes(name: str, mode: Mode) -> None:
     for event in EVENT_KINDS[name].examples:
         [received] = sse.Decoder().feed(NativeEncoder(mode).encode([event]))
         assert decode(received, mode) == arrived(event, mode)
 
 
 @given(ANY_TEXT, ANY_MODE)
-def test_any_token_comes_back(token: str, mode: Mode) -> None:
+def test_any_token_round_trips(token: str, mode: Mode) -> None:
     assert decode(encode(completion(token), mode), mode) == completion(token)
 
 
 @given(st.uuids(), st.none() | st.dictionaries(st.text(), st.integers()), ANY_MODE)
-def test_any_end_comes_back_and_in_text_mode_its_id(
+def test_any_end_round_trips_in_text_mode_with_only_its_id(
     run_id: UUID, usage: dict[str, Any] | None, mode: Mode
 ) -> None:
     event = events.end(run_id, usage)
@@ -204,7 +204,7 @@ def test_any_end_comes_back_and_in_text_mode_its_id(
 
 
 @given(st.integers(1), st.integers(100, 599), ANY_TEXT, ANY_MODE)
-def test_any_retract_and_any_error_come_back(
+def test_any_retract_and_any_error_round_trip(
     tokens: int, status: int, detail: str, mode: Mode
 ) -> None:
     retract = events.retract(tokens)
@@ -214,7 +214,7 @@ def test_any_retract_and_any_error_come_back(
 
 
 @given(OWN_NAMES, ANY_TEXT | ANY_JSON, ANY_MODE)
-def test_the_data_of_an_apps_own_events_stays_text(name: str, data: Any, mode: Mode) -> None:
+def test_the_data_of_custom_events_is_decoded_as_text(name: str, data: Any, mode: Mode) -> None:
     encoded = encode(Event(name, data, "7"), mode)
     assert decode(encoded, mode) == Event(name, encoded.data, "7")
 
@@ -252,7 +252,7 @@ def test_the_frames_of_a_batch_are_those_of_its_encoded_events(
 
 
 @each_mode
-def test_an_encoder_of_an_event_stream_says_so_and_has_a_comment_for_a_heartbeat(
+def test_an_encoder_has_the_sse_content_type_and_a_comment_as_heartbeat(
     mode: Mode,
 ) -> None:
     encoder: Encoder = NativeEncoder(mode)
@@ -264,7 +264,7 @@ def test_an_encoder_of_an_event_stream_says_so_and_has_a_comment_for_a_heartbeat
 
 
 @each_mode
-def test_of_an_empty_batch_there_is_nothing_to_send(mode: Mode) -> None:
+def test_an_empty_batch_is_encoded_as_nothing(mode: Mode) -> None:
     assert NativeEncoder(mode).encode([]) == b""
     assert NativeEncoder(mode).frames([]) == []
 
@@ -297,7 +297,7 @@ def test_a_frame_is_ascii_json_of_the_events_name_and_data(token: str, name: str
 
 
 @each_mode
-def test_data_is_the_object_itself_and_not_json_inside_a_string(mode: Mode) -> None:
+def test_data_in_a_frame_is_an_object_and_not_json_in_a_string(mode: Mode) -> None:
     assert NativeEncoder(mode).frames([events.error(500, "no")]) == [
         '{"event": "error", "data": {"status_code": 500, "detail": "no"}}'
     ]
@@ -307,7 +307,7 @@ def test_empty_data_is_an_empty_string() -> None:
     assert frame(EncodedEvent("end", "")) == '{"event": "end", "data": ""}'
 
 
-def test_a_ping_has_no_data_and_an_id_stays_with_the_streams() -> None:
+def test_a_ping_frame_has_no_data_and_no_frame_has_an_id() -> None:
     assert frame(encode(events.ping(), "json")) == '{"event": "ping", "data": null}'
     assert frame(encode(events.ping(), "text")) == '{"event": "ping", "data": null}'
     assert frame(EncodedEvent("end", "", "7/end")) == '{"event": "end", "data": ""}'
@@ -315,7 +315,7 @@ def test_a_ping_has_no_data_and_an_id_stays_with_the_streams() -> None:
 
 
 @given(ANY_TEXT)
-def test_a_text_looks_the_same_in_a_frame_whether_bare_or_json(text: str) -> None:
+def test_a_text_is_the_same_in_a_frame_whether_bare_or_json(text: str) -> None:
     bare, quoted = Event("note", text), json_event("note", text)
     for mode in MODES:
         first, second = NativeEncoder(mode).frames([bare, quoted])

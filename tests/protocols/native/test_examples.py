@@ -123,18 +123,18 @@ def fields(**hints: Any) -> Any:
         (fields(turns=list[Messages]), {"turns": []}),
     ],
 )
-def test_an_example_shows_what_is_required_and_passes_the_checks(hint: Any, example: Any) -> None:
+def test_an_example_has_the_required_fields_and_is_valid(hint: Any, example: Any) -> None:
     adapter = TypeAdapter(hint)
     assert example_input(adapter) == example
     adapter.validate_json(json.dumps(example))
 
 
-def test_an_object_of_any_fields_has_no_example() -> None:
+def test_an_object_without_declared_fields_has_no_example() -> None:
     assert example_input(TypeAdapter(dict[str, Any])) is NO_EXAMPLE
     assert example_input(TypeAdapter(fields())) is NO_EXAMPLE
 
 
-def test_a_model_without_an_end_has_an_example_or_none() -> None:
+def test_a_recursive_model_has_an_example_or_none() -> None:
     example = example_input(TypeAdapter(Chained))
     if example is not NO_EXAMPLE:
         TypeAdapter(Chained).validate_python(example)
@@ -153,7 +153,7 @@ def refuse(value: Any) -> Any:
         Annotated[list[int], Field(min_length=1)],
     ],
 )
-def test_there_is_no_example_where_none_fits(hint: Any) -> None:
+def test_a_type_without_a_valid_sample_has_no_example(hint: Any) -> None:
     assert example_input(TypeAdapter(fields(value=hint))) is NO_EXAMPLE
 
 
@@ -166,7 +166,7 @@ class Fussy(BaseModel):
         return {"known": "value"}[value]
 
 
-def test_there_is_no_example_where_a_users_validator_breaks() -> None:
+def test_a_type_whose_validator_raises_has_no_example() -> None:
     assert example_input(TypeAdapter(Fussy)) is NO_EXAMPLE
 
 
@@ -191,7 +191,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_example_is_valid_as_what_it_is_an_example_of(route: RouteDescription) -> None:
+def test_every_example_fits_the_type_of_its_event(route: RouteDescription) -> None:
     components = Components()
     examples = example_events(route)
     for kind in event_kinds(route):
@@ -227,12 +227,12 @@ def test_an_answer_without_documents_is_tokens_and_the_end() -> None:
     assert names(turn) == ["completion", "completion", "completion", "end"]
 
 
-def test_events_of_ones_own_come_first() -> None:
+def test_custom_events_come_first() -> None:
     turn = example_turn(described(events=OURS | {"note": str, "step": Step}))
     assert names(turn)[:3] == ["note", "step", "completion"]
 
 
-def test_a_route_whose_handlers_send_nothing_ends() -> None:
+def test_the_example_of_a_route_without_events_is_the_end() -> None:
     assert names(example_turn(described(events={}))) == ["end"]
 
 
@@ -256,17 +256,17 @@ def test_a_failure_is_an_error_and_the_end(mode: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_turn_survives_the_way_over_the_wire(route: RouteDescription) -> None:
+def test_an_example_turn_round_trips_as_bytes(route: RouteDescription) -> None:
     turn = example_turn(route) + failed_turn(route)
     assert sse.Decoder().feed(b"".join(map(sse.encode, turn))) == turn
 
 
-def test_an_event_of_ones_own_goes_by_the_names_that_are_sent() -> None:
+def test_a_custom_event_has_the_aliases_of_its_fields() -> None:
     example = example_events(described(events={"step": Step}))["step"]
     assert example.json() == {"name": "What is a token?", "secs": 1.0}
 
 
-def test_the_answer_in_one_document_is_what_the_stream_says() -> None:
+def test_the_example_of_the_json_response_matches_that_of_the_stream() -> None:
     answer = example_answer(described())
     assert answer is not None
     assert answer["output"] == "".join(
@@ -279,6 +279,6 @@ def test_an_answer_without_documents_has_no_such_key() -> None:
     assert list(example_answer(described(events={})) or ()) == ["output"]
 
 
-def test_an_answer_of_data_has_no_example() -> None:
+def test_an_answer_that_is_no_text_has_no_example() -> None:
     assert example_answer(described(output=int)) is None
     assert example_answer(described(output=Any)) is None

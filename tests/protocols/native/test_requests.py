@@ -22,7 +22,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON))
-def test_an_object_comes_back_as_it_was(content: dict[str, object]) -> None:
+def test_a_json_object_round_trips(content: dict[str, object]) -> None:
     assert parse_object(json.dumps(content)) == content
     assert parse_message(json.dumps(content)) == content
 
@@ -37,7 +37,7 @@ def test_a_bare_text_is_kept_as_it_is() -> None:
     assert parse_message("  [1] \n") == "  [1] \n"
 
 
-def test_the_messages_that_are_no_turns() -> None:
+def test_stop_and_pong_are_parsed() -> None:
     assert parse_message('{"event": "stop"}') == STOP
     assert parse_message(' {"event":"pong"}\n') == PONG
 
@@ -54,12 +54,14 @@ def test_the_messages_that_are_no_turns() -> None:
         (b"\xff", "not valid JSON"),
     ],
 )
-def test_what_is_no_object_is_refused_with_its_reason(text: str | bytes, reason: str) -> None:
+def test_json_other_than_an_object_is_refused_with_the_reason(
+    text: str | bytes, reason: str
+) -> None:
     with pytest.raises(InputError, match=reason):
         parse_object(text)
 
 
-def test_a_refusal_does_not_keep_the_text() -> None:
+def test_an_input_error_keeps_no_reference_to_the_text() -> None:
     with pytest.raises(InputError) as refusal:
         parse_object("{" + "x" * 1000)
     assert refusal.value.__cause__ is None

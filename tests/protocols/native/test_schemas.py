@@ -101,14 +101,14 @@ def frame_problem(value: Any, kind: RouteEvent) -> str | None:
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_what_is_sent_fits_the_schema_of_its_event(mode: str, event: EncodedEvent) -> None:
+def test_an_encoded_event_fits_the_schema_of_its_kind(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     assert sse_problem(decoded(event), kind) is None
     assert frame_problem(json.loads(encoded_frame(event)), kind) is None
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_what_is_sent_fits_the_schema_of_no_other_event(mode: str, event: EncodedEvent) -> None:
+def test_an_encoded_event_fits_the_schema_of_no_other_kind(mode: str, event: EncodedEvent) -> None:
     kinds = kinds_by_name(mode=mode, events=OURS | OWN)
     del kinds[event.name]
     framed = json.loads(encoded_frame(event))
@@ -144,7 +144,7 @@ def test_only_the_end_of_a_stream_has_an_id_and_no_frame_has_one() -> None:
 @pytest.mark.parametrize(
     "id_", ["", "end", f"{RUN_ID}", f"{RUN_ID}/END", f"{RUN_ID}/end/", f"x{RUN_ID}/end", 7, None]
 )
-def test_what_is_no_id_of_an_end_does_not_fit(id_: Any) -> None:
+def test_an_invalid_id_of_an_end_does_not_fit(id_: Any) -> None:
     for mode in MODES:
         value = decoded(encode(SENT[mode][-1], mode))
         kind = kinds_by_name(mode=mode)["end"]
@@ -168,7 +168,9 @@ def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: Enco
 
 
 @pytest.mark.parametrize(("mode", "event"), JSON_CASES)
-def test_a_payload_of_ours_with_one_field_more_does_not_fit(mode: str, event: EncodedEvent) -> None:
+def test_a_built_in_payload_with_an_extra_field_does_not_fit(
+    mode: str, event: EncodedEvent
+) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     more = {**event.json(), "more": 1}
     is_ours = event.name not in OWN  # a user's model decides itself
@@ -184,7 +186,7 @@ def test_data_that_is_no_json_does_not_fit(mode: str, event: EncodedEvent) -> No
     assert frame_problem({"event": event.name, "data": event.data}, kind)  # JSON within JSON
 
 
-def test_the_end_of_a_text_has_no_data() -> None:
+def test_the_end_has_no_data_in_text_mode() -> None:
     kind = kinds_by_name(mode="text")["end"]
     end = decoded(encode(events.end(RUN_ID, None), "text"))
     assert sse_problem(end, kind) is None
@@ -201,7 +203,7 @@ def test_any_token_fits(token: str, mode: Mode) -> None:
     assert frame_problem(json.loads(encoded_frame(event)), kind) is None
 
 
-def test_events_are_in_the_order_in_which_they_come() -> None:
+def test_events_are_listed_in_the_order_in_which_they_are_sent() -> None:
     shuffled = {"source_documents": OURS["source_documents"], "step": Step, **OURS}
     expected = ["step", "completion", "retract", "source_documents", "error", "end"]
     assert [kind.name for kind in event_kinds(described(events=shuffled))] == expected
@@ -216,25 +218,25 @@ def test_every_route_sends_errors_and_ends() -> None:
 
 
 @pytest.mark.parametrize(("mode", "as_text"), [("json", set()), ("text", {"completion", "end"})])
-def test_the_mode_decides_what_is_bare_text(mode: str, as_text: set[str]) -> None:
+def test_the_mode_decides_whether_tokens_are_bare_text(mode: str, as_text: set[str]) -> None:
     kinds = event_kinds(described(mode=mode))
     assert {kind.name for kind in kinds if kind.as_text} == as_text
     assert {kind.name for kind in kinds if kind.is_empty} == as_text - {"completion"}
 
 
 @pytest.mark.parametrize("mode", ["json", "text"])
-def test_an_event_that_is_declared_as_str_is_bare_text_in_both_modes(mode: str) -> None:
+def test_an_event_declared_as_str_is_bare_text_in_both_modes(mode: str) -> None:
     assert kinds_by_name(mode=mode, events={"note": str})["note"].as_text
     assert not kinds_by_name(mode=mode, events={"step": Step})["step"].as_text
 
 
-def test_a_completion_that_a_handler_declares_otherwise_is_what_it_declares() -> None:
+def test_a_declared_completion_replaces_the_built_in_one() -> None:
     kind = kinds_by_name(mode="text", events={"completion": Step})["completion"]
     assert kind.payload is Step
     assert not kind.as_text
 
 
-def test_handlers_that_do_not_say_what_they_send_may_send_anything_else() -> None:
+def test_handlers_without_declared_events_may_send_other_events() -> None:
     *_, other = event_kinds(described(sends_other_events=True))
     assert other.name == ""
     assert sse_problem({"event": "mine", "data": "x"}, other) is None
@@ -244,7 +246,7 @@ def test_handlers_that_do_not_say_what_they_send_may_send_anything_else() -> Non
         assert frame_problem({"event": name, "data": "x"}, other)
 
 
-def test_a_websocket_has_a_sign_of_life_besides_the_events_of_a_turn() -> None:
+def test_a_websocket_has_pings_besides_the_events_of_a_turn() -> None:
     route = described()
     kinds = frame_kinds(route)
     assert kinds[:-1] == event_kinds(route)
@@ -259,7 +261,7 @@ def test_a_websocket_has_a_sign_of_life_besides_the_events_of_a_turn() -> None:
         assert frame_problem(wrong, kinds[-1])
 
 
-def test_a_sign_of_life_is_none_of_the_other_events() -> None:
+def test_a_ping_does_not_fit_the_schema_of_other_events() -> None:
     *_, ping, other = frame_kinds(described(sends_other_events=True))
     value = json.loads(encoded_frame(encode(events.ping(), "json")))
     assert frame_problem(value, ping) is None
@@ -281,7 +283,7 @@ def test_both_modes_have_components_of_their_own() -> None:
     assert envelopes == {f"{n}{s}" for n in names for s in ("Event", "Frame")} | {"PingFrame"}
 
 
-def test_what_an_event_means_is_the_first_paragraph_of_its_payloads_docstring() -> None:
+def test_the_description_of_an_event_is_the_first_paragraph_of_its_docstring() -> None:
     kinds = kinds_by_name(events=OURS | OWN)
     assert kinds["step"].description == "A step that was taken. It comes by a handler of this app."
     assert "for developers" not in kinds["step"].description
@@ -289,7 +291,7 @@ def test_what_an_event_means_is_the_first_paragraph_of_its_payloads_docstring() 
     assert kinds["end"].description.endswith("It comes exactly once, last, whatever happened.")
 
 
-def test_an_event_without_a_docstring_has_no_meaning_of_somebody_else() -> None:
+def test_an_event_without_a_docstring_does_not_inherit_one() -> None:
     class Plain(BaseModel):
         name: str
 
@@ -313,20 +315,20 @@ def test_the_table_has_a_row_for_each_event() -> None:
     assert {row.count("|") for row in body} == {4}
 
 
-def test_the_table_shows_what_is_sent() -> None:
+def test_the_table_shows_example_data() -> None:
     as_json, as_text = (rows(described(mode=mode)) for mode in ("json", "text"))
     assert '| `completion` | `{"token": "A token"}` | for each token of the answer |' in as_json
     assert "| `completion` | `A token` | for each token of the answer |" in as_text
     assert "| `end` | empty | exactly once, last, whatever happened |" in as_text
 
 
-def test_the_table_says_so_where_there_is_no_example() -> None:
+def test_the_table_has_a_placeholder_if_there_is_no_example() -> None:
     table = event_table([RouteEvent("step", Step), RouteEvent("", Any)], {})
     assert "| `step` | JSON | by a handler of this app |" in table
     assert "| `…` | of the app's own | by a handler of this app |" in table
 
 
-def test_a_pipe_does_not_end_a_cell() -> None:
+def test_a_pipe_is_escaped_in_a_cell() -> None:
     table = event_table([RouteEvent("note", str, as_text=True)], {"note": "a|b"})
     assert r"`a\|b`" in table
 
@@ -345,11 +347,11 @@ def test_a_pipe_does_not_end_a_cell() -> None:
         ("…", "Chain"),
     ],
 )
-def test_names_in_pascal_case(name: str, title: str) -> None:
+def test_names_are_converted_to_pascal_case(name: str, title: str) -> None:
     assert pascal(name) == title
 
 
-def test_events_whose_names_look_alike_have_components_of_their_own() -> None:
+def test_events_with_similar_names_have_separate_components() -> None:
     route = described(events={"a_step": Step, "a-step": CompletionData})
     components = Components()
     references = {
@@ -360,7 +362,7 @@ def test_events_whose_names_look_alike_have_components_of_their_own() -> None:
     assert references == {f"#/components/schemas/AStepEvent{n}" for n in ("", "2")}
 
 
-def test_inputs_that_are_not_named_are_refused_unless_the_chain_takes_others() -> None:
+def test_additional_inputs_are_refused_unless_the_chain_takes_others() -> None:
     closed = input_schema(described(), Components())
     open_ = input_schema(described(takes_other_inputs=True), Components())
     assert closed["additionalProperties"] is False
@@ -372,7 +374,7 @@ class Tree(BaseModel):
     children: list["Tree"] = []
 
 
-def test_inputs_that_contain_themselves_have_named_fields_as_well() -> None:
+def test_recursive_inputs_refuse_additional_fields() -> None:
     components = Components()
     schema = input_schema(described(body=TypeAdapter(Tree)), components)
     assert problem({"label": "x", "children": [{"label": "y"}]}, schema, components.added) is None
