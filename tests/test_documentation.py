@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections import defaultdict
@@ -35,6 +34,7 @@ from tests.blocks import (
     serving,
     write_files,
 )
+from tests.command_line import OPTION, call, options_of
 from tests.servers import ROOT
 
 PARSERS: dict[str, Any] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
@@ -42,8 +42,6 @@ ELSEWHERE = {"js", "html", "nginx", "ini"}
 LANGUAGES = {"python", "console", "sh", "text", *PARSERS, *ELSEWHERE}
 ADDRESS = "http://127.0.0.1:8000"
 RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
-OWN_COMMANDS = [[], ["run"], ["lanarky", "openapi"]]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DEFINES_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 
@@ -141,24 +139,6 @@ def run(block: Block) -> ModuleType:
 MODULES = defaultdict[Path, dict[str, ModuleType]](dict)
 
 
-def call(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a reader does, in the folder with the files of the page."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{folder}:{ROOT}",
-    }
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-
-
 def commands(block: Block) -> Iterator[tuple[str, str]]:
     """Return each command of a session, and what is shown below it."""
     for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
@@ -171,13 +151,3 @@ def alike(shown: str, given: str) -> bool:
     """Tell whether that is the same, run ids apart; `…` stands for anything in a line."""
     pattern = re.escape(RUN_ID.sub("…", shown)).replace("…", ".*")
     return re.fullmatch(pattern, given) is not None
-
-
-@cache
-def options_of(command: str) -> set[str]:
-    """Return the options of a command, and those of its own commands."""
-    if command == "hypercorn":
-        return set(OPTION.findall(call([command, "--help"], ROOT).stdout))
-    quart = [command, "--app", "examples.chat"]
-    helps = [call([*quart, *own, "--help"], ROOT).stdout for own in OWN_COMMANDS]
-    return {option for text in helps for option in OPTION.findall(text)}

@@ -9,7 +9,7 @@ from quart import Quart
 
 from quart_lanarky import ChainTypeError, ConfigurationError, LanarkyExtension, stream_chain
 from quart_lanarky.settings import SETTING_KEYS, Settings, current_settings
-from tests.adapters.service.test_plan import LCEL
+from tests.adapters.chains import LCEL
 
 
 def routes(app: Quart) -> set[tuple[str, str]]:

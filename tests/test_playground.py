@@ -11,7 +11,7 @@ from quart import Quart, abort, request
 from quart_schema import QuartSchema
 
 from quart_lanarky import ConfigurationError, LanarkyExtension
-from tests.apidocs.drawing import fetch_mounted
+from tests.apidocs.specs import fetch_mounted
 from tests.servers import ROOT
 
 ASSETS = ROOT / "quart_lanarky" / "playground" / "assets"

@@ -14,8 +14,8 @@ from examples.chat import app
 from quart_lanarky import events, testing
 from quart_lanarky.adapters.langchain import callbacks
 from quart_lanarky.settings import SETTING_KEYS, Settings
+from tests.command_line import options_of
 from tests.servers import ROOT
-from tests.test_documentation import options_of
 
 REFERENCE = ROOT / "docs" / "reference"
 SETTING = re.compile(r"^\| `(QUART_LANARKY_\w+)` \| `([^`]+)`", re.MULTILINE)

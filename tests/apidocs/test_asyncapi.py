@@ -12,15 +12,15 @@ from quart_schema import Info, QuartSchema, deprecate, hide, operation_id, secur
 from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from tests.adapters.service.test_plan import LCEL
-from tests.apidocs.drawing import check_references, decorated, fetched, problem, references, resolve
-from tests.apidocs.test_openapi import (
+from tests.adapters.chains import LCEL
+from tests.apidocs.routes import (
     SilentStreaming,
     SilentWebSocket,
     StepsStreaming,
     StepsWebSocket,
     helper,
 )
+from tests.apidocs.specs import check_references, decorated, fetched, problem, references, resolve
 
 STEPS = (StepsStreaming, StepsWebSocket)
 ANYTHING = (SilentStreaming, SilentWebSocket)

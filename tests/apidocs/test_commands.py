@@ -16,9 +16,9 @@ from quart import Quart
 from quart_schema import Contact, Info, QuartSchema, document_response, hide
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from tests.adapters.service.test_plan import LCEL
-from tests.apidocs.drawing import fetch, without_repetition
-from tests.apidocs.test_openapi import StepsStreaming, StepsWebSocket
+from tests.adapters.chains import LCEL
+from tests.apidocs.routes import StepsStreaming, StepsWebSocket
+from tests.apidocs.specs import fetch, without_repetition
 from tests.servers import ROOT
 
 

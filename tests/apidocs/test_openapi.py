@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
@@ -30,13 +29,19 @@ from quart_schema import (
 from quart_schema.extension import deprecate_blueprint, tag_blueprint
 
 from quart_lanarky import LanarkyExtension, stream_chain
-from quart_lanarky.adapters.langchain.callbacks import (
-    TokenStreamingCallbackHandler,
-    TokenWebSocketCallbackHandler,
-)
 from quart_lanarky.protocols import sse
-from tests.adapters.service.test_plan import LCEL
-from tests.apidocs.drawing import (
+from tests.adapters.chains import LCEL
+from tests.apidocs.routes import (
+    Message,
+    Reply,
+    SilentStreaming,
+    SilentWebSocket,
+    StepsStreaming,
+    StepsWebSocket,
+    Thread,
+    helper,
+)
+from tests.apidocs.specs import (
     check_references,
     decorated,
     fetched,
@@ -47,68 +52,6 @@ from tests.apidocs.drawing import (
 )
 
 VERSIONS = ("3.2.0", "3.1.0")
-
-
-class Style(Enum):
-    PLAIN = "plain"
-    RICH = "rich"
-
-
-class Place(BaseModel):
-    latitude: float
-
-
-class Step(BaseModel):
-    """A step that was taken."""
-
-    name: str
-
-
-class Message(BaseModel):
-    question: str
-    context: list[str] = []
-    place: Place | None = None
-    attempts: Annotated[int, Field(ge=1, le=3)] = 1
-
-
-class Thread(BaseModel):
-    text: str
-    replies: list["Thread"] = []
-
-
-class Reply(BaseModel):
-    """What an answer is."""
-
-    text: str
-
-
-class StepsStreaming(TokenStreamingCallbackHandler):
-    events = {"step": Step, "note": str}  # noqa: RUF012  # as users write it
-
-
-class StepsWebSocket(TokenWebSocketCallbackHandler):
-    events = {"step": Step, "note": str}  # noqa: RUF012  # as users write it
-
-
-class SilentStreaming(TokenStreamingCallbackHandler):
-    """Declares no events, so it may send any."""
-
-
-class SilentWebSocket(TokenWebSocketCallbackHandler):
-    """Declares no events, so it may send any."""
-
-
-def helper(
-    lang: Annotated[str, Field(description="The language.", min_length=2)],
-    k: Annotated[int, Field(ge=1, le=9, description="How many documents.")] = 4,
-    style: Style = Style.RICH,
-    size: Literal["s", "l"] = "s",
-    labels: tuple[str, ...] = ("a", "b"),
-    names: list[str] | None = None,
-    near: Place | None = None,
-    number: int | None = None,
-) -> Runnable[Message, str]:
-    return LCEL
 
 
 def make_app(version: str = "3.2.0") -> Quart:

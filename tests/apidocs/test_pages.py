@@ -10,7 +10,7 @@ from quart_schema import QuartSchema
 
 from quart_lanarky import LanarkyExtension
 from quart_lanarky.apidocs import pages
-from tests.adapters.service.test_plan import LCEL
+from tests.adapters.chains import LCEL
 
 JS, CSS = "QUART_SCHEMA_SWAGGER_JS_URL", "QUART_SCHEMA_SWAGGER_CSS_URL"
 

@@ -22,8 +22,8 @@ from werkzeug.routing import Rule
 
 from quart_lanarky import LanarkyExtension, stream_chain
 from quart_lanarky.apidocs import specs as specs_module
-from tests.adapters.service.test_plan import LCEL
-from tests.apidocs.drawing import fetch, fetch_mounted, fetched, references
+from tests.adapters.chains import LCEL
+from tests.apidocs.specs import fetch, fetch_mounted, fetched, references
 
 UNKNOWN = "could not be seen when this document was drawn"
 

@@ -21,7 +21,7 @@ from tests.conformance.models import Kit
 from tests.conformance.rows import Row, as_body
 from tests.conformance.rows_models import Plan
 from tests.conformance.table import ROWS
-from tests.runs.test_run import events_of
+from tests.runs.reading import events_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # classic chains are deprecated: no matter here
 

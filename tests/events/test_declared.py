@@ -38,7 +38,7 @@ from quart_lanarky.events import (
 from quart_lanarky.events.declared import DeclaredEvents, declared_events
 from quart_lanarky.protocols.native.encode import Mode, encode
 from quart_lanarky.runs.stream import EventStream
-from tests.adapters.handlers.test_tokens import Recorder
+from tests.adapters.handlers.recorder import Recorder
 
 TOKENS = {"completion": CompletionData, "retract": RetractData}
 DOCUMENTS = {"source_documents": SourceDocumentsData}

@@ -20,15 +20,9 @@ from quart_lanarky.events import (
     RetractData,
     SourceDocument,
 )
+from tests.events.strategies import ANY_JSON, ANY_TEXT
 
 RUN_ID = UUID(int=0xA7)
-ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # half surrogate pairs as well
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-    lambda values: st.lists(values | ANY_TEXT) | st.dictionaries(ANY_TEXT, values | ANY_TEXT),
-    max_leaves=8,
-)
-"""What JSON can express and is no bare text."""
 
 each_kind = pytest.mark.parametrize("kind", EVENT_KINDS.values(), ids=lambda kind: kind.name)
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Record
-from tests.faults.test_shutdown import (
+from tests.faults.stopping import (
     DRAIN,
     LIGHT,
     LIGHT_APP,

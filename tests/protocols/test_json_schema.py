@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from quart_lanarky.protocols.json_schema import Components, _next_name
-from tests.apidocs.drawing import problem, references
+from tests.apidocs.specs import problem, references
 
 REF = "#/components/schemas/"
 

@@ -18,21 +18,12 @@ from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.native.encode import encode
 from quart_lanarky.runs import registry
 from quart_lanarky.runs import run as runs
-from quart_lanarky.runs.registry import Reader, RunRegistry
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
+from tests.runs.reading import events_of, reading
 
 SECRET = "sk-the-text-of-an-exception"
 TOKEN = Event("completion", "hi")
-
-
-async def events_of(run: Run) -> list[Event]:
-    async with reading(run) as batches:
-        return [event async for batch in batches for event in batch]
-
-
-def reading(run: Run, heartbeat: float | None = None) -> Reader:
-    return RunRegistry().read(run, heartbeat=heartbeat)
 
 
 def run_of(work: Callable[[EventStream], Awaitable[object]]) -> Run:

@@ -15,7 +15,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
 )
 from quart_lanarky.adapters.langchain.handlers.base import EventCallbackHandler
 from quart_lanarky.adapters.langchain.handlers.selection import AnswerSpec
-from tests.adapters.handlers.test_tokens import OTHER, ROOT, RUN, Recorder
+from tests.adapters.handlers.recorder import OTHER, ROOT, RUN, Recorder
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What the handlers of tokens send for what LangChain tells them of a run."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -27,32 +27,9 @@ from quart_lanarky.adapters.langchain.handlers.tokens import TokenHandler
 from quart_lanarky.events import Event
 from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.native.encode import encode
+from tests.adapters.handlers.recorder import OTHER, ROOT, RUN, Recorder
 
-RUN, OTHER, ROOT = uuid4(), uuid4(), uuid4()
 TOOLS = {"invocation_params": {"tools": [{"name": "look"}]}}
-
-
-class Recorder:
-    """A sink that keeps what it gets, and reads it as a client does."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    async def send(self, event: Event, /) -> None:
-        self.events.append(event)
-
-    def text(self) -> str:
-        """Return the tokens that stand: those that were not taken back."""
-        tokens: list[str] = []
-        for event in self.events:
-            if event.name == "retract":
-                del tokens[len(tokens) - event.data["tokens"] :]
-            else:
-                tokens.append(event.data)
-        return "".join(tokens)
-
-    def retracted(self) -> int:
-        return sum(event.data["tokens"] for event in self.events if event.name == "retract")
 
 
 def result(text: str) -> LLMResult:

@@ -63,7 +63,7 @@ from tests.adapters.chains import (
     qa,
 )
 from tests.adapters.chains import look as tool
-from tests.runs.test_run import events_of
+from tests.runs.reading import events_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::langchain_core._api.LangChainDeprecationWarning"  # all that is classic is deprecated

@@ -21,7 +21,7 @@ from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.plan import plan_chain
 from quart_lanarky.events import completion
 from quart_lanarky.runs.stream import EventStream
-from tests.runs.test_run import events_of
+from tests.runs.reading import events_of
 
 
 def run_of(chain: Runnable[Any, Any], output_key: str | None = None, **options: Any) -> ChainRun:

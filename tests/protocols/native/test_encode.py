@@ -30,7 +30,7 @@ from quart_lanarky.protocols.native.encode import (
     encode,
     frame,
 )
-from tests.events.test_types import ANY_JSON, ANY_TEXT
+from tests.events.strategies import ANY_JSON, ANY_TEXT
 
 MODES: list[Mode] = ["text", "json"]
 

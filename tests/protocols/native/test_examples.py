@@ -34,7 +34,7 @@ from quart_lanarky.protocols.native.schemas import (
     frame_kinds,
     server_sent_event,
 )
-from tests.apidocs.drawing import OURS, described, parsed, problem
+from tests.apidocs.specs import OURS, described, parsed, problem
 
 
 class Style(Enum):

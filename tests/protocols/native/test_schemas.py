@@ -27,7 +27,7 @@ from quart_lanarky.protocols.native.schemas import (
     pascal,
     server_sent_event,
 )
-from tests.apidocs.drawing import OURS, described, parsed, problem
+from tests.apidocs.specs import OURS, described, parsed, problem
 
 RUN_ID = UUID(int=7)
 

@@ -13,7 +13,7 @@ from quart import Quart
 
 from quart_lanarky import events, stream_chain
 from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
-from tests.adapters.service.test_plan import LCEL
+from tests.adapters.chains import LCEL
 
 OURS = {
     events.COMPLETION: events.CompletionData,
