@@ -1,1 +1,1 @@
-"""What a client sends, checked and converted into what a chain takes."""
+"""Validate what a client sends, and convert it into the input of a chain."""

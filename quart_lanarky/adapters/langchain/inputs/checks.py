@@ -1,7 +1,7 @@
-"""Pydantic's checks of client data, bounded: what is wrong may cost no more than it did to send.
+"""Validate client data with Pydantic, at a bounded cost for invalid data.
 
-Each wrong item of a list is an error to Pydantic, with its place and a text: a megabyte of them
-was an answer of 160 megabytes, made in seconds in which nobody else was served.
+Pydantic reports each invalid item of a list, with its location and a message. For a megabyte of
+them that was a response of 160 megabytes, and other clients were blocked for seconds.
 """
 
 from __future__ import annotations
@@ -16,69 +16,69 @@ from pydantic_core import SchemaValidator, core_schema
 __all__ = ["bounded_adapter", "problems_of"]
 
 MAX_ERRORS: Final = 100
-"""So many are looked at to name ten of them; Pydantic hands out all or none."""
+"""How many errors are formatted at most to report ten of them: Pydantic formats all or none."""
 
-PIECE: Final = 10
-"""So many entries of an object are checked before it is seen whether one was wrong."""
+BATCH_SIZE: Final = 10
+"""How many entries of an object are validated at a time; an invalid one ends the validation."""
 
 _LISTS: Final = ("list", "tuple", "set", "frozenset")
 
 
 def bounded_adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return an adapter that stops early in lists and in objects of any keys, also inside models.
+    """Return a type adapter that stops at the first errors in lists and dicts, also inside models.
 
-    `FailFast` in an annotation would do so for a list, but the models are the users' own.
+    Pydantic's `FailFast` annotation does so for a list, but the models are the users' own.
 
     Args:
-        kind: The type.
+        kind: The type to validate.
     """
     adapter = TypeAdapter(kind)
-    if isinstance(adapter.validator, SchemaValidator):  # and no plugin's, nor one to be built yet
-        adapter.validator = _validator(_failing_fast(adapter.core_schema))
+    if isinstance(adapter.validator, SchemaValidator):  # not a plugin's, nor one still to be built
+        adapter.validator = _new_validator(_fail_fast_schema(adapter.core_schema))
     return adapter
 
 
-def _validator(schema: Any) -> SchemaValidator:
+def _new_validator(schema: Any) -> SchemaValidator:
     try:
-        return SchemaValidator(schema, _use_prebuilt=False)  # else models have those that they had
-    except TypeError:  # Pydantic 2.11 has no choice
+        return SchemaValidator(schema, _use_prebuilt=False)  # prebuilt ones would not fail fast
+    except TypeError:  # Pydantic 2.11 does not have the option
         return SchemaValidator(schema)
 
 
-def _failing_fast(schema: Any) -> Any:
-    """Return a copy of Pydantic's own schema in which lists and dicts fail fast."""
+def _fail_fast_schema(schema: Any) -> Any:
+    """Return a copy of a Pydantic core schema in which lists and dicts fail fast."""
     if isinstance(schema, list):
-        return [_failing_fast(part) for part in schema]
+        return [_fail_fast_schema(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     kind = schema.get("type")
-    kept = "default" if kind == "default" else None  # a user's value, and no schema
-    copy = {key: part if key == kept else _failing_fast(part) for key, part in schema.items()}
+    kept = "default" if kind == "default" else None  # the user's default value is not a schema
+    copy = {key: part if key == kept else _fail_fast_schema(part) for key, part in schema.items()}
     if kind in _LISTS:
         return copy | {"fail_fast": True}
-    return _dict_in_pieces(copy) if kind == "dict" else copy
+    return _fail_fast_dict(copy) if kind == "dict" else copy
 
 
-def _dict_in_pieces(schema: Any) -> Any:
-    """Return the schema of a dict that fails fast, for which Pydantic has no option."""
-    if schema.keys() & {"min_length", "max_length"}:  # of which a piece knows nothing
+def _fail_fast_dict(schema: Any) -> Any:
+    """Make the core schema of a dict fail fast, for which Pydantic has no option."""
+    if schema.keys() & {"min_length", "max_length"}:  # limits apply to the whole dict
         return schema
     ref = schema.pop("ref", None)
-    return core_schema.no_info_wrap_validator_function(_check_in_pieces, schema, ref=ref)
+    return core_schema.no_info_wrap_validator_function(_validate_in_batches, schema, ref=ref)
 
 
-def _check_in_pieces(value: Any, check: Callable[[Any], Any]) -> Any:
-    if not isinstance(value, dict) or len(value) <= PIECE:
+def _validate_in_batches(value: Any, check: Callable[[Any], Any]) -> Any:
+    if not isinstance(value, dict) or len(value) <= BATCH_SIZE:
         return check(value)
     entries = iter(value.items())
     checked: dict[Any, Any] = {}
-    while piece := dict(islice(entries, PIECE)):
-        checked |= check(piece)
+    while batch := dict(islice(entries, BATCH_SIZE)):
+        checked |= check(batch)
     return checked
 
 
 def problems_of(error: ValidationError) -> dict[str, str]:
-    """Return for each wrong field what is wrong with it; for all of them together under ""."""
+    """Return an error message for each invalid field, or one under "" if there are too many."""
     count = error.error_count()
     if count > MAX_ERRORS:
         return {"": f"{count:,} values are wrong"}

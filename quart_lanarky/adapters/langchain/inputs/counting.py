@@ -1,4 +1,4 @@
-"""How many messages a client sends, counted before any of them is checked or made."""
+"""Count the messages that a client sends, before any of them is validated or converted."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from .types import keyed_hints, root_of, takes_object, unaliased
 __all__ = ["count_messages"]
 
 Part = tuple[Any, Any]
-"""A part of what a client sent, and its type."""
+"""A value inside the client's data, and its type."""
 
 
-def count_messages(value: Any, hint: Any, most: int) -> int:
-    """Return how many messages there are in a value; what is beyond `most` is not looked at.
+def count_messages(value: Any, hint: Any, limit: int) -> int:
+    """Count the messages in a value; counting stops once there are more than `limit`.
 
-    A list of more than `most` lists or objects counts as so many messages, whatever is in them.
+    A list of more than `limit` lists or objects counts as that many messages, whatever is in them.
 
     Args:
         value: What a client sent for a field.
         hint: The type of the field. Messages may be anywhere in it, such as in a user's model.
-        most: How many there may be.
+        limit: The maximum number of messages.
     """
     found, left = 0, [(value, hint)]
-    while left and found <= most:  # not by recursion, for the client decides about the depth
+    while left and found <= limit:  # not recursive: the client controls the depth
         inner, kind = left.pop()
         if with_messages(kind) in MESSAGE_TYPES:
             found += len(as_items(inner))
         elif _may_hold_messages(kind):
-            parts = [*islice(_parts(inner, kind), most + 1)]
-            found += len(parts) if len(parts) > most else 0
+            parts = [*islice(_parts(inner, kind), limit + 1)]
+            found += len(parts) if len(parts) > limit else 0
             left += parts
     return found
 
 
 def _parts(value: Any, hint: Any) -> Iterator[Part]:
-    """Yield the parts of a value that have types of their own; of a union, the alternatives."""
-    inside, origin, args = _inside(hint), get_origin(hint), get_args(hint)
+    """Yield the items or fields of a value with their types; for a union, each alternative."""
+    inside, origin, args = _inner_types(hint), get_origin(hint), get_args(hint)
     if inside is not None:
         yield from ((value, kind) for kind in inside)
     elif isinstance(value, Mapping) and takes_object(hint):
@@ -52,8 +52,8 @@ def _parts(value: Any, hint: Any) -> Iterator[Part]:
         yield from zip(value, args if is_fixed else repeat(args[0]), strict=False)
 
 
-def _inside(hint: Any) -> tuple[Any, ...] | None:
-    """Return the types of which a value is one; None if the type is not about others."""
+def _inner_types(hint: Any) -> tuple[Any, ...] | None:
+    """Return the types that a union or wrapper is about; None for any other type."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return args
@@ -69,20 +69,20 @@ _keyed_hints = lru_cache(64)(keyed_hints)
 def _may_hold_messages(hint: Any) -> bool:
     try:
         return _holds_messages(hint)
-    except TypeError:  # a type that cannot be a key
+    except TypeError:  # an unhashable type
         return True
 
 
 @lru_cache(256)
 def _holds_messages(hint: Any) -> bool:
-    """Tell whether messages are anywhere in the values of a type."""
+    """Return whether values of a type can contain messages, at any depth."""
     left, seen = [hint], set()
     while left:
         kind = left.pop()
         if with_messages(kind) in MESSAGE_TYPES:
             return True
-        if kind not in seen:  # a model may be inside of itself
+        if kind not in seen:  # a model may be recursive
             seen.add(kind)
-            left += _inside(kind) or get_args(kind)
+            left += _inner_types(kind) or get_args(kind)
             left += _keyed_hints(get_origin(kind) or kind).values() if takes_object(kind) else ()
     return False

@@ -1,7 +1,7 @@
-"""Named, typed fields that client data is checked against, and what chains are called with.
+"""Validate client data against named, typed fields, and make the inputs of chains from it.
 
-They are a TypedDict under a Pydantic TypeAdapter and not a model: their names come from users,
-and a model cannot have a field named `schema` or `copy`.
+The fields are validated as a TypedDict by a Pydantic TypeAdapter, not as a model: their names
+come from users, and a model cannot have a field named `schema` or `copy`.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ from .types import (
 __all__ = ["WRAPPED", "AnyObject", "Each", "Fields", "ModelFields", "State", "Value"]
 
 WRAPPED = "input"
-"""The field that holds the input of a chain which takes something else than an object."""
+"""The field that wraps the input of a chain that does not take an object."""
 
 
-def _adapter(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
-    """Return the adapter of such fields; chains that are made anew have those of the last one."""
+def _adapter_for(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
+    """Return the type adapter for fields, cached: equal chains of later requests share it."""
     items = tuple(hints.items())
     try:
         return _shared_adapter(items, least)
-    except TypeError:  # a type that cannot be a key
+    except TypeError:  # an unhashable type
         return _new_adapter(items, least)
 
 
 def _new_adapter(items: Iterable[tuple[str, Any]], least: int) -> TypeAdapter[Any]:
-    """Make a TypedDict whose fields go by their own names, whatever alias a type brings.
+    """Make the adapter of a TypedDict whose fields go by name, whatever alias their types have.
 
-    How many of them it has to have at least is for its schema alone.
+    The minimum number of fields, `least`, only appears in the JSON schema.
     """
     config = ConfigDict(
-        title="",  # the name that is chosen below says nothing
+        title="",  # the name "Fields" would say nothing
         extra="forbid",
         arbitrary_types_allowed=True,
         validate_by_alias=False,
@@ -74,45 +74,45 @@ def _new_adapter(items: Iterable[tuple[str, Any]], least: int) -> TypeAdapter[An
 _shared_adapter = lru_cache(64)(_new_adapter)
 
 
-def _checkable(hint: Any) -> Any:
+def _validatable_hint(hint: Any) -> Any:
     try:
-        _adapter({"field": hint})
+        _adapter_for({"field": hint})
     except PydanticUserError:
         return Any if is_required(hint) else NotRequired[Any]
     return hint
 
 
-def _parsed(text: str) -> Any:
-    """Return the JSON that a text holds; what it is otherwise, the check will say."""
+def _parse_json(text: str) -> Any:
+    """Parse a text as JSON; return other texts as they are, for the validation to refuse."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
-def _refusal(fields: dict[str, str]) -> InputError:
-    """Make the error; what is wrong with all fields together belongs to no field."""
+def _input_error(fields: dict[str, str]) -> InputError:
+    """Make an `InputError`; the message under "" is about all fields together."""
     whole = fields.pop("", None)
     said = f": {shortened(whole, MAX_MESSAGE)}" if whole else ""
     return InputError("the inputs do not fit" + said, fields)
 
 
 class Fields:
-    """A set of named, typed fields that client data is checked against.
+    """A set of named, typed fields that client data is validated against.
 
-    The classes that derive from it differ in what a chain is called with: the object, the value
-    of its only field, an instance of a model.
+    Its subclasses differ in what the chain is called with: the object, the value of its only
+    field, or an instance of a model.
 
     Args:
-        hints: For each field its type; `NotRequired[...]` marks one that may be missing.
-        defaults: Makes the values of fields without which the chain cannot be called.
+        hints: The type of each field by name; `NotRequired[...]` for an optional one.
+        defaults: Functions that make the values of missing fields that the chain needs.
     """
 
     is_object: ClassVar[bool] = True
-    """Whether the chain takes an object whose fields these are."""
+    """Whether the chain takes an object with these fields."""
 
     least: ClassVar[int] = 0
-    """How many fields there have to be."""
+    """The minimum number of fields that a client has to send."""
 
     def __init__(
         self, hints: Mapping[str, Any], defaults: Mapping[str, Callable[[], Any]] | None = None
@@ -132,114 +132,114 @@ class Fields:
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """What checks the data, and describes it in a JSON schema."""
+        """The type adapter that validates the data and makes its JSON schema."""
         try:
-            return _adapter(self.hints, self.least)
-        except PydanticUserError:  # it cannot be checked by Pydantic; the chain may still take it
-            hints = {name: _checkable(hint) for name, hint in self.hints.items()}
-            return _adapter(hints, self.least)
+            return _adapter_for(self.hints, self.least)
+        except PydanticUserError:  # Pydantic cannot validate one of the types
+            hints = {name: _validatable_hint(hint) for name, hint in self.hints.items()}
+            return _adapter_for(hints, self.least)
 
     def check(self, data: Mapping[str, Any], max_messages: int | None = None) -> Any:
         """Return `data` converted to the types of the fields.
 
-        Chunks of messages in it become whole messages, in `data` itself.
+        Message chunks in `data` are replaced by whole messages, in place.
 
         Args:
             data: What the client sent.
-            max_messages: How many messages there may be in it. None for any number.
+            max_messages: The maximum number of messages in it. None for no limit.
 
         Raises:
-            InputError: A field is missing, unknown or of a wrong type; it names each. Or there
-                are more messages; it names the field with most of them.
+            InputError: Fields are missing, unknown or of a wrong type; the error names each. Or
+                there are too many messages; the error names the field with the most of them.
         """
         if max_messages is not None:
-            self._refuse_too_many(data, max_messages)
+            self._check_message_count(data, max_messages)
         drop_chunks(data)
-        unknown = dict.fromkeys(self._unknown(data), "Extra inputs are not permitted")
+        unknown = dict.fromkeys(self._unknown_names(data), "Extra inputs are not permitted")
         wrong: dict[str, str] = {}
         try:
             known = {name: value for name, value in data.items() if name not in unknown}
             checked = self.adapter.validate_python(known)
         except ValidationError as error:
             wrong = problems_of(error)
-        if wrong or unknown:  # not inside of `except`: the new error would keep the old one
-            raise _refusal(wrong | unknown)
+        if wrong or unknown:  # not inside `except`: the new error would reference the old one
+            raise _input_error(wrong | unknown)
         return checked
 
     def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
-        """Return what the chain is called with, for a JSON object or a bare text.
+        """Return the input of the chain, made from a JSON object or a bare text.
 
         Args:
             message: What the client sent.
-            max_messages: How many messages there may be in it. None for any number.
+            max_messages: The maximum number of messages in it. None for no limit.
 
         Raises:
-            InputError: The inputs do not fit, or a bare text cannot tell which input it is.
+            InputError: The inputs are invalid, or a bare text could be one of several inputs.
         """
-        data = self._named(message) if isinstance(message, str) else message
-        return self._input(self.check(data, max_messages))
+        data = self._assign_text(message) if isinstance(message, str) else message
+        return self._chain_input(self.check(data, max_messages))
 
-    def count(self, message: Any, most: int) -> dict[str, int]:
-        """Return how many messages are in each field; what is beyond `most` is not looked at."""
+    def count(self, message: Any, limit: int) -> dict[str, int]:
+        """Return the number of messages in each field; each count stops once above `limit`."""
         data = {self.text_field or "": message} if isinstance(message, str) else message
         if not isinstance(data, Mapping):
             return {}
-        return {name: self._count(name, value, most) for name, value in data.items()}
+        return {name: self._count_field(name, value, limit) for name, value in data.items()}
 
     def pick(self, query: MultiDict[str, str]) -> dict[str, Any]:
-        """Return the fields that a query string has: lists as lists, objects parsed as JSON."""
-        return {name: self._value(name, query.getlist(name)) for name in query}
+        """Return the fields of a query string: lists as lists, objects parsed from JSON."""
+        return {name: self._query_value(name, query.getlist(name)) for name in query}
 
     def without(self, names: Collection[str]) -> Fields:
-        """Return the same fields but for some, which come from elsewhere than the client."""
+        """Return the fields except those in `names`, which the client does not send."""
         return Fields({name: hint for name, hint in self.hints.items() if name not in names})
 
     @property
     def text_field(self) -> str | None:
-        """The field that a bare text is for: the only one, or the only required one.
+        """The field that a bare text is assigned to: the only one, or the only required one.
 
-        None if there are several, or if it takes no text.
+        None if there are several, or if the field does not accept a text.
         """
         required = [name for name, hint in self.hints.items() if is_required(hint)]
         names = required or list(self.hints)
         return names[0] if len(names) == 1 and takes_text(self.hints[names[0]]) else None
 
-    def _named(self, text: str) -> dict[str, Any]:
-        """Give a bare text to its field."""
+    def _assign_text(self, text: str) -> dict[str, Any]:
+        """Return a bare text as the value of its field."""
         if self.text_field is None:
             inputs = ", ".join(self.hints) or "an object of any fields"
             raise InputError(f"send a JSON object with the inputs of this chain: {inputs}")
         return {self.text_field: text}
 
-    def _value(self, name: str, values: list[str]) -> Any:
-        """Return the last of several values for a field that takes one, as forms do."""
+    def _query_value(self, name: str, values: list[str]) -> Any:
+        """Return the value of a field; of several values for a scalar field, the last."""
         hint = self.hints.get(name, Any)
         if takes_messages(hint) and len(values) == 1:
-            return values[0]  # for a model it stays a text
+            return values[0]  # a text is an input of its own for a model
         if takes_only_objects(hint):
-            return _parsed(values[-1])
+            return _parse_json(values[-1])
         return values if takes_list(hint) else values[-1]
 
-    def _count(self, name: str, value: Any, most: int) -> int:
-        return count_messages(value, self.hints.get(name, Any), most)
+    def _count_field(self, name: str, value: Any, limit: int) -> int:
+        return count_messages(value, self.hints.get(name, Any), limit)
 
-    def _refuse_too_many(self, data: Mapping[str, Any], most: int) -> None:
-        counts = self.count(data, most)
-        if sum(counts.values()) > most:
+    def _check_message_count(self, data: Mapping[str, Any], limit: int) -> None:
+        counts = self.count(data, limit)
+        if sum(counts.values()) > limit:
             name = max(counts, key=lambda each: counts[each])
-            raise _refusal({name: f"send no more than {most} messages"})
+            raise _input_error({name: f"send no more than {limit} messages"})
 
-    def _unknown(self, data: Mapping[str, Any]) -> Iterable[str]:
-        """Return the names that are none of the fields': Pydantic would make an error of each."""
+    def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """Return names that are no field; Pydantic would make an error for each of them."""
         return (name for name in data if name not in self.hints)
 
-    def _input(self, values: Any) -> Any:
+    def _chain_input(self, values: Any) -> Any:
         missing = {name: make() for name, make in self._defaults.items() if name not in values}
         return {**values, **missing}
 
 
 class Value(Fields):
-    """The input of a chain that takes no object, wrapped into one."""
+    """The input of a chain that does not take an object, wrapped into one."""
 
     is_object = False
 
@@ -251,31 +251,31 @@ class Value(Fields):
         """Whether the chain says anything about what it takes."""
         return self.hints[WRAPPED] is not Any
 
-    def _input(self, values: Any) -> Any:
+    def _chain_input(self, values: Any) -> Any:
         return values[WRAPPED]
 
 
 class Each(Value):
-    """A list of which each item is the input of the same chain."""
+    """A list whose items are each an input of the same chain."""
 
     def __init__(self, item: Fields) -> None:
         super().__init__(cast(Any, list)[Annotated[Any, PlainValidator(item.for_chain)]])
         self._item = item
 
-    def _count(self, name: str, value: Any, most: int) -> int:
-        """Count what all the items hold, for their chains have no bound of their own."""
+    def _count_field(self, name: str, value: Any, limit: int) -> int:
+        """Count the messages of all items together: the limit is for the whole request."""
         if name != WRAPPED or not isinstance(value, list):
             return 0
         found = 0
         for item in value:
-            found += sum(self._item.count(item, most).values())
-            if found > most:
+            found += sum(self._item.count(item, limit).values())
+            if found > limit:
                 break
         return found
 
 
 class AnyObject(Fields):
-    """A JSON object as it is, for a chain that does not say which fields it takes."""
+    """Any JSON object, for a chain that does not declare its fields."""
 
     is_object = False
 
@@ -290,23 +290,23 @@ class AnyObject(Fields):
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """What checks the data, and describes it in a JSON schema."""
+        """The type adapter that validates the data and makes its JSON schema."""
         return bounded_adapter(self._body)
 
-    def _unknown(self, data: Mapping[str, Any]) -> Iterable[str]:
+    def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
         return ()
 
-    def _count(self, name: str, value: Any, most: int) -> int:
-        return count_messages({name: value}, self._body, most)
+    def _count_field(self, name: str, value: Any, limit: int) -> int:
+        return count_messages({name: value}, self._body, limit)
 
 
 class State(Fields):
-    """The state of a graph, of which a client sends any part but an empty one."""
+    """The state of a graph, of which a client sends at least one field."""
 
     least = 1
 
     def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
-        """Return what the graph is called with, or refuse an empty object."""
+        """Return the input of the graph, or refuse an empty object with `InputError`."""
         if not message and not any(map(is_required, self.hints.values())):
             inputs = ", ".join(self.hints)
             raise InputError(f"send at least one of the inputs of this chain: {inputs}")
@@ -314,11 +314,11 @@ class State(Fields):
 
 
 class ModelFields(Fields):
-    """The fields of somebody's own Pydantic model or dataclass, which checks them itself.
+    """The fields of a user's Pydantic model or dataclass, which validates them itself.
 
     Args:
         body: The class.
-        dump: Whether the chain is called with a dict instead of an instance.
+        dump: Whether the chain is called with a dict instead of an instance of the class.
     """
 
     is_object = False
@@ -330,16 +330,16 @@ class ModelFields(Fields):
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """What checks the data, and describes it in a JSON schema."""
+        """The type adapter that validates the data and makes its JSON schema."""
         return bounded_adapter(self.body)
 
-    def _count(self, name: str, value: Any, most: int) -> int:
-        return count_messages({name: value}, self.body, most)  # a field may have several names
+    def _count_field(self, name: str, value: Any, limit: int) -> int:
+        return count_messages({name: value}, self.body, limit)  # a field may have several aliases
 
-    def _unknown(self, data: Mapping[str, Any]) -> Iterable[str]:
-        """Refuse what the model would ignore, for it is most often a name that is misspelt."""
+    def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """Return names that the model would ignore: they are usually misspelt."""
         accepted = accepted_keys(root_of(self.body))
         return () if accepted is None else (name for name in data if name not in accepted)
 
-    def _input(self, values: Any) -> Any:
+    def _chain_input(self, values: Any) -> Any:
         return dumped_input(values) if self._dump else values

@@ -1,7 +1,7 @@
-"""Messages and chat histories as clients write them, made into LangChain's messages.
+"""Convert messages and chat histories as clients write them into LangChain's messages.
 
-The types are for Pydantic: each checks what it gets, converts it, and describes itself in a
-JSON schema that is short where LangChain's own has twenty definitions.
+The types are for Pydantic: each validates and converts its value, and has a short JSON schema,
+where that of LangChain's own types has twenty definitions.
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ ACCEPTED: Final = (
 
 
 def with_messages(hint: Any) -> Any:
-    """Return `hint` with `Message` and `Messages` where it has LangChain's messages.
+    """Return `hint` with `Message` and `Messages` in place of LangChain's message types.
 
     Args:
-        hint: A type annotation; one without messages comes back as it is.
+        hint: A type annotation; one without message types is returned unchanged.
     """
     origin, args = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and issubclass(hint, BaseMessage):
         return Message
     if origin is Annotated:
-        return _annotated(hint, *args)
+        return _convert_annotated(hint, *args)
     if origin in (Union, UnionType):
-        return _union(hint, args)
+        return _convert_union(hint, args)
     inner = tuple(with_messages(arg) for arg in args)
     if all(new is old for new, old in zip(inner, args, strict=True)):
         return hint
@@ -83,11 +83,13 @@ def with_messages(hint: Any) -> Any:
     return cast(Any, origin)[inner]
 
 
-def _annotated(hint: Any, bare: Any, *metadata: Any) -> Any:
-    """Drop what marks LangChain's messages apart; keep what else is said about the type."""
+def _convert_annotated(hint: Any, bare: Any, *metadata: Any) -> Any:
+    """Replace message types in `Annotated`; keep its metadata unless it is about messages."""
     if hint in MESSAGE_TYPES:
         return hint
-    if any(_adds_messages(mark) for mark in metadata):  # Annotated[list, add_messages], too
+    if any(
+        _adds_messages(metadata_item) for metadata_item in metadata
+    ):  # Annotated[list, add_messages], too
         return Messages
     inner = with_messages(bare)
     if inner is bare:
@@ -95,98 +97,100 @@ def _annotated(hint: Any, bare: Any, *metadata: Any) -> Any:
     return inner if inner is Message else Annotated[inner, *metadata]
 
 
-def _adds_messages(mark: Any) -> bool:
-    """Tell whether `mark` is LangGraph's reducer of messages, without importing LangGraph."""
-    reducer = getattr(mark, "func", mark)  # a partial, where it was given a format
+def _adds_messages(metadata_item: Any) -> bool:
+    """Return whether this is LangGraph's `add_messages`, without importing LangGraph."""
+    reducer = getattr(metadata_item, "func", metadata_item)  # `add_messages(format=…)` is a partial
     return callable(reducer) and reducer.__module__ == "langgraph.graph.message"
 
 
-def _union(hint: Any, args: tuple[Any, ...]) -> Any:
+def _convert_union(hint: Any, args: tuple[Any, ...]) -> Any:
     parts = [with_messages(arg) for arg in args]
     if all(new is old for new, old in zip(parts, args, strict=True)):
         return hint
-    return Union[tuple(_without_lesser(parts))]  # noqa: UP007  # made at run time
+    return Union[tuple(_merge_alternatives(parts))]  # noqa: UP007  # made at run time
 
 
-def _without_lesser(parts: list[Any]) -> list[Any]:
-    """Drop the alternatives that a type of messages takes in anyhow, and prompt values."""
+def _merge_alternatives(parts: list[Any]) -> list[Any]:
+    """Remove the alternatives that the message type accepts anyway, and prompt values."""
     if Messages in parts:
         kind: Any = TextOrMessages if str in parts else Messages
         lesser: tuple[Any, ...] = (str, Message, Messages)
     elif Message in parts:
         kind = ChatTurn if tuple[str, str] in parts and str not in parts else Message
-        lesser = (Message, str, list, tuple, dict)  # texts, pairs and objects are messages here
+        lesser = (Message, str, list, tuple, dict)  # a `Message` accepts texts, pairs and objects
     else:
         return parts
     others = [p for p in parts if p not in lesser and get_origin(p) not in lesser]
-    return [kind, *(p for p in others if not _is_prompt(p))]
+    return [kind, *(p for p in others if not _is_prompt_value(p))]
 
 
-def _is_prompt(hint: Any) -> bool:
-    """Tell whether `hint` is a prompt value: a client sends the text or messages in it."""
+def _is_prompt_value(hint: Any) -> bool:
+    """Return whether `hint` is a prompt value: clients send its text or messages instead."""
     return isinstance(hint, type) and issubclass(hint, PromptValue)
 
 
 def _is_sequence(origin: Any, args: tuple[Any, ...]) -> bool:
-    """Tell whether a type is what a JSON array of any length stands for."""
+    """Return whether a JSON array of any length is a value of a type."""
     if origin is tuple:
         return args[1:] == (...,)
     return isinstance(origin, type) and issubclass(list, origin)
 
 
-def _refuse(why: str) -> NoReturn:
+def _raise_invalid(why: str) -> NoReturn:
     raise PydanticCustomError("message", "{why}", {"why": why})
 
 
 def as_items(value: Any) -> Sequence[Any]:
-    """Make a list of what stands for a list of one: a message alone, or a bare pair."""
+    """Return a list of messages; a single message or bare pair becomes a list of one."""
     if isinstance(value, list | tuple):
         return [value] if _is_bare_pair(value) else value
     return [value]
 
 
 def _is_bare_pair(value: Sequence[Any]) -> bool:
-    """Tell `["user", "hi"]` from a list of two texts: its first is the name of a role."""
+    """Return whether a list is a pair like `["user", "hi"]`: its first item is a role."""
     if len(value) != 2 or value[0] not in ROLES:  # noqa: PLR2004  # it is a pair
         return False
     content = value[1]
-    return isinstance(content, str) or (_is_content(content) and not _is_pair(content))
+    return isinstance(content, str) or (_is_content(content) and not _is_text_pair(content))
 
 
-def _is_pair(item: Any) -> bool:
-    """Tell whether `item` has the form of a role and a text."""
+def _is_text_pair(item: Any) -> bool:
+    """Return whether `item` is a pair of texts, such as a role and a content."""
     return isinstance(item, list | tuple) and [type(part) for part in item] == [str, str]
 
 
 def _is_content(content: Any) -> bool:
-    """Tell whether `content` is a text or a list of content blocks."""
+    """Return whether `content` is a text or a list of content blocks."""
     blocks = content if isinstance(content, list) else [] if isinstance(content, str) else [None]
     return all(isinstance(block, str | dict) for block in blocks)
 
 
 def _to_message(item: Any) -> BaseMessage:
-    """Return the message that `item` stands for; with it, nothing but a message is made."""
-    if isinstance(item, BaseMessage):  # a default, or the app's own code
+    """Convert `item` to a message; no other LangChain object can be created from it."""
+    if isinstance(item, BaseMessage):  # a default value, or from the app's own code
         return item
     if isinstance(item, str):
         return HumanMessage(item)
     if isinstance(item, list | tuple) and len(item) == 2:  # noqa: PLR2004  # it is a pair
         item = {"role": item[0], "content": item[1]}
     if not isinstance(item, dict) or not item.keys() & {"role", "type"}:
-        _refuse(ACCEPTED)
+        _raise_invalid(ACCEPTED)
     drop_chunks(item)
-    if _holds_object(item):
-        _refuse(f"LangChain's serialised objects are not accepted; {ACCEPTED}")
-    return _made(_from_own_form if item.get("type") in _OWN_TYPES else _from_role, item)
+    if _contains_langchain_object(item):
+        _raise_invalid(f"LangChain's serialised objects are not accepted; {ACCEPTED}")
+    return _convert(
+        _from_langchain_format if item.get("type") in _LANGCHAIN_TYPES else _from_role_format, item
+    )
 
 
-def _holds_object(value: Any) -> bool:
-    """Tell whether a serialised LangChain object is anywhere inside.
+def _contains_langchain_object(value: Any) -> bool:
+    """Return whether a serialised LangChain object is in a value, at any depth.
 
-    Nothing here would load it, but what stores a conversation may, when it reads it back.
+    It would not be loaded here, but a store of conversations may load it when reading.
     """
     left = [value]
-    while left:  # not by recursion, for the client decides about the depth
+    while left:  # not recursive: the client controls the depth
         inner = left.pop()
         if isinstance(inner, dict):
             if inner.keys() >= {"lc", "type", "id"}:
@@ -197,7 +201,7 @@ def _holds_object(value: Any) -> bool:
     return False
 
 
-_OWN_TYPES: Final = ("human", "ai", "system", "tool", "function", "chat")
+_LANGCHAIN_TYPES: Final = ("human", "ai", "system", "tool", "function", "chat")
 _CHUNK_TYPES: Final = {
     f"{kind}MessageChunk": kind.lower()
     for kind in ("Human", "AI", "System", "Tool", "Function", "Chat")
@@ -205,25 +209,25 @@ _CHUNK_TYPES: Final = {
 
 
 def drop_chunks(data: Any) -> None:
-    """Make chunks of messages whole messages, in place, wherever they are in a client's data.
+    """Turn message chunks into whole messages, in place, at any depth of a client's data.
 
-    LangChain completes the JSON of a chunk's calls by guessing, which takes quadratic time, and
-    does so with calls that it could not read, too, once messages are merged. A client has neither
-    to send. This is for data of any type: a user's own model, or a graph behind a chain that takes
-    any object, makes messages without us.
+    LangChain completes the truncated JSON of a chunk's tool calls in quadratic time, and also that
+    of invalid tool calls once messages are merged. No client needs to send either. This applies to
+    data of any type, since a user's model, or a graph behind a chain that takes any object, makes
+    messages without the types of this module.
     """
     left = [data]
-    while left:  # not by recursion, for the client decides about the depth
+    while left:  # not recursive: the client controls the depth
         inner = left.pop()
         if isinstance(inner, dict):
-            _drop_parts(inner)
+            _drop_chunk_fields(inner)
             left += inner.values()
         elif isinstance(inner, list):
             left += inner
 
 
-def _drop_parts(item: dict[str, Any]) -> None:
-    """Leave out of a message what only a chunk has, and calls whose JSON is cut off."""
+def _drop_chunk_fields(item: dict[str, Any]) -> None:
+    """Remove the fields of a chunk from a message, and tool calls whose JSON is truncated."""
     kind = item.get("type")
     if isinstance(kind, str) and kind in _CHUNK_TYPES:
         item["type"] = _CHUNK_TYPES[kind]
@@ -231,11 +235,11 @@ def _drop_parts(item: dict[str, Any]) -> None:
         item.pop(name, None)
     extra = item.get("additional_kwargs")
     if isinstance(extra, dict) and isinstance(extra.get("tool_calls"), list):
-        extra["tool_calls"] = [call for call in extra["tool_calls"] if _is_whole(call)]
+        extra["tool_calls"] = [call for call in extra["tool_calls"] if _has_valid_arguments(call)]
 
 
-def _is_whole(call: Any) -> bool:
-    """Tell whether a tool call, as providers write it, can be read without guessing."""
+def _has_valid_arguments(call: Any) -> bool:
+    """Return whether the arguments of a tool call in a provider's format are valid JSON."""
     try:
         json.loads(call["function"]["arguments"])
     except (LookupError, TypeError, ValueError, RecursionError):
@@ -243,145 +247,156 @@ def _is_whole(call: Any) -> bool:
     return True
 
 
-def _from_own_form(item: dict[str, Any]) -> BaseMessage:
-    """Read what `messages_to_dict` and a message's own `model_dump` write."""
+def _from_langchain_format(item: dict[str, Any]) -> BaseMessage:
+    """Read a message as written by `messages_to_dict` or its `model_dump`."""
     data = item.get("data", item)
     if not isinstance(data, dict) or not _is_content(data.get("content")):
-        _refuse("the content has to be a text or a list of content blocks")
+        _raise_invalid("the content has to be a text or a list of content blocks")
     if item["type"] == "tool":
-        _need_call(data)
+        _require_tool_call_id(data)
     return messages_from_dict([{"type": item["type"], "data": _without_type(data)}])[0]
 
 
-def _need_call(item: dict[str, Any]) -> None:
-    """Refuse a tool's message without a call; LangChain would make a text of any id."""
+def _require_tool_call_id(item: dict[str, Any]) -> None:
+    """Refuse a tool message without a text `tool_call_id`; LangChain would convert any value."""
     if not isinstance(item.get("tool_call_id"), str):
-        _refuse("a tool's message needs the tool_call_id of the call that it answers")
+        _raise_invalid("a tool's message needs the tool_call_id of the call that it answers")
 
 
-def _from_role(item: dict[str, Any]) -> BaseMessage:
-    """Read what chat APIs take: a role, a content, and what belongs to the role."""
+def _from_role_format(item: dict[str, Any]) -> BaseMessage:
+    """Read a message in the format of chat APIs: a role, a content, and fields of the role."""
     role = item.get("role", item.get("type"))
     if role not in ROLES:
-        _refuse(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
-    silent = item.get("content") is None and item.get("tool_calls")
-    if not (silent or _is_content(item.get("content"))):
-        _refuse("the content has to be a text or a list of content blocks")
+        _raise_invalid(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
+    only_calls_tools = item.get("content") is None and item.get("tool_calls")
+    if not (only_calls_tools or _is_content(item.get("content"))):
+        _raise_invalid("the content has to be a text or a list of content blocks")
     if role == "tool":
-        _need_call(item)
+        _require_tool_call_id(item)
     return convert_to_messages([{"content": None, **_without_type(item), "role": role}])[0]
 
 
 def _without_type(item: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the type, which LangChain would take for the model's own extra data."""
+    """Return the fields without the type, which LangChain would keep as extra data."""
     return {key: value for key, value in item.items() if key != "type"}
 
 
-def _made(make: Callable[[dict[str, Any]], BaseMessage], item: dict[str, Any]) -> BaseMessage:
-    """Call `make`, and say in plain words what LangChain does not like about the item."""
+def _convert(make: Callable[[dict[str, Any]], BaseMessage], item: dict[str, Any]) -> BaseMessage:
+    """Call `make`; replace LangChain's errors by readable ones for the client."""
     try:
         return make(item)
     except ValidationError as error:
         where, wrong = next(iter(problems_of(error).items()))
-        _refuse(f"this is no valid message: {f'{where}: ' if where else ''}{wrong}")
-    except PydanticCustomError:  # said already; it is a ValueError
+        _raise_invalid(f"this is no valid message: {f'{where}: ' if where else ''}{wrong}")
+    except PydanticCustomError:  # readable already; it is a ValueError
         raise
     except (ValueError, TypeError, LookupError, AttributeError):
-        _refuse(f"this is no valid message; {ACCEPTED}")
+        _raise_invalid(f"this is no valid message; {ACCEPTED}")
 
 
 def _to_turn(item: Any) -> BaseMessage | tuple[str, str]:
-    """Return a message, or the pair of a question and its answer that stands for two."""
-    if _is_pair(item) and item[0] not in ROLES:
+    """Convert to a message, or keep the pair of a question and its answer."""
+    if _is_text_pair(item) and item[0] not in ROLES:
         return (item[0], item[1])
     return _to_message(item)
 
 
-def _keep_text(value: Any, convert: ValidatorFunctionWrapHandler) -> Any:
-    """Leave a text to the model, which takes it as it is."""
+def _pass_text(value: Any, convert: ValidatorFunctionWrapHandler) -> Any:
+    """Return a text unchanged, since models take it; convert anything else."""
     return value if isinstance(value, str) else convert(value)
 
 
-_CONTENT: Final = {
+_CONTENT_SCHEMA: Final = {
     "anyOf": [
         {"type": "string"},
         {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
     ]
 }
-_TALKING: Final = [role for role in ROLES if role not in ("tool", "function")]
+_CHAT_ROLES: Final = [role for role in ROLES if role not in ("tool", "function")]
 
 
-def _described(key: str, values: Sequence[str], *needed: str) -> dict[str, Any]:
-    """Return the schema of the objects whose `key` is one of `values`."""
+def _message_schema(key: str, values: Sequence[str], *needed: str) -> dict[str, Any]:
+    """Return the JSON schema of message objects whose `key` is one of `values`."""
     texts = {name: {"type": "string"} for name in needed}
     return {
         "type": "object",
-        "properties": {key: {"enum": list(values)}, "content": _CONTENT, **texts},
+        "properties": {key: {"enum": list(values)}, "content": _CONTENT_SCHEMA, **texts},
         "required": [key, "content", *needed],
     }
 
 
-# The forms that can be told in a few words; more is accepted, such as calls of tools.
-_MESSAGE: Final = {
+# The forms that are short to describe; more is accepted, such as tool calls.
+_MESSAGE_SCHEMA: Final = {
     "anyOf": [
         {"type": "string"},
-        _described("role", _TALKING),
-        _described("role", ["tool"], "tool_call_id"),
-        _described("type", ["human", "ai", "system"]),
+        _message_schema("role", _CHAT_ROLES),
+        _message_schema("role", ["tool"], "tool_call_id"),
+        _message_schema("type", ["human", "ai", "system"]),
         {
             "type": "array",
-            "prefixItems": [{"enum": _TALKING}, _CONTENT],
+            "prefixItems": [{"enum": _CHAT_ROLES}, _CONTENT_SCHEMA],
             "minItems": 2,
             "maxItems": 2,
         },
     ]
 }
-_TEXT_PAIR: Final = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+_TEXT_PAIR_SCHEMA: Final = {
+    "type": "array",
+    "items": {"type": "string"},
+    "minItems": 2,
+    "maxItems": 2,
+}
 
 
 def _items_schema(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [{"type": "array", "items": item}, *item["anyOf"]]}
 
 
-# Named, so that documents have each of them once, as a component.
+# Type aliases, so that each is one named component of the API specs.
 
 Message = TypeAliasType(
     "Message",
     Annotated[
         InstanceOf[SerializeAsAny[BaseMessage]],
         BeforeValidator(_to_message),
-        WithJsonSchema(_MESSAGE),
+        WithJsonSchema(_MESSAGE_SCHEMA),
     ],
 )
 """One message: a text, an object with a role or a type, or a pair of a role and a content."""
 
 Messages = TypeAliasType(
     "Messages",
-    Annotated[list[Message], BeforeValidator(as_items), WithJsonSchema(_items_schema(_MESSAGE))],
+    Annotated[
+        list[Message], BeforeValidator(as_items), WithJsonSchema(_items_schema(_MESSAGE_SCHEMA))
+    ],
 )
-"""A list of messages; one alone stands for a list of one."""
+"""A list of messages; a single message is converted to a list of one."""
 
 TextOrMessages = TypeAliasType(
     "TextOrMessages",
-    Annotated[Messages, WrapValidator(_keep_text), WithJsonSchema(_items_schema(_MESSAGE))],
+    Annotated[Messages, WrapValidator(_pass_text), WithJsonSchema(_items_schema(_MESSAGE_SCHEMA))],
 )
-"""What a model takes: a text, which stays one, or messages."""
+"""The input of a model: a text, which is passed on as such, or messages."""
 
-_TURN: Final = {"anyOf": [*cast(list[Any], _MESSAGE["anyOf"]), _TEXT_PAIR]}
+_TURN_SCHEMA: Final = {"anyOf": [*cast(list[Any], _MESSAGE_SCHEMA["anyOf"]), _TEXT_PAIR_SCHEMA]}
 
 ChatTurn = TypeAliasType(
     "ChatTurn",
-    Annotated[BaseMessage | tuple[str, str], PlainValidator(_to_turn), WithJsonSchema(_TURN)],
+    Annotated[
+        BaseMessage | tuple[str, str], PlainValidator(_to_turn), WithJsonSchema(_TURN_SCHEMA)
+    ],
 )
 """A message, or a pair of a question and its answer, as older chains keep their histories."""
 
 ChatTurns = TypeAliasType(
     "ChatTurns",
-    Annotated[list[ChatTurn], BeforeValidator(as_items), WithJsonSchema(_items_schema(_TURN))],
+    Annotated[
+        list[ChatTurn], BeforeValidator(as_items), WithJsonSchema(_items_schema(_TURN_SCHEMA))
+    ],
 )
 """A history of messages and of pairs."""
 
 _ARRAYS: Final[dict[Any, Any]] = {Message: Messages, ChatTurn: ChatTurns}
 
 MESSAGE_TYPES: Final = (Message, Messages, TextOrMessages, ChatTurn, ChatTurns)
-"""What `with_messages` puts in the place of LangChain's types."""
+"""The types that `with_messages` uses in place of LangChain's."""

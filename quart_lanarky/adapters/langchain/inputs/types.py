@@ -1,4 +1,4 @@
-"""Types as client data is checked against them: what they require, and what they take."""
+"""Inspect the types that client data is validated against: required fields, accepted values."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ __all__ = [
 
 
 def split_requiredness(hint: Any) -> tuple[Any, Any]:
-    """Return `Required` or `NotRequired` if `hint` says it, and the hint without."""
+    """Return `Required`, `NotRequired` or None, and the hint without it."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Required, NotRequired):
         return origin, args[0]
     if origin is Annotated and get_origin(args[0]) in (Required, NotRequired):
-        mark, bare = split_requiredness(args[0])
-        return mark, Annotated[bare, *args[1:]]
+        requiredness, bare = split_requiredness(args[0])
+        return requiredness, Annotated[bare, *args[1:]]
     return None, hint
 
 
@@ -62,12 +62,12 @@ def without_requiredness(hint: Any) -> Any:
 
 
 def is_required(hint: Any) -> bool:
-    """Tell whether a field of this type may not be missing."""
+    """Return whether a field of this type is required."""
     return split_requiredness(hint)[0] is not NotRequired
 
 
 def field_hint(field: FieldInfo) -> Any:
-    """Return the type of a model's field, with its constraints, and whether it is required."""
+    """Return the type of a model's field, with its constraints and `NotRequired` if optional."""
     hint: Any = field.annotation
     for constraint in field.metadata:
         hint = Annotated[hint, constraint]
@@ -76,49 +76,53 @@ def field_hint(field: FieldInfo) -> Any:
 
 
 def typed_dict_hints(kind: Any) -> dict[str, Any]:
-    """Return the fields of a TypedDict, each with its own mark alone."""
+    """Return the fields of a TypedDict, with `NotRequired` around the types of optional ones."""
     origin = get_origin(kind) or kind
     hints = {}
     for name, hint in get_type_hints(origin, include_extras=True).items():
-        mark, bare = split_requiredness(hint)
-        required = mark is Required or (mark is None and name in origin.__required_keys__)
+        requiredness, bare = split_requiredness(hint)
+        required = requiredness is Required or (
+            requiredness is None and name in origin.__required_keys__
+        )
         hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
     return hints
 
 
 def root_of(kind: Any) -> Any:
-    """Return what is inside a RootModel; anything else is its own root."""
+    """Return the root type of a RootModel; any other type is returned unchanged."""
     while isinstance(kind, type) and issubclass(kind, RootModel):
         kind = kind.model_fields["root"].annotation
     return kind
 
 
 def takes_object(kind: Any) -> bool:
-    """Tell whether the values of a type are JSON objects."""
+    """Return whether the values of a type are JSON objects."""
     origin = get_origin(kind) or kind
     is_class = isinstance(origin, type) and issubclass(origin, BaseModel | Mapping)
     return is_typeddict(origin) or is_class or is_dataclass(origin)
 
 
 def hints_of(kind: Any) -> dict[str, Any]:
-    """Return the fields of a class; a model's under the names that it looks for first."""
+    """Return the types of the fields of a class; a model's under their preferred aliases."""
     origin = get_origin(kind) or kind
     if is_typeddict(origin):
         return typed_dict_hints(origin)
     if is_dataclass(origin):
         return _dataclass_hints(origin)
     if issubclass(origin, BaseModel):
-        return {_keys(origin, name)[0]: field_hint(f) for name, f in origin.model_fields.items()}
+        return {
+            _field_keys(origin, name)[0]: field_hint(f) for name, f in origin.model_fields.items()
+        }
     return {}  # a mapping
 
 
 def keyed_hints(kind: Any) -> dict[str, Any]:
-    """Return the fields of a class as `hints_of`; a model's under all names that it accepts."""
+    """Return the fields of a class as `hints_of` does; a model's under every accepted key."""
     origin = get_origin(kind) or kind
     if not (isinstance(origin, type) and issubclass(origin, BaseModel)):
         return hints_of(kind)
     fields = origin.model_fields.items()
-    return {key: field_hint(field) for name, field in fields for key in _keys(origin, name)}
+    return {key: field_hint(field) for name, field in fields for key in _field_keys(origin, name)}
 
 
 def _dataclass_hints(kind: Any) -> dict[str, Any]:
@@ -134,39 +138,45 @@ def _dataclass_hints(kind: Any) -> dict[str, Any]:
 
 
 def accepted_keys(kind: Any) -> set[str] | None:
-    """Return the keys of an object that a class knows; None if it takes any."""
+    """Return the keys that a class accepts in an object; None if it accepts any."""
     origin = get_origin(kind) or kind
     if is_typeddict(origin) or is_dataclass(origin):
         return set(hints_of(origin))
     if issubclass(origin, BaseModel) and origin.model_config.get("extra") != "allow":
-        return {key for name in origin.model_fields for key in _keys(origin, name)}
+        return {key for name in origin.model_fields for key in _field_keys(origin, name)}
     return None
 
 
-def _keys(model: type[BaseModel], name: str) -> list[str]:
+def _field_keys(model: type[BaseModel], name: str) -> list[str]:
     """Return the keys under which a model accepts one of its fields."""
     config, alias = model.model_config, model.model_fields[name].validation_alias
-    keys = _first_keys(alias) if config.get("validate_by_alias", True) else []
+    keys = _alias_keys(alias) if config.get("validate_by_alias", True) else []
     by_name = config.get("validate_by_name") or config.get("populate_by_name")
     return [*keys, name] if by_name or not keys else keys
 
 
-def _first_keys(alias: str | AliasPath | AliasChoices | None) -> list[str]:
-    """Return the keys of an object at which an alias starts."""
+def _alias_keys(alias: str | AliasPath | AliasChoices | None) -> list[str]:
+    """Return the top-level keys that an alias refers to."""
     if isinstance(alias, AliasChoices):
-        return [key for choice in alias.choices for key in _first_keys(choice)]
+        return [key for choice in alias.choices for key in _alias_keys(choice)]
     if isinstance(alias, AliasPath):
         return [str(alias.path[0])]
     return [alias] if alias else []
 
 
 def dumped_input(value: Any) -> Any:
-    """Return what `model_dump()` does, but for LangChain's objects, which chains take as such."""
-    kept = {name for name, hint in _field_types(type(value)) if _holds_langchain(hint)}
-    if isinstance(value, RootModel) and kept:
+    """Dump a model or dataclass, except LangChain's objects, which chains take as they are."""
+    langchain_fields = {
+        name for name, hint in _field_types(type(value)) if _contains_langchain_objects(hint)
+    }
+    if isinstance(value, RootModel) and langchain_fields:
         return value.root
-    dumped = TypeAdapter(type(value)).dump_python(value, exclude=kept)
-    return {**dumped, **{name: getattr(value, name) for name in kept}} if kept else dumped
+    dumped = TypeAdapter(type(value)).dump_python(value, exclude=langchain_fields)
+    return (
+        {**dumped, **{name: getattr(value, name) for name in langchain_fields}}
+        if langchain_fields
+        else dumped
+    )
 
 
 def _field_types(kind: Any) -> Iterable[tuple[str, Any]]:
@@ -175,16 +185,16 @@ def _field_types(kind: Any) -> Iterable[tuple[str, Any]]:
     return ((name, field.annotation) for name, field in kind.model_fields.items())
 
 
-def _holds_langchain(hint: Any) -> bool:
-    """Tell whether messages, documents and alike are among the values of a type."""
+def _contains_langchain_objects(hint: Any) -> bool:
+    """Return whether messages, documents or the like are among the values of a type."""
     hint = root_of(unaliased(hint))
     if isinstance(hint, type) and issubclass(hint, Serializable):
         return True
-    return any(_holds_langchain(inner) for inner in get_args(hint))
+    return any(_contains_langchain_objects(inner) for inner in get_args(hint))
 
 
 def unaliased(hint: Any) -> Any:
-    """Return what a named type, such as `Messages`, stands for."""
+    """Return the type behind a type alias such as `Messages`."""
     return hint.__value__ if isinstance(hint, TypeAliasType) else hint
 
 
@@ -192,7 +202,7 @@ _WRAPPERS = (Annotated, NotRequired, Union, UnionType)
 
 
 def takes_list(hint: Any) -> bool:
-    """Tell whether `hint` is a list, tuple or set, also inside Optional, Annotated and alike."""
+    """Return whether `hint` is a list, tuple or set, also inside Optional or Annotated."""
     hint = unaliased(hint)
     origin = get_origin(hint) or hint
     if origin in (list, tuple, set, frozenset):
@@ -201,7 +211,7 @@ def takes_list(hint: Any) -> bool:
 
 
 def takes_text(hint: Any) -> bool:
-    """Tell whether a text can be a value of a type; of a number, say, it never is."""
+    """Return whether a text can be a value of a type."""
     if takes_messages(hint):
         return True
     hint = root_of(unaliased(hint))
@@ -216,7 +226,7 @@ def takes_text(hint: Any) -> bool:
 
 
 def takes_only_objects(hint: Any) -> bool:
-    """Tell whether a value can only be an object or a list of them: a query has it as JSON."""
+    """Return whether values are always objects or lists of them: JSON in a query string."""
     hint = root_of(hint)
     origin, args = get_origin(hint) or hint, get_args(hint)
     if origin in (NotRequired, Annotated):
@@ -229,7 +239,7 @@ def takes_only_objects(hint: Any) -> bool:
 
 
 def takes_messages(hint: Any) -> bool:
-    """Tell whether the values of a type are lists of messages, for which a text may stand."""
+    """Return whether the values of a type are lists of messages; a text is accepted for one."""
     return hint in (Messages, TextOrMessages) or (
         get_origin(hint) in _WRAPPERS and any(map(takes_messages, get_args(hint)))
     )
