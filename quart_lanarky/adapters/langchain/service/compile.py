@@ -1,4 +1,4 @@
-"""What a route finds out of a chain before it runs it, kept for as long as the chain stays."""
+"""Compile chains: how they are served and what they take, cached for a reused chain."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["ChainCompiler", "CompiledChain"]
 
 @dataclass(frozen=True)
 class CompiledChain:
-    """A chain that is known: how it is served, and what it takes.
+    """A chain, how it is served, and what it takes.
 
     Attributes:
-        source: The chain as its factory made it.
+        source: The chain as its factory returned it.
         plan: How it is served.
-        inputs: What it is called with.
+        inputs: The fields of its input.
     """
 
     source: Runnable[Any, Any]
@@ -33,30 +33,30 @@ class CompiledChain:
 
 
 class ChainCompiler:
-    """Compiles the chains of one route; one that comes again it does not compile again.
+    """Compiles the chains of one route, and caches the result for a chain that is reused.
 
-    A chain that was given twice is the app's own, and is kept. One that a factory makes for a
-    single request is not: it may hold what belongs to that request.
+    A chain that is compiled twice in a row belongs to the app and is cached. A chain that a
+    factory makes for a single request is not: it may hold data of that request.
 
     Args:
-        options: The route's.
-        declared_input: Returns the class of which its factory says that the chain takes it.
+        options: The options of the route.
+        declared_input: Returns the input type that the factory declares for its chain.
     """
 
     def __init__(self, options: RouteOptions, declared_input: Callable[[], Any]) -> None:
         self._options = options
         self._declared_input = declared_input
-        self._seen: weakref.ref[Runnable[Any, Any]] | None = None
-        self._kept: CompiledChain | None = None
+        self._last_chain: weakref.ref[Runnable[Any, Any]] | None = None
+        self._cached: CompiledChain | None = None
 
     def compile(self, chain: Runnable[Any, Any]) -> CompiledChain:
         """Return how `chain` is served and what it takes."""
-        if self._kept is not None and self._kept.source is chain:
-            return self._kept
+        if self._cached is not None and self._cached.source is chain:
+            return self._cached
         plan = self._options.plan_for(chain)
         inputs = chain_inputs(chain, self._options.input_model, self._declared_input())
         compiled = CompiledChain(chain, plan, inputs)
-        if self._seen is not None and self._seen() is chain:
-            self._kept = compiled
-        self._seen = weakref.ref(chain)
+        if self._last_chain is not None and self._last_chain() is chain:
+            self._cached = compiled
+        self._last_chain = weakref.ref(chain)
         return compiled

@@ -1,4 +1,4 @@
-"""Chain factories: calling them in all their forms, and cleaning up after those that yield."""
+"""Call chain factories of every form, and run the cleanup of those that yield."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ChainFactory = Callable[..., Any]
 
 
 def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
-    """Return a factory for `chain`, which may be one already.
+    """Return a factory for a chain; a factory is returned unchanged.
 
     Raises:
         ChainTypeError: `chain` is neither a chain nor callable.
     """
     if isinstance(chain, Runnable):
-        _warn_of_memory(chain)
+        _warn_of_shared_memory(chain)
 
         async def ready_chain() -> Runnable[Any, Any]:
             return chain
@@ -42,7 +42,7 @@ def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
     raise ChainTypeError(f"add_chain takes a chain or a function that makes one, not {chain!r}")
 
 
-def _warn_of_memory(chain: Runnable[Any, Any]) -> None:
+def _warn_of_shared_memory(chain: Runnable[Any, Any]) -> None:
     if getattr(unwrap(chain), "memory", None) is not None:
         logger.warning(
             "this %s has a memory, which all clients of the route will share: they see each "
@@ -54,22 +54,27 @@ def _warn_of_memory(chain: Runnable[Any, Any]) -> None:
 async def open_chain(
     factory: ChainFactory, parameters: dict[str, Any], stack: AsyncExitStack
 ) -> Runnable[Any, Any]:
-    """Call a factory; what it wants to clean up is done when `stack` is closed.
+    """Call a factory and return its chain; its cleanup runs when `stack` is closed.
+
+    Args:
+        factory: The chain factory.
+        parameters: The arguments of the factory, by name.
+        stack: The exit stack of the request.
 
     Raises:
-        ChainTypeError: It gave no chain.
+        ChainTypeError: The factory did not return or yield a chain.
     """
-    made = await current_app.ensure_async(factory)(**parameters)
-    if isawaitable(made):  # a lambda, or an object, around an `async def`
-        made = await made
-    if isinstance(made, AsyncIterator):  # so Quart gives those of a plain `def` as well
-        generator, made = made, await anext(made, None)
-        stack.push_async_callback(_finish, generator, factory_name(factory))
-    return check_chain(made, factory_name(factory))
+    chain = await current_app.ensure_async(factory)(**parameters)
+    if isawaitable(chain):  # a lambda, or an object, around an `async def`
+        chain = await chain
+    if isinstance(chain, AsyncIterator):  # Quart returns generators of a plain `def` as this, too
+        generator, chain = chain, await anext(chain, None)
+        stack.push_async_callback(_run_cleanup, generator, factory_name(factory))
+    return check_chain(chain, factory_name(factory))
 
 
-async def _finish(generator: AsyncIterator[Any], source: str) -> None:
-    """Let a factory go on after its `yield`; the client has its answer, so failures are logged."""
+async def _run_cleanup(generator: AsyncIterator[Any], source: str) -> None:
+    """Resume a factory after its `yield`; log its exceptions, as the answer was sent already."""
     try:
         more = await anext(generator, None)
     except Exception:

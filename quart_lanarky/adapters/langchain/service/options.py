@@ -18,11 +18,11 @@ from .plan import ChainPlan, HandlerFactory, HandlerPair, class_of, plan_chain
 __all__ = ["ChainOptions", "RouteOptions"]
 
 Config = RunnableConfig | Callable[[Any], RunnableConfig | Awaitable[RunnableConfig]]
-"""A configuration for LangChain, or a function of the current request that gives one."""
+"""A LangChain configuration, or a function of the current request that returns one."""
 
 
 class ChainOptions(TypedDict, total=False):
-    """The options of a route; `stream_chain` says what they mean."""
+    """The options of a route, as documented by `stream_chain`."""
 
     mode: Mode | None
     output_key: str | None
@@ -35,10 +35,10 @@ class ChainOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class RouteOptions:
-    """The same with their defaults, checked.
+    """The options of a route with their defaults, validated.
 
     Raises:
-        ConfigurationError: An option makes no sense.
+        ConfigurationError: An option has an invalid value.
     """
 
     mode: Mode | None = None
@@ -50,11 +50,11 @@ class RouteOptions:
     handlers: HandlerFactory | HandlerPair | None = None
 
     def __post_init__(self) -> None:
-        """Check the options, so that a wrong one is found at decoration."""
+        """Validate the options, so that an invalid one is reported at decoration."""
         if self.mode is not None:
             check_mode(self.mode)
         check_hold(self.hold_tokens)
-        if self.input_model is not None and not _is_model(self.input_model):
+        if self.input_model is not None and not _is_model_class(self.input_model):
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"
             )
@@ -63,7 +63,7 @@ class RouteOptions:
                 declared_events(class_of(handler)).check()
 
     def plan_for(self, chain: Runnable[Any, Any]) -> ChainPlan:
-        """Find out how to serve `chain` with these options."""
+        """Return the plan to serve `chain` with these options."""
         return plan_chain(
             chain,
             output_key=self.output_key,
@@ -72,7 +72,11 @@ class RouteOptions:
         )
 
     def handler_for(self, *, over_websocket: bool) -> HandlerFactory | None:
-        """Return the user's own handler for one transport, if there is one."""
+        """Return the custom handler for a transport; None if there is none.
+
+        Raises:
+            ConfigurationError: `handlers` is a sequence of other than two.
+        """
         if not isinstance(self.handlers, tuple | list):
             return self.handlers
         if len(self.handlers) != 2:  # noqa: PLR2004  # a pair
@@ -83,5 +87,5 @@ class RouteOptions:
         return self.handlers[over_websocket]
 
 
-def _is_model(candidate: Any) -> bool:
+def _is_model_class(candidate: Any) -> bool:
     return isinstance(candidate, type) and issubclass(candidate, BaseModel)
