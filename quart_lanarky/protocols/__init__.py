@@ -1,1 +1,1 @@
-"""Protocols: what a client sends and what goes to it, as bytes; no web framework."""
+"""Protocols: decode what clients send, encode events as bytes; no web framework."""

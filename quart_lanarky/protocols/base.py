@@ -1,4 +1,4 @@
-"""What protocols have in common: how a route is described to them."""
+"""What protocols have in common: encoders, encoded events, and descriptions of routes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["EncodedEvent", "Encoder", "RouteDescription"]
 
 @dataclass(frozen=True, slots=True)
 class EncodedEvent:
-    """An event as it is on the wire: its data is text.
+    """An event as it is sent: its data is text.
 
     Args:
         name: The event's name.
         data: A bare text, or JSON.
         id: The event's id in the sense of server-sent events, if it has one.
-        is_json: Whether `data` is known to be JSON. It only matters for a WebSocket's frame, where
-            JSON stands as it is and a text as a JSON string. No decoder can know it, so it does
-            not count when events are compared.
+        is_json: Whether `data` is JSON. It only matters for WebSocket frames, which embed JSON as
+            it is and a text as a JSON string. Decoders cannot know it, so events are compared
+            without it.
     """
 
     name: str
@@ -36,13 +36,13 @@ class EncodedEvent:
         """Return the data parsed as JSON.
 
         Raises:
-            ValueError: It is bare text.
+            ValueError: The data is bare text.
         """
         return json.loads(self.data)
 
 
 class Encoder(Protocol):
-    """Turns the events of one stream into bytes; what it has to remember is that stream's."""
+    """Turns the events of one stream into bytes. It may have state, which is that stream's."""
 
     @property
     def content_type(self) -> str:
@@ -50,7 +50,7 @@ class Encoder(Protocol):
 
     @property
     def heartbeat(self) -> bytes:
-        """What is sent when nothing else was for a while, and no client makes anything of."""
+        """The bytes to send after a silence; clients ignore them."""
 
     def encode(self, batch: Sequence[Event]) -> bytes:
         """Return the bytes of the next events."""
@@ -58,21 +58,21 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class RouteDescription:
-    """What there is to say of a route on one transport.
+    """The description of a chain route on one transport.
 
     Attributes:
-        mode: How its tokens travel in the native protocol.
-        parameters: The parameters of its path and query string, as the fields of an object.
+        mode: How tokens are encoded in the native protocol.
+        parameters: The parameters in its path and query string, as the fields of an object.
         body: The inputs, as a JSON object.
         output: The type of the answer in the JSON response.
-        events: The events that its handlers send, by their names, each with the type of its
-            payload; `str` is bare text.
-        defaults: The defaults of the parameters that have one.
-        text_input: The input that a bare text stands for, if there is one.
-        takes_other_inputs: Whether inputs may be sent that are not among those of `body`.
-        sends_other_events: Whether it has handlers that do not say what they send.
-        handlers: The names of its handlers' classes.
-        notes: What else a reader has to know, each a sentence.
+        events: The payload type of each event that its handlers send, by name; `str` is bare
+            text.
+        defaults: The default values of parameters, by name.
+        text_input: The input that a bare text is assigned to; None if there is none.
+        takes_other_inputs: Whether inputs other than those of `body` are accepted.
+        sends_other_events: Whether it has handlers that do not declare their events.
+        handlers: The names of its handler classes.
+        notes: Further sentences for the API docs.
     """
 
     mode: str

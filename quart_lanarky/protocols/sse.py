@@ -1,7 +1,7 @@
-"""Server-sent events: bytes from events and events from bytes. No I/O, no framework.
+"""Encode and decode server-sent events. No I/O, no framework.
 
-The rules are those of the section "Server-sent events" of the HTML standard; comments name
-them where they are not obvious. One codec serves the server, its tests and its clients.
+The rules are those of the section "Server-sent events" of the HTML standard; comments quote
+them where they are not obvious. The server, its tests and its clients share this codec.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["CONTENT_TYPE", "HEARTBEAT", "Decoder", "block", "encode", "join"]
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
 HEARTBEAT = b":\n"
-"""A comment, between two events. No blank line follows: some clients make an event of one."""
+"""A comment between two events, without a blank line: some clients make an event of one."""
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE_END_BYTES = re.compile(rb"\r\n|\n|\r")
@@ -24,11 +24,11 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def encode(*batch: EncodedEvent) -> bytes:
-    r"""Return the events of `batch` as the bytes of one event block each.
+    r"""Encode the events of `batch`, one block each.
 
-    Line ends are LF, because some clients do not take CRLF. Line breaks inside the data become
-    further `data:` lines; the format cannot tell CR, LF and CRLF apart, so in a bare text all
-    three arrive as LF. There is always a `data:` line, since a browser drops an event without.
+    Lines end with LF, because some clients do not accept CRLF. Line breaks inside the data become
+    further `data:` lines; the format does not distinguish CR, LF and CRLF, so in a bare text all
+    three arrive as LF. There is always a `data:` line, since a browser ignores an event without.
     """
     return join(block(event.name, event.data, event.id) for event in batch)
 
@@ -36,24 +36,24 @@ def encode(*batch: EncodedEvent) -> bytes:
 def block(name: str, data: str, id_: str | None = None) -> str:
     """Return the block of one event, as text."""
     id_line = "" if id_ is None else f"id: {id_}\n"
-    if "\n" in data or "\r" in data:  # which JSON of ours never has
+    if "\n" in data or "\r" in data:  # never in our own JSON
         data = "\ndata: ".join(_LINE_END.split(data))
     return f"event: {name}\n{id_line}data: {data}\n\n"
 
 
 def join(blocks: Iterable[str]) -> bytes:
     """Return the bytes of several blocks."""
-    # Half a surrogate pair has no UTF-8 form; '?' in its place keeps the stream valid.
+    # A lone surrogate cannot be encoded as UTF-8; '?' in its place keeps the stream valid.
     return "".join(blocks).encode("utf-8", "replace")
 
 
 class Decoder:
-    """Turns bytes into events as they arrive, however they were split on the way.
+    """Decodes bytes into events as they arrive, in chunks of any size.
 
     Attributes:
-        last_event_id: What a browser would send as `Last-Event-ID` when it reconnects.
+        last_event_id: The `Last-Event-ID` that a browser would send when it reconnects.
         retry: The reconnection time in milliseconds that the server asked for, if any.
-        comments: How many comment lines (heartbeats) were seen.
+        comments: How many comment lines (heartbeats) were received.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Decoder:
         self._clear()
 
     def feed(self, data: bytes) -> list[EncodedEvent]:
-        """Take the next bytes and return the events that they complete, often none."""
+        """Decode the next bytes and return the events that they complete, often none."""
         if not data:
             return []
         return [event for line in self._lines(data) if (event := self._line(line)) is not None]
@@ -77,10 +77,10 @@ class Decoder:
         self._id: str | None = None
 
     def _lines(self, data: bytes) -> list[str]:
-        """Cut off the complete lines.
+        """Return the complete lines.
 
-        A CR ends its line at once, for the next byte may be long in coming: so an LF that
-        starts the following bytes belongs to that same line end.
+        A CR ends its line at once, since the next byte may arrive much later; an LF at the start
+        of the next bytes then belongs to the same line ending.
         """
         if self._after_cr and data.startswith(b"\n"):
             data = data[1:]
@@ -116,7 +116,7 @@ class Decoder:
             self.retry = int(value)
 
     def _dispatch(self) -> EncodedEvent | None:
-        """End the block: "if the data buffer is an empty string", there is no event."""
+        """End the block; "if the data buffer is an empty string", there is no event."""
         name, data, id_ = self._name, self._data, self._id
         self._clear()
         return EncodedEvent(name or "message", "\n".join(data), id_) if data else None

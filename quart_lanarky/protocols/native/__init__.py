@@ -1,1 +1,1 @@
-"""The native protocol: the events as they are, over server-sent events and WebSockets."""
+"""The native protocol: our own events, over server-sent events and WebSockets."""

@@ -1,7 +1,6 @@
-"""Examples for the API docs: values that fit a schema, and events made by the code that sends.
+"""Make examples for the API docs: values that fit a schema, and encoded events.
 
-Nothing here is written by hand as text: an example that is shown as bytes or as a frame has been
-through the same encoder as the real ones.
+No example is handwritten text: those shown as bytes or frames come from the real encoder.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 NO_EXAMPLE: Final = object()
-"""Stands for an example where none could be made."""
+"""Returned instead of an example if none could be made."""
 
 _SCALARS: Final[dict[str, Any]] = {
     "string": "What is a token?",
@@ -49,37 +48,37 @@ _SCALARS: Final[dict[str, Any]] = {
 
 
 def example_input(adapter: TypeAdapter[Any], components: Components | None = None) -> Any:
-    """Return an example of what a chain takes, or NO_EXAMPLE; it has passed the same checks.
+    """Return a valid example of the input of a chain, or NO_EXAMPLE.
 
     Args:
-        adapter: What checks it.
-        components: Where its schema may have been made already.
+        adapter: The type adapter that validates the input.
+        components: The components of the API spec, which cache its schema.
     """
     components = components or Components()
     value = _sample(components.of(adapter, "validation"), components)
     try:
         adapter.validate_python(value)
-    except Exception:  # noqa: BLE001  # a user's validator fails as it likes
+    except Exception:  # noqa: BLE001  # a user's validator may raise anything
         return NO_EXAMPLE
-    return NO_EXAMPLE if value == {} else value  # which would say nothing
+    return NO_EXAMPLE if value == {} else value  # an empty example is useless
 
 
 def example_answer(description: RouteDescription) -> dict[str, Any] | None:
-    """Return an example of the JSON response, where the answer is a text."""
+    """Return an example of the JSON response; None if the answer is not a text."""
     if description.output is not str:
         return None
     fields = [name for name, kind in EVENT_KINDS.items() if kind.in_json_response]
     answer = Answer()
     for name in (COMPLETION, *(name for name in fields if name in description.events)):
-        for event in _examples(name):
+        for event in _builtin_examples(name):
             answer.add(event)
     return {"output": answer.text} | answer.fields
 
 
 def example_events(description: RouteDescription) -> dict[str, EncodedEvent]:
-    """Return an example of each kind of event that a route can send, by their names."""
+    """Return an example of each kind of event that a route can send, by name."""
     declared = {
-        name: next(iter(_examples(name)), None) or _example_event(name, kind)
+        name: next(iter(_builtin_examples(name)), None) or _example_event(name, kind)
         for name, kind in description.events.items()
     }
     always = {
@@ -95,24 +94,24 @@ def example_events(description: RouteDescription) -> dict[str, EncodedEvent]:
 
 
 def example_turn(description: RouteDescription) -> list[EncodedEvent]:
-    """Return the events of an answer; those of one's own come first, where most of them belong."""
+    """Return the events of an example turn; custom events come first, as they mostly do."""
     examples, mode = example_events(description), check_mode(description.mode)
     turn = [event for name, event in examples.items() if name not in EVENT_KINDS]
     if COMPLETION in examples:
-        turn += [encode(event, mode) for event in _examples(COMPLETION)]
+        turn += [encode(event, mode) for event in _builtin_examples(COMPLETION)]
     last = (SOURCE_DOCUMENTS, END)
     return [*turn, *(examples[name] for name in last if name in examples)]
 
 
 def failed_turn(description: RouteDescription) -> list[EncodedEvent]:
-    """Return the events of a chain that fails."""
+    """Return the events of a turn whose chain fails."""
     run_id = UUID(EVENT_KINDS[END].examples[0].data["run_id"])
-    events = [*_examples(ERROR), end(run_id, None)]
+    events = [*_builtin_examples(ERROR), end(run_id, None)]
     return [encode(event, check_mode(description.mode)) for event in events]
 
 
-def _examples(name: str) -> tuple[Event, ...]:
-    """Return the examples of a kind of event that is not a user's own."""
+def _builtin_examples(name: str) -> tuple[Event, ...]:
+    """Return the examples of a built-in event; none for a custom one."""
     return EVENT_KINDS[name].examples if name in EVENT_KINDS else ()
 
 
@@ -128,7 +127,7 @@ def _example_event(name: str, kind: Any) -> Event | None:
 
 
 def _sample(schema: Schema, components: Components, depth: int = 0) -> Any:
-    """Return a value that may fit a schema: what it proposes itself, or else the plainest."""
+    """Return a value that may fit a schema: one from the schema, or else the simplest."""
     schema = components.resolve(schema)
     for key in ("const", "default", "minimum"):
         if key in schema:
@@ -138,24 +137,24 @@ def _sample(schema: Schema, components: Components, depth: int = 0) -> Any:
             return schema[key][0]
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
-            return _sample(_plainest(schema[key], components), components, depth)
+            return _sample(_simplest(schema[key], components), components, depth)
     if schema.get("type") == "object":
         return _sample_object(schema, components, depth)
     return _SCALARS.get(schema.get("type", "string"))
 
 
-def _plainest(options: list[Schema], components: Components) -> Schema:
-    """Return the alternative that is a text, if there is one."""
+def _simplest(options: list[Schema], components: Components) -> Schema:
+    """Return the alternative that is a text, or else the first."""
     resolved = [components.resolve(option) for option in options]
     return next((option for option in resolved if option.get("type") == "string"), resolved[0])
 
 
 def _sample_object(schema: Schema, components: Components, depth: int) -> dict[str, Any]:
-    """Return an object with the fields that are required; with the first, if none is."""
+    """Return an object with the required fields; with the first field if none is required."""
     properties: dict[str, Schema] = schema.get("properties", {})
     names = schema.get("required") or ([] if depth else list(properties)[:1])
     return {
         name: _sample(properties.get(name, {}), components, depth + 1)
         for name in names
-        if depth < 8  # noqa: PLR2004  # a type that contains itself has no end
+        if depth < 8  # noqa: PLR2004  # a recursive type would not end
     }

@@ -1,4 +1,4 @@
-"""What comes from the client: a JSON object, a bare text, or the wish to stop."""
+"""Parse what clients send: a JSON object, a bare text, or a control message."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ STOP: Final = {"event": "stop"}
 """The message by which a WebSocket client ends the turn in progress."""
 
 PONG: Final = {"event": "pong"}
-"""The message by which it answers a `ping`, so as not to be taken for gone."""
+"""The message by which a WebSocket client answers a `ping`, so as not to be idle."""
 
 WHITE_SPACE: Final = " \t\n\r"
-"""What JSON may have around a value."""
+"""The characters that JSON allows around a value."""
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
-    """Return the JSON object that `text` is, or raise InputError."""
+    """Parse a JSON object.
+
+    Raises:
+        InputError: The text is not valid JSON, or not an object.
+    """
     wrong = None
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         wrong = str(error)
-    if wrong is not None:  # not inside of `except`: Python's error keeps the whole text
+    if wrong is not None:  # not inside `except`: Python's error references the whole text
         raise InputError(f"this is not valid JSON ({wrong})")
     if not isinstance(content, dict):
         raise InputError("the inputs must be a JSON object")
@@ -34,10 +38,13 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
 
 
 def parse_message(frame: str | bytes | None) -> dict[str, Any] | str:
-    """Return the JSON object that a WebSocket frame holds, or its bare text when it is none.
+    """Return the JSON object in a WebSocket frame, or its text if it is not one.
 
-    A text that starts with a brace is meant as JSON, so that a broken object is refused and
-    not taken for the answer to a chain's only question.
+    A text that starts with a brace is parsed as JSON, so that a malformed object is refused and
+    not taken for a bare text.
+
+    Raises:
+        InputError: The frame is binary, or a malformed object.
     """
     if not isinstance(frame, str):  # Quart passes an empty binary frame as None
         raise InputError("send text frames, not binary ones")
@@ -45,4 +52,4 @@ def parse_message(frame: str | bytes | None) -> dict[str, Any] | str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")  # Python's parser would take NaN and Infinity
+    raise ValueError(f"JSON has no {name}")  # Python's parser would accept NaN and Infinity

@@ -1,7 +1,7 @@
-"""The components for what goes in and out: inputs, and events in their envelopes.
+"""Make the schemas of the native protocol for the API specs: inputs and encoded events.
 
-A server-sent event (for OpenAPI) and a WebSocket's frame (for AsyncAPI) carry the same payloads.
-The data of the one is text, with JSON in it; the data of the other is the JSON itself.
+A server-sent event (for OpenAPI) and a WebSocket frame (for AsyncAPI) have the same payloads. The
+data of a server-sent event is text that contains JSON; the data of a frame is the JSON itself.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ __all__ = [
     "server_sent_event",
 ]
 
-_ALWAYS: Final = {kind.name: kind.payload for kind in EVENT_KINDS.values() if kind.is_always_sent}
-"""What every run sends, whichever handlers it has."""
+_ALWAYS_SENT: Final = {
+    kind.name: kind.payload for kind in EVENT_KINDS.values() if kind.is_always_sent
+}
+"""The payload types of the events that every run sends, whichever handlers it has."""
 
-_END_ID: Final = {
+_END_ID_SCHEMA: Final = {
     "type": "string",
     "pattern": f"^[-0-9a-f]{{36}}/{END}$",
     "description": "What a browser sends as `Last-Event-ID` if it reconnects: the answer is 204.",
@@ -36,17 +38,17 @@ _END_ID: Final = {
 
 
 def event_table(kinds: Iterable[RouteEvent], data: Mapping[str, str]) -> str:
-    """Return the events in a table of Markdown: this is what people read first.
+    """Return a Markdown table of events for the top of a description in the API docs.
 
     Args:
         kinds: The events.
-        data: For each name an example of its data.
+        data: An example of the data of each event, by name.
     """
-    rows = [f"| `{k.name or '…'}` | {_cell(k, data.get(k.name))} | {k.when} |" for k in kinds]
+    rows = [f"| `{k.name or '…'}` | {_data_cell(k, data.get(k.name))} | {k.when} |" for k in kinds]
     return "\n".join(["| event | data, for example | sent |", "|---|---|---|", *rows])
 
 
-def _cell(kind: RouteEvent, example: str | None) -> str:
+def _data_cell(kind: RouteEvent, example: str | None) -> str:
     if example is None:
         return "JSON" if kind.name else "of the app's own"
     code = example.replace("|", "\\|")
@@ -57,11 +59,11 @@ class RouteEvent(NamedTuple):
     """A kind of event that a route can send.
 
     Attributes:
-        name: The event's name; empty for those that no handler declares.
+        name: The event's name; empty for all undeclared events.
         payload: The type of its payload.
-        as_text: Whether the data is bare text, and no JSON.
+        as_text: Whether the data is bare text and not JSON.
         is_empty: Whether the data is always empty.
-        others: The names that it does not have, if it has no name.
+        others: The names that undeclared events cannot have.
     """
 
     name: str
@@ -72,19 +74,19 @@ class RouteEvent(NamedTuple):
 
     @property
     def when(self) -> str:
-        """When it is sent, as half a sentence."""
+        """When it is sent, as the end of a sentence."""
         kind = EVENT_KINDS.get(self.name)
         return "by a handler of this app" if kind is None else kind.when
 
     @property
     def title(self) -> str:
-        """What its component is named after."""
+        """The name of its component, without the suffix."""
         bare = self.name in EVENT_KINDS and self.as_text
         return pascal(self.name or "other") + ("Text" if bare else "")
 
     @property
     def description(self) -> str:
-        """What it means, in one sentence."""
+        """Its meaning and when it is sent, for the API docs."""
         if not self.name:
             return "An event of the app's own that it does not describe any further."
         own = vars(self.payload).get("__doc__") if isinstance(self.payload, type) else None
@@ -97,7 +99,7 @@ _PING: Final = RouteEvent(PING, EVENT_KINDS[PING].payload)
 
 
 def input_schema(description: RouteDescription, components: Components) -> Schema:
-    """Return the schema of a route's inputs; what it does not name is refused."""
+    """Return the schema of a route's inputs, without additional ones unless they are accepted."""
     schema = components.resolve(components.of(description.body, "validation"))
     if "properties" in schema and not description.takes_other_inputs:
         return {"additionalProperties": False, **schema}
@@ -105,23 +107,23 @@ def input_schema(description: RouteDescription, components: Components) -> Schem
 
 
 def event_kinds(description: RouteDescription) -> list[RouteEvent]:
-    """Return the kinds of events that a route can send, in the order in which they come."""
-    named = {**description.events, **_ALWAYS}
+    """Return the kinds of events that a route can send, in the order in which they are sent."""
+    named = {**description.events, **_ALWAYS_SENT}
     order = [*(n for n in named if n not in EVENT_KINDS), *(n for n in EVENT_KINDS if n in named)]
-    kinds = [_kind(name, named[name], description.mode) for name in order]
+    kinds = [_route_event(name, named[name], description.mode) for name in order]
     others = RouteEvent("", Any, others=tuple(order))
     return [*kinds, others] if description.sends_other_events else kinds
 
 
 def frame_kinds(description: RouteDescription) -> list[RouteEvent]:
-    """Return the same for a WebSocket, which has a sign of life among its frames."""
+    """Return the kinds of events in the frames of a WebSocket, which include `ping`."""
     *kinds, last = event_kinds(description)
     if not last.name:
         return [*kinds, _PING, last._replace(others=(*last.others, PING))]
     return [*kinds, last, _PING]
 
 
-def _kind(name: str, payload: Any, mode: str) -> RouteEvent:
+def _route_event(name: str, payload: Any, mode: str) -> RouteEvent:
     in_text_mode = mode == "text"
     if name == END and in_text_mode:
         return RouteEvent(name, str, as_text=True, is_empty=True)
@@ -131,29 +133,29 @@ def _kind(name: str, payload: Any, mode: str) -> RouteEvent:
 
 
 def server_sent_event(kind: RouteEvent, components: Components) -> Schema:
-    """Add the component for a server-sent event, as a parser of the format gives it."""
+    """Add the component for a server-sent event, as its parsers return it."""
     data: Schema = {"type": "string"}
     if kind.is_empty:
         data["const"] = ""
     elif kind.name and not kind.as_text:
         data["contentMediaType"] = "application/json"
-        data["contentSchema"] = _payload(kind, components)
-    schema = _object(kind, data)
+        data["contentSchema"] = _payload_schema(kind, components)
+    schema = _event_schema(kind, data)
     if kind.name == END:
-        schema["properties"] |= {"id": _END_ID}
+        schema["properties"] |= {"id": _END_ID_SCHEMA}
         schema["required"] = [*schema["required"], "id"]
     return components.add(f"{kind.title}Event", schema)
 
 
 def frame(kind: RouteEvent, components: Components) -> Schema:
-    """Add the component for the object in a WebSocket's text frame."""
-    data: Schema = {"type": "string"} if kind.as_text else _payload(kind, components)
+    """Add the component for the JSON object in a WebSocket's text frame."""
+    data: Schema = {"type": "string"} if kind.as_text else _payload_schema(kind, components)
     if kind.is_empty:
         data["const"] = ""
-    return components.add(f"{kind.title}Frame", _object(kind, data))
+    return components.add(f"{kind.title}Frame", _event_schema(kind, data))
 
 
-def _object(kind: RouteEvent, data: Schema) -> Schema:
+def _event_schema(kind: RouteEvent, data: Schema) -> Schema:
     which: Schema = {"const": kind.name} if kind.name else {"not": {"enum": list(kind.others)}}
     return {
         "type": "object",
@@ -164,7 +166,7 @@ def _object(kind: RouteEvent, data: Schema) -> Schema:
     }
 
 
-def _payload(kind: RouteEvent, components: Components) -> Schema:
+def _payload_schema(kind: RouteEvent, components: Components) -> Schema:
     return components.named(kind.payload, "serialization") if kind.name else {}
 
 
