@@ -1,19 +1,19 @@
-"""Every error that this package raises.
+"""The errors that this package raises.
 
 ::
 
     LanarkyError
-    ├── ConfigurationError     what the developer of the app did wrong (also a ValueError)
+    ├── ConfigurationError     a mistake of the app's developer (also a ValueError)
     │   └── ChainTypeError     no chain where one was expected (also a TypeError)
-    ├── InputError             what the client sent wrong (also werkzeug's BadRequest: status 400)
-    ├── InputTooLargeError     it sent too much (also werkzeug's RequestEntityTooLarge: status 413)
-    ├── ForeignOriginError     another site's page sent it (also werkzeug's Forbidden: status 403)
-    ├── ServerBusyError        too many run now (also werkzeug's ServiceUnavailable: status 503)
-    └── TooSlowError           it took too long (also werkzeug's GatewayTimeout: status 504)
+    ├── InputError             invalid data of the client (also werkzeug's BadRequest: status 400)
+    ├── InputTooLargeError     too much data (also werkzeug's RequestEntityTooLarge: status 413)
+    ├── ForeignOriginError     a cross-origin page (also werkzeug's Forbidden: status 403)
+    ├── ServerBusyError        too many live runs (also werkzeug's ServiceUnavailable: status 503)
+    └── TooSlowError           a timeout before the run (also werkzeug's GatewayTimeout: status 504)
 
-The branches never mix: a ``ConfigurationError`` is for the log and reaches the client as status
-500 without its text; the others are for the client and name what to send instead. `testing.py` has
-two more, which only the tests of an app get: `RefusedError` and `ClosedError`.
+A ``ConfigurationError`` is logged, and its client gets status 500 without its text. The texts of
+the others are sent to the client. `testing.py` has two more, which are only raised in the tests of
+an app: `RefusedError` and `ClosedError`.
 """
 
 from __future__ import annotations
@@ -47,29 +47,29 @@ __all__ = [
 ]
 
 MAX_FIELDS: Final = 10
-"""How many wrong fields an answer names: it may not be a multiple of what was sent."""
+"""How many invalid fields a response names, so that it is not larger than the request."""
 
 MAX_NAME: Final = 100
-"""How many characters of a field's name it has; the client chooses them."""
+"""How many characters of a field's name a response has; the client chooses the name."""
 
 MAX_MESSAGE: Final = 300
-"""How many it has of what is wrong with a field, in which words of the client may be."""
+"""How many characters of a field's error it has; the error may quote the client."""
 
 RETRY_AFTER: Final = 5
-"""Seconds after which a client that was refused should try again."""
+"""The `Retry-After` header of a refused request, in seconds."""
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return `text`, of which no more than `limit` characters are left."""
+    """Return `text`, cut to `limit` characters with an ellipsis if it is longer."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class LanarkyError(Exception):
-    """The root of the tree: catch it to catch everything that this package raises."""
+    """The base class of all errors that this package raises."""
 
 
 class ConfigurationError(LanarkyError, ValueError):
-    """The app is set up wrongly: a setting, a factory's signature, a handler's argument."""
+    """The app is configured wrongly: a setting, a factory's signature, a handler's argument."""
 
 
 class ChainTypeError(ConfigurationError, TypeError):
@@ -96,23 +96,23 @@ class InputProblem(BaseModel):
 
 
 class _RefusalError(LanarkyError, HTTPException):
-    """What is not run, answered with a JSON body: the payload of an `error` event."""
+    """A request that is refused, with the payload of an `error` event as its JSON body."""
 
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__(detail)
 
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
-        """Return the JSON body of the answer."""
+        """Return the JSON body of the response."""
         return json.dumps({"status_code": self.code, "detail": self.detail})
 
     def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
-        """Return the headers of the answer: JSON, where werkzeug would say HTML."""
+        """Return the headers of the response: JSON instead of werkzeug's HTML."""
         return [("Content-Type", "application/json")]
 
 
 class _InputRefusalError(_RefusalError):
-    """What the client did wrong, answered with an `InputProblem`."""
+    """A request with invalid data, with an `InputProblem` as its JSON body."""
 
     def __init__(self, detail: str, fields: Mapping[str, str] | None = None) -> None:
         given = fields or {}
@@ -126,21 +126,21 @@ class _InputRefusalError(_RefusalError):
         super().__init__(f"{detail}: {'; '.join(named)}" if named else detail)
 
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
-        """Return the JSON body of the answer: an `InputProblem`."""
+        """Return the JSON body of the response: an `InputProblem`."""
         errors = [FieldProblem(field=name, message=text) for name, text in self.fields.items()]
         problem = InputProblem(status_code=self.code or 500, detail=self.detail, errors=errors)
         return json.dumps(problem.model_dump())
 
 
 class InputError(_InputRefusalError, BadRequest):
-    """The client's inputs do not fit the chain; answered with status 400 and a JSON body.
+    """The client's inputs do not fit the chain: status 400 and a JSON body.
 
-    It is an HTTP exception, so an app's own ``errorhandler(400)`` sees it as any other.
+    It is an HTTP exception, so an app's own ``errorhandler(400)`` handles it as any other.
 
     Args:
         detail: What is wrong with the request as a whole.
-        fields: For each wrong field its name and what is wrong with it. The answer has ten of
-            them, and no more than the beginning of long names and texts.
+        fields: The error of each invalid field, by name. The response has ten of them, and only
+            the beginning of long names and errors.
     """
 
 
@@ -148,33 +148,33 @@ class InputTooLargeError(_InputRefusalError, RequestEntityTooLarge):
     """The client sent more than the app takes (Quart's `MAX_CONTENT_LENGTH`): status 413.
 
     Args:
-        detail: How much it may be.
+        detail: The limit, as a sentence for the client.
     """
 
 
 class ForeignOriginError(_RefusalError, Forbidden):
-    """A page of another site wants to start a run; answered with status 403 and a JSON body.
+    """A page of another origin tried to start a run: status 403 and a JSON body.
 
     Args:
-        detail: Which origin it was.
+        detail: The refused origin, as a sentence for the client.
     """
 
 
 class ServerBusyError(_RefusalError, ServiceUnavailable):
-    """No more runs are let in now: status 503, a `Retry-After` header and a JSON body.
+    """No more runs are admitted now: status 503, a `Retry-After` header and a JSON body.
 
     Args:
-        detail: Why.
+        detail: The reason, as a sentence for the client.
     """
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        """Return the headers of the answer."""
+        """Return the headers of the response."""
         return [*super().get_headers(*args, **kwargs), ("Retry-After", str(RETRY_AFTER))]
 
 
 class TooSlowError(_RefusalError, GatewayTimeout):
-    """What has to be done before a run took too long; answered with status 504 and a JSON body.
+    """The preparation of a run took too long: status 504 and a JSON body.
 
     Args:
-        detail: How long it may take.
+        detail: The time limit, as a sentence for the client.
     """

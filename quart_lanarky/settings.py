@@ -1,4 +1,4 @@
-"""The settings of an app, all in `app.config` and all with a default."""
+"""Read the settings of an app from `app.config`; all have a default."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .runs.stream import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
 __all__ = ["EXTENSION_KEY", "SETTING_KEYS", "OpenAPIVersion", "Settings", "current_settings"]
 
 EXTENSION_KEY: Final = "QUART_LANARKY"
-"""The key in `app.extensions`, and with `_` the prefix of the settings in `app.config`."""
+"""The key in `app.extensions`; followed by `_`, the prefix of the settings in `app.config`."""
 
 
 OpenAPIVersion = Literal["3.2.0", "3.1.0"]
-"""The version of the OpenAPI spec: only 3.2 can say what the events of a stream are."""
+"""The version of the OpenAPI spec: only 3.2 can describe the events of a stream."""
 
-_LEAST: Final = {
+_MINIMUM: Final = {
     "flush_interval": 0,
     "buffer_events": 1,
     "heartbeat": 0.01,
@@ -35,7 +35,7 @@ _LEAST: Final = {
     "drain_timeout": 0,
 }
 _ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+")
-_MAY_BE_NONE: Final = {"heartbeat", "run_timeout", "max_runs", "max_messages", "idle_timeout"}
+_OPTIONAL: Final = {"heartbeat", "run_timeout", "max_runs", "max_messages", "idle_timeout"}
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,26 @@ class Settings:
     """The settings of an app, read from `app.config["QUART_LANARKY_…"]`.
 
     Args:
-        default_mode: The mode of routes that name none: `"json"` or `"text"`.
+        default_mode: The mode of routes without a `mode`: `"json"` or `"text"`.
         flush_interval: The flush window in seconds; 0 sends every batch as soon as it can.
-        buffer_events: How many events of a run may wait for its client.
-        heartbeat: After how many seconds of silence the client gets a sign of life: a comment in
-            a stream, a `ping` on a WebSocket. None for never.
-        run_timeout: How many seconds a run may take. None for any number.
-        max_runs: How many runs may be live in a process. None for any number.
-        max_message_bytes: How many bytes a WebSocket's message or a request's body may have.
-        max_messages: How many messages the inputs of a chain may hold, in a list of them or a
-            chat history. None for any number.
+        buffer_events: How many events of a run are buffered for its client.
+        heartbeat: After how many seconds without an event the client gets a heartbeat: a comment
+            in a stream, a `ping` on a WebSocket. None for never.
+        run_timeout: How many seconds a run may take. None for no limit.
+        max_runs: How many runs may be live in a process. None for no limit.
+        max_message_bytes: How many bytes a WebSocket message or a request body may have.
+        max_messages: How many chat messages the inputs of a chain may contain. None for no
+            limit.
         max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
-        idle_timeout: How many seconds a WebSocket without a turn may be silent, when not even
-            its `ping` is answered. None for any number.
+        idle_timeout: How many seconds a WebSocket without a turn stays open when its client sends
+            nothing, not even a `pong`. None for no limit.
         allowed_origins: The origins of other sites whose pages may start runs, such as
             `"https://chat.example.org"`; `"*"` for all. Same-origin pages always may.
-        drain_timeout: How many seconds live runs get to finish when the server is stopped.
+        drain_timeout: How many seconds live runs have to finish when the server is stopped.
         openapi_version: The version of the OpenAPI spec: `"3.2.0"` or `"3.1.0"`.
 
     Raises:
-        ConfigurationError: A setting has a value that makes no sense.
+        ConfigurationError: A setting has an invalid value.
     """
 
     default_mode: Mode = "json"
@@ -80,15 +80,15 @@ class Settings:
     openapi_version: OpenAPIVersion = "3.2.0"
 
     def __post_init__(self) -> None:
-        """Check the values, so that a wrong one is found at start-up."""
+        """Validate the values, so that an invalid one is reported at start-up."""
         check_mode(self.default_mode)
-        for name, least in _LEAST.items():
+        for name, minimum in _MINIMUM.items():
             value = getattr(self, name)
-            if value is None and name in _MAY_BE_NONE:
+            if value is None and name in _OPTIONAL:
                 continue
-            if not isinstance(value, int | float) or not value >= least:
+            if not isinstance(value, int | float) or not value >= minimum:
                 raise ConfigurationError(
-                    f"{SETTING_KEYS[name]} must be at least {least}, not {value!r}"
+                    f"{SETTING_KEYS[name]} must be at least {minimum}, not {value!r}"
                 )
         origins = self.allowed_origins
         is_list = isinstance(origins, Collection) and not isinstance(origins, str)
@@ -105,12 +105,12 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read the settings; those that `config` lacks have their defaults."""
+        """Read the settings from `config`, with defaults for missing ones."""
         return cls(**{name: config[key] for name, key in SETTING_KEYS.items() if key in config})
 
 
 SETTING_KEYS = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in fields(Settings)}
-"""The keys in `app.config` by the names of the settings."""
+"""For each setting its key in `app.config`."""
 
 
 def current_settings() -> Settings:

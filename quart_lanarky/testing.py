@@ -1,4 +1,4 @@
-"""Read the streams of an app in its own tests, through Quart's test client.
+"""Read the streams of an app in its tests, through Quart's test client.
 
 ::
 
@@ -8,9 +8,9 @@
     async with connect(app.test_client(), "/chat/ws") as conversation:
         events = [event async for event in conversation.ask({"question": "Hello?"})]
 
-The app runs in the process of the test, without a server. So a test shows what the app says, and
-that it stops when its client leaves; it cannot show what a socket does: a slow reader, a proxy, a
-shutdown.
+The app runs in the process of the test, without a server. Such a test shows what the app sends, and
+that a run ends when its client disconnects; it cannot show what needs a socket: a slow reader, a
+proxy, a shutdown.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ __all__ = [
     "stream",
 ]
 
-_NORMAL: Final = 1000
-"""The code of a WebSocket that was closed without one."""
+_NORMAL_CLOSURE: Final = 1000
+"""The close code if the app closes without one."""
 
-_GONE: Final = 1006
-"""The code that a client reads when its peer went without a word."""
+_ABNORMAL_CLOSURE: Final = 1006
+"""The close code of a client whose peer disconnected without a close frame."""
 
-_SHORT: Final = 400
-"""Characters of an answer that an error repeats. A page with a traceback has more."""
+_MAX_DETAIL: Final = 400
+"""Texts of so many characters or more are not repeated in an error: HTML pages are long."""
 
 
 class RefusedError(LanarkyError):
-    """The app answered a test's request with something else than a stream.
+    """The app responded to a test's request with something other than a stream.
 
     Args:
-        status_code: The status code of the answer.
-        detail: What the answer says.
-        errors: For each wrong field its name and what is wrong with it.
-        response: The answer.
+        status_code: The status code of the response.
+        detail: The reason in the response.
+        errors: The error of each invalid field, by name.
+        response: The response.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ClosedError(LanarkyError):
     """The app closed the WebSocket of a test.
 
     Args:
-        code: The code that it gave, such as 1013; 1006 where it gave none.
+        code: The close code, such as 1013; 1006 if the app ended without closing.
     """
 
     def __init__(self, code: int) -> None:
@@ -97,19 +97,19 @@ async def stream(
 ) -> AsyncGenerator[EncodedEvent, None]:
     """Ask a chain route over HTTP and yield its events as the app sends them.
 
-    A loop that is left early hangs up, as a browser does when its tab is closed; with
-    `contextlib.aclosing` around the call, the run has ended when the block has.
+    Leaving the loop early disconnects, as a browser does when its tab is closed; with
+    `contextlib.aclosing` around the call, the run has ended when the block ends.
 
     Args:
         client: The app's `test_client()`; its cookies are sent.
         path: The path of the route.
-        json: The inputs of the chain, for the body.
-        query_string: The parameters of the factory; for a GET, the inputs beside them.
-        headers: Further headers of the request.
-        method: The method; by default POST where there is `json`, and GET where there is none.
+        json: The inputs of the chain, sent as the body.
+        query_string: The parameters of the factory; for a GET, also the inputs.
+        headers: Additional headers of the request.
+        method: The HTTP method; by default POST with `json`, and GET without.
 
     Raises:
-        RefusedError: The app answered something else than a stream.
+        RefusedError: The app responded with something other than a stream.
     """
     sent = b"" if json is None else json_.dumps(json).encode()
     connection: Any = client.request(
@@ -122,9 +122,9 @@ async def stream(
     async with connection:
         await connection.send(sent)
         await connection.send_complete()
-        while (data := await _received(connection)) is not None:
+        while (data := await _receive(connection)) is not None:
             if connection.headers.get("Content-Type") != CONTENT_TYPE:
-                raise await _refusal(connection, data)
+                raise await _read_refusal(connection, data)
             for event in decoder.feed(data):
                 yield event
 
@@ -137,52 +137,52 @@ async def connect(
     query_string: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Conversation]:
-    """Open a WebSocket to a chain route; it is closed, and its run ended, with the block.
+    """Open a WebSocket to a chain route; it is closed, and its run has ended, after the block.
 
     Args:
         client: The app's `test_client()`; its cookies are sent.
         path: The path of the route.
         query_string: The parameters of the factory.
-        headers: Further headers of the handshake, such as `Origin`.
+        headers: Additional headers of the handshake, such as `Origin`.
 
     Raises:
-        RefusedError: At the first turn: the app did not accept the WebSocket.
+        RefusedError: The app did not accept the WebSocket; raised at the first turn.
     """
     connection: Any = client.websocket(
         path, headers=_headers(headers), query_string=_query(query_string)
     )
-    conversation = Conversation(connection)  # before the app sends anything
+    conversation = Conversation(connection)  # patches the connection before the app sends
     async with connection:
         yield conversation
 
 
 class Conversation:
-    """A WebSocket to a chain route, as `connect` gives it.
+    """A WebSocket to a chain route, as `connect` yields it.
 
     Args:
-        connection: Quart's connection, not yet entered; for what is not said here.
+        connection: Quart's test connection, not yet entered; also for direct use.
     """
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
-        self._unread = 0
-        self._code = _GONE
-        self._pass_on = connection._asgi_send  # noqa: SLF001
+        self._unread_turns = 0
+        self._close_code = _ABNORMAL_CLOSURE
+        self._forward = connection._asgi_send  # noqa: SLF001
         connection._asgi_send = self._on_asgi_send  # noqa: SLF001
 
     async def ask(self, inputs: Mapping[str, Any] | str) -> AsyncGenerator[EncodedEvent, None]:
         """Send the inputs of a turn and yield its events, of which `end` is the last.
 
-        What is left unread of earlier turns is dropped first.
+        Unread events of earlier turns are discarded first.
 
         Args:
-            inputs: The inputs of the chain, or a bare text where it has only one.
+            inputs: The inputs of the chain, or a bare text if it has only one.
 
         Raises:
             RefusedError: The app did not accept the WebSocket.
             ClosedError: The app closed it.
         """
-        while self._unread:
+        while self._unread_turns:
             async for _ in self.turn():
                 pass
         await self.send(inputs)
@@ -190,41 +190,41 @@ class Conversation:
             yield event
 
     async def send(self, inputs: Mapping[str, Any] | str) -> None:
-        """Send the inputs of a turn and do not wait: turns queue up. `turn` reads them."""
-        self._unread += 1
+        """Send the inputs of a turn without reading its events; turns are queued. See `turn`."""
+        self._unread_turns += 1
         await self.connection.send(inputs if isinstance(inputs, str) else json_.dumps(inputs))
 
     async def turn(self) -> AsyncGenerator[EncodedEvent, None]:
-        """Yield the events up to the next `end`. Errors are those of `ask`."""
+        """Yield the events up to the next `end`. Raises the same errors as `ask`."""
         while True:
             event = _event_of(await self._frame())
             if event.name == END:
-                self._unread -= 1
-            if event.name != PING:  # about no turn
+                self._unread_turns -= 1
+            if event.name != PING:  # belongs to no turn
                 yield event
             if event.name == END:
                 return
 
     async def stop(self) -> None:
-        """Stop the turn in progress, as a stop button does. Its `end` still comes."""
+        """Stop the turn in progress, as a stop button does. Its `end` is still sent."""
         await self.connection.send(json_.dumps(STOP))
 
     async def _on_asgi_send(self, message: Any) -> None:
-        """Note the code with which the app closes: Quart's connection, as of 0.23, forgets it."""
+        """Record the app's close code, which Quart's test connection, as of 0.23, discards."""
         if message["type"] == "websocket.close":
-            self._code = message.get("code", _NORMAL)
+            self._close_code = message.get("code", _NORMAL_CLOSURE)
             await self.connection.disconnect()
         else:
-            await self._pass_on(message)
+            await self._forward(message)
 
     async def _frame(self) -> str:
         try:
-            frame: str | None = await _received(self.connection)
+            frame: str | None = await _receive(self.connection)
         except WebsocketResponseError as refused:
-            raise await _refused_by(refused.response) from None
+            raise await _refused_error(refused.response) from None
         if frame is None:
-            await self.connection._task  # raises what the app raised  # noqa: SLF001
-            raise ClosedError(self._code)
+            await self.connection._task  # re-raises the app's exception  # noqa: SLF001
+            raise ClosedError(self._close_code)
         return frame
 
 
@@ -232,7 +232,7 @@ def answer_of(events: Iterable[EncodedEvent], mode: Mode = "json") -> str:
     """Return the answer that a client shows after these events.
 
     Args:
-        events: The events of one turn; those that are about no token do not matter.
+        events: The events of one turn; those without tokens are ignored.
         mode: The mode of the route.
 
     Raises:
@@ -246,15 +246,15 @@ def answer_of(events: Iterable[EncodedEvent], mode: Mode = "json") -> str:
     return answer.text
 
 
-async def _received(connection: Any) -> Any:
-    """Return what the app sent next, or None when it has ended and sent no more.
+async def _receive(connection: Any) -> Any:
+    """Return what the app sends next, or None if it has ended without sending more.
 
-    Quart's own `receive` waits for ever when nothing more comes.
+    Quart's own `receive` waits forever if nothing more is sent.
     """
     receiving = asyncio.ensure_future(connection.receive())
     try:
         await asyncio.wait(
-            [receiving, connection._task],  # noqa: SLF001  # it has no other name
+            [receiving, connection._task],  # noqa: SLF001  # there is no public API
             return_when=asyncio.FIRST_COMPLETED,
         )
         return receiving.result() if receiving.done() else None
@@ -262,24 +262,26 @@ async def _received(connection: Any) -> Any:
         receiving.cancel()
 
 
-async def _refusal(connection: Any, data: bytes) -> RefusedError:
+async def _read_refusal(connection: Any, data: bytes) -> RefusedError:
     body = [data]
-    while (more := await _received(connection)) is not None:
+    while (more := await _receive(connection)) is not None:
         body.append(more)
-    return await _refused_by(Response(b"".join(body), connection.status_code, connection.headers))
+    return await _refused_error(
+        Response(b"".join(body), connection.status_code, connection.headers)
+    )
 
 
-async def _refused_by(response: Response) -> RefusedError:
-    """Make the error out of the answer: our own JSON body, or whatever else it is."""
+async def _refused_error(response: Response) -> RefusedError:
+    """Make the error from a response: our own JSON body, or anything else."""
     text = await response.get_data(as_text=True)
     try:
         body = json_.loads(text)
     except ValueError:
         body = None
-    said = body if isinstance(body, dict) else {}
-    words = text if 0 < len(text) < _SHORT else HTTPStatus(response.status_code).phrase
-    errors = {each["field"]: each["message"] for each in said.get("errors", [])}
-    return RefusedError(response.status_code, str(said.get("detail", words)), errors, response)
+    fields = body if isinstance(body, dict) else {}
+    fallback = text if 0 < len(text) < _MAX_DETAIL else HTTPStatus(response.status_code).phrase
+    errors = {each["field"]: each["message"] for each in fields.get("errors", [])}
+    return RefusedError(response.status_code, str(fields.get("detail", fallback)), errors, response)
 
 
 def _event_of(frame: str) -> EncodedEvent:

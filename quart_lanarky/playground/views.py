@@ -1,7 +1,7 @@
-"""The page and its assets, which are plain files: nothing is built, and nobody else is asked.
+"""Serve the page of the playground and its assets: plain files, without a build or other hosts.
 
-The page knows only where the documents are, and learns the rest from them. All its links are
-relative, so they hold wherever the app is mounted, behind proxies that do not say so as well.
+The page only gets the paths of the API specs, and reads the rest from them. All its links are
+relative, so they work wherever the app is mounted, also behind a proxy that strips a prefix.
 """
 
 from __future__ import annotations
@@ -36,19 +36,23 @@ _PAGE: Final = "page.html"
 _PATH: Final = re.compile(r"/(?:[\w.~-]+/)*[\w.~-]*")
 
 _HEADERS: Final = {
-    # Browsers count the WebSockets of the page's own host as 'self', since Safari 16 all of them.
+    # 'self' includes the WebSockets of the page's own host, in Safari since version 16.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Asked for again each time, and sent again only when they have changed with the package.
+    # Revalidated each time, and sent again only after an update of the package.
     "Cache-Control": "no-cache",
 }
 
 
 def check_path(path: Any) -> str:
-    """Return `path` if a playground can be there, or raise ConfigurationError."""
+    """Return `path` if it is a valid path for the playground.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         raise ConfigurationError(
             "playground must be the path of the page, such as '/playground', or None for no "
@@ -58,11 +62,11 @@ def check_path(path: Any) -> str:
 
 
 def add_playground(app: Quart, path: str) -> None:
-    """Add the page to an app, and its assets under it; the documents do not list them.
+    """Add the page and its assets to an app; the API specs do not list them.
 
     Args:
         app: The app.
-        path: Where the page is, as `check_path` returns it.
+        path: The path of the page, as `check_path` returns it.
     """
     app.add_url_rule(path, PAGE_ENDPOINT, hide(_page))
     app.add_url_rule(f"{path.rstrip('/')}/assets/<name>", _ASSET_ENDPOINT, hide(_asset))
@@ -71,13 +75,13 @@ def add_playground(app: Quart, path: str) -> None:
 async def _page() -> Response:
     text = await render_template_string(
         (_ASSETS / _PAGE).read_text(encoding="utf-8"),
-        title=_title(),
-        # From the page back to where the app is mounted, and to what is below the page.
+        title=_app_title(),
+        # Relative links: from the page to the root of the app, and to the assets.
         root="../" * (request.path.count("/") - 1) or "./",
         assets=f"{request.path.rpartition('/')[2] or '.'}/assets/",
-        **_documents(),
+        **_spec_paths(),
     )
-    return await _answer(text, "text/html; charset=utf-8")
+    return await _cacheable_response(text, "text/html; charset=utf-8")
 
 
 async def _asset(name: str) -> Response:
@@ -85,11 +89,11 @@ async def _asset(name: str) -> Response:
     if name == _PAGE or file not in _ASSETS.iterdir():
         abort(404)
     content_type = "text/javascript" if file.suffix == ".js" else mimetypes.guess_type(name)[0]
-    return await _answer(file.read_bytes(), f"{content_type}; charset=utf-8")
+    return await _cacheable_response(file.read_bytes(), f"{content_type}; charset=utf-8")
 
 
-async def _answer(content: str | bytes, content_type: str) -> Response:
-    """Return a response that a client keeps until its content changes."""
+async def _cacheable_response(content: str | bytes, content_type: str) -> Response:
+    """Return a response with an ETag, or 304 if the client has that content already."""
     response: Any = await make_response(content)
     response.headers.update({**_HEADERS, "Content-Type": content_type})
     await response.add_etag()
@@ -97,19 +101,19 @@ async def _answer(content: str | bytes, content_type: str) -> Response:
     return answer
 
 
-def _schema() -> QuartSchema:
+def _quart_schema() -> QuartSchema:
     schema: QuartSchema = current_app.extensions["QUART_SCHEMA"]
     return schema
 
 
-def _title() -> str:
-    info = _schema().info
+def _app_title() -> str:
+    info = _quart_schema().info
     return info.title if info else current_app.name
 
 
-def _documents() -> dict[str, str]:
-    """Return where the documents and their page are, seen from the root; empty if nowhere."""
-    schema = _schema()
+def _spec_paths() -> dict[str, str]:
+    """Return the paths of the API specs and their page, relative to the root; "" for none."""
+    schema = _quart_schema()
     if schema.openapi_path is None:
         return {"openapi": "", "asyncapi": "", "docs": ""}
     asyncapi = next(current_app.url_map.iter_rules(ASYNCAPI_ENDPOINT)).rule
