@@ -3,7 +3,7 @@
 A reader pastes the Python blocks of a page one below the other into `app.py`. A block that begins
 with a comment naming a file (`# shop.py`) starts that file anew. Console sessions and scripts of a
 browser are with the app that the page has by then; where that is one of the repository's, the page
-says so in a comment that nobody sees: `<!-- app: examples.chat:app -->`.
+says so in a comment: `<!-- app: examples.chat:app -->`.
 """
 
 import ast

@@ -84,7 +84,7 @@ def served(
 def _running(arguments: list[str], log_path: Path, environment: dict[str, str]) -> Iterator[Server]:
     """Run a process on a port that this process has already opened.
 
-    So connections wait in the socket's queue until the server is up, and nobody polls.
+    So connections wait in the socket's queue until the server is up, without polling.
     """
     with (
         socket.create_server(("127.0.0.1", 0), backlog=2048) as listener,

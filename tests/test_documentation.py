@@ -1,4 +1,4 @@
-"""The README and all pages tell the truth: each block of code in them is tried.
+"""The README and all pages are right: each block of code in them is tested.
 
 Blocks for a browser run in `tests/browser/test_documentation_in_a_browser.py`, those for nginx and
 systemd in `tests/how_to/`. Text is not run.
@@ -148,6 +148,6 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def alike(shown: str, given: str) -> bool:
-    """Tell whether that is the same, run ids apart; `…` stands for anything in a line."""
+    """Return whether two texts are equal except for run ids; `…` matches anything in a line."""
     pattern = re.escape(RUN_ID.sub("…", shown)).replace("…", ".*")
     return re.fullmatch(pattern, given) is not None

@@ -1,4 +1,4 @@
-"""The playground: where it is, what it may do, and that it is in no document."""
+"""The playground: its path, its security headers, and that it is in no API spec."""
 
 import re
 from pathlib import Path

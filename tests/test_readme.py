@@ -1,4 +1,4 @@
-"""The README is complete, short where it says so, and the demo that it shows is there.
+"""The README is complete, its quickstart is short, and its demo works.
 
 `tests/test_documentation.py` runs its blocks.
 """

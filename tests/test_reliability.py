@@ -1,4 +1,4 @@
-"""The page of promises names tests that there are."""
+"""The tests that the page about reliability names exist."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Settings: every one has a default, and one that makes no sense is found at start-up."""
+"""Settings: every one has a default, and an invalid one is reported at start-up."""
 
 from dataclasses import asdict
 from math import inf, nan

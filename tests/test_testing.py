@@ -1,4 +1,4 @@
-"""Streams read in an app's own tests: what `quart_lanarky.testing` promises to them."""
+"""Reading streams in the tests of an app with `quart_lanarky.testing`."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ WORDS = ["One", " two\n", " thr\u00e9e"]
 
 
 def chain(written: list[str], *, forever: bool = False) -> Any:
-    """Return a chain that notes each word when it is written, and when it is cancelled."""
+    """Return a chain that records each word when it is sent, and its cancellation."""
 
     async def write(_: AsyncIterator[Any]) -> AsyncIterator[str]:
         try:

@@ -1,4 +1,4 @@
-"""The public handlers: what they are made with, where they send, what they do to a chain."""
+"""The public handlers: their arguments, where they send, and their effect on a chain."""
 
 import asyncio
 import json
@@ -116,7 +116,7 @@ async def test_custom_events_are_text_or_json() -> None:
         assert [event.is_json for event in sent] == [False, True]
 
 
-# -- how tokens travel ---------------------------------------------------------------------
+# -- modes ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("handler", STREAMING)
@@ -254,7 +254,7 @@ def test_a_negative_hold_tokens_is_a_value_error(handler: type[Any]) -> None:
         handler(hold_tokens=-1)
 
 
-# -- what a handler may do to its chain ----------------------------------------------------
+# -- effects of a handler on its chain -----------------------------------------------------
 
 
 async def test_a_chain_can_be_cancelled_while_a_handler_waits_for_the_reader() -> None:
@@ -265,7 +265,7 @@ async def test_a_chain_can_be_cancelled_while_a_handler_waits_for_the_reader() -
     handler = TokenStreamingCallbackHandler(stream)
     task = asyncio.create_task(chain.ainvoke("?", {"callbacks": [handler]}))
     await asyncio.sleep(0.05)
-    assert not task.done()  # the stream is full, and nobody reads
+    assert not task.done()  # the stream is full and has no reader
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

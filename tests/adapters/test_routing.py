@@ -1,4 +1,4 @@
-"""What is wrong with a route is said when it is made; the live tests call the routes."""
+"""Errors in a route are raised at decoration; the live tests call the routes."""
 
 import time
 from typing import Any
@@ -114,7 +114,7 @@ def terse_app() -> Quart:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Return the messages that are made."""
+    """Return the list of message objects that are created."""
     found: list[object] = []
     make = BaseMessage.__init__
 
@@ -160,7 +160,7 @@ async def test_a_turn_with_too_many_messages_gets_an_error_and_the_next_is_serve
         assert answer_of([event async for event in chat.ask({"input": ["x"] * 3})]) == "hi"
 
 
-# -- what the client's headers cost --------------------------------------------------------
+# -- the cost of request headers -----------------------------------------------------------
 
 LONG = 60_000
 

@@ -1,4 +1,4 @@
-"""A person at the playground: what they do, what they see, and what must never happen meanwhile."""
+"""A user of the playground: actions, assertions, and checks that no error occurs meanwhile."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ class Player:
             self.problems.append(message.text)
 
     def close(self) -> None:
-        """Close the page, and hold that it asked nobody else, and that nothing failed in it."""
+        """Close the page; assert that it contacted no other host and that nothing failed."""
         self.page.close()
         assert self.outside == []
         assert self.problems == []
@@ -101,7 +101,7 @@ class Player:
         return self.wait()
 
     def wait(self) -> str:
-        """Wait for the end of the answer, and return what it says."""
+        """Wait for the end of the answer, and return its text."""
         self.page.locator("article.turn").last.wait_for()
         self.page.locator("article[aria-busy=true]").wait_for(state="detached")
         return str(self.answer.inner_text())
@@ -117,6 +117,6 @@ class Player:
         return self.page.evaluate(body, [path, *arguments])
 
     def keep(self, name: str) -> None:
-        """Keep a screenshot, if somebody wants them."""
+        """Save a screenshot if `SCREENSHOTS` is set."""
         if SCREENSHOTS:
             self.page.screenshot(path=Path(SCREENSHOTS) / f"playground-{name}.png")

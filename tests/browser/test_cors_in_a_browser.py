@@ -1,4 +1,4 @@
-"""What the page about CORS opens to the page of another site, and to no other, in a browser."""
+"""The settings of the page about CORS admit one other site, and no third, in a browser."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

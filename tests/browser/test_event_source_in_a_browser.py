@@ -1,4 +1,4 @@
-"""An `EventSource` reconnects by itself: in a real browser, it asks the model once all the same."""
+"""An `EventSource` reconnects by itself: in a real browser, the model is called once."""
 
 from collections.abc import Iterator
 from typing import Any

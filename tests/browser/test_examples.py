@@ -28,7 +28,7 @@ at_all_widths = pytest.mark.parametrize("page", [360, 1280], ids=["phone", "desk
 
 @pytest.fixture
 def page(browser: Any, chat_server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Open the chat page. It must ask nobody else, show no dialog and complain of nothing."""
+    """Open the chat page. It must contact no other host, show no dialog and log no error."""
     width = getattr(request, "param", 360)
     page = browser.new_page(viewport={"width": width, "height": 700})
     asked: list[str] = []
@@ -36,7 +36,7 @@ def page(browser: Any, chat_server: Server, request: pytest.FixtureRequest) -> I
     page.on("request", lambda each: asked.append(each.url))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
     page.on("pageerror", lambda error: wrong.append(error))  # noqa: PLW0108  # it is marked
-    page.on("console", lambda said: wrong.append(said.text) if is_complaint(said) else None)
+    page.on("console", lambda said: wrong.append(said.text) if is_page_error(said) else None)
     page.goto(f"{chat_server.url}/")
     page.wait_for_function("document.activeElement.id === 'question'")  # once it has been drawn
     yield page
@@ -46,13 +46,13 @@ def page(browser: Any, chat_server: Server, request: pytest.FixtureRequest) -> I
     page.close()
 
 
-def is_complaint(said: Any) -> bool:
-    """Tell whether the browser complains; what it says of a status is not the page's fault."""
+def is_page_error(said: Any) -> bool:
+    """Return whether a console message is an error of the page; those about a status are not."""
     return said.type == "error" and "Failed to load resource" not in said.text
 
 
 def ask(page: Any, question: str = QUESTION) -> Any:
-    """Ask with the keyboard alone, as the page lets one when it is opened; return the answer."""
+    """Ask with the keyboard alone, right after the page was opened; return the answer."""
     page.keyboard.type(question)
     page.keyboard.press("Enter")
     return page.get_by_role("article").last
@@ -73,7 +73,7 @@ def wait_for_end(page: Any) -> None:
 def answer_with(
     page: Any, events: Sequence[tuple[str, Any]] = (), status: int = 200, body: str = ""
 ) -> None:
-    """Answer the page's questions in place of the server, as the example's own chain would not."""
+    """Answer the page's questions in place of the server, with other events."""
     blocks = [f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events]
     kind = "text/event-stream" if status == 200 else "application/json"
     page.route(
@@ -304,5 +304,5 @@ def fill_in(player: Player, asked: Asked) -> None:
 
 
 def words(text: str) -> str:
-    """Return a text without the marks of Markdown, which the playground draws."""
+    """Return a text without Markdown syntax, which the playground renders."""
     return " ".join(re.findall(r"\w+", text))

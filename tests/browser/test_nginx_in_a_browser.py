@@ -1,4 +1,4 @@
-"""How many streams a browser reads at a time: why nginx should speak HTTP/2 to it."""
+"""How many streams a browser reads concurrently: why nginx should use HTTP/2."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the pages of another site may do, in a real browser, which has the last word on it."""
+"""What cross-site pages can do in a real browser, which enforces the rules."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pages of the documents, in a real browser that reaches no other host."""
+"""The pages of the API docs, in a real browser that reaches no other host."""
 
 import os
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ class Visit:
         return block
 
     def keep(self, name: str) -> None:
-        """Keep a screenshot, if somebody wants them."""
+        """Save a screenshot if `SCREENSHOTS` is set."""
         if SCREENSHOTS:
             self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
 

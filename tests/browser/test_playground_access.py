@@ -1,4 +1,4 @@
-"""The playground by keyboard, by ear, on a phone, in the dark."""
+"""The playground by keyboard, with a screen reader, on a phone, and in dark mode."""
 
 import json
 from collections.abc import Iterator
@@ -117,7 +117,7 @@ def test_the_focused_element_is_visibly_marked(player: Player) -> None:
     assert seen > 20
 
 
-# -- by ear ----------------------------------------------------------------------------------
+# -- with a screen reader --------------------------------------------------------------------
 
 UNNAMED = """() => [...document.querySelectorAll(
     "button, a[href], input, select, textarea, summary, nav, section, aside, form, [role]")]

@@ -1,4 +1,4 @@
-"""The server goes away and comes back: the page says so, and the next question is answered."""
+"""The server stops and restarts: the page shows it, and the next question is answered."""
 
 import signal
 import socket

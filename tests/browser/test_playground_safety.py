@@ -1,4 +1,4 @@
-"""What a model writes is text to the playground, whatever it writes."""
+"""The playground shows the output of a model as text, whatever it contains."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The scripts of the playground that know no page: decoding, Markdown, forms, snippets."""
+"""The reusable scripts of the playground: decoding, Markdown, forms, snippets."""
 
 import json
 import subprocess

@@ -109,7 +109,7 @@ class Reader:
         self.page.goto(self._site + page, wait_until="load")
 
     def keep(self, page: str) -> None:
-        """Keep a screenshot of a phone, if somebody wants them."""
+        """Save a screenshot of a phone if `SCREENSHOTS` is set."""
         if SCREENSHOTS and self.view == "phone":
             path = Path(SCREENSHOTS) / f"site-{name(page)}-phone.png"
             self.page.screenshot(path=path, full_page=True)
@@ -163,7 +163,7 @@ def test_the_search_finds_a_word(reader: Reader) -> None:
         reader.page.locator("label.md-header__button[for=__search]").click()
     box = reader.page.get_by_role("textbox", name="Search")
     found = reader.page.locator(".md-search-result__link")
-    while not found.count():  # the theme has not heard what was typed before its index was there
+    while not found.count():  # the theme ignores what is typed before its index is loaded
         box.fill("")
         box.press_sequentially("hypercorn")
         reader.page.wait_for_timeout(500)
@@ -172,8 +172,8 @@ def test_the_search_finds_a_word(reader: Reader) -> None:
     reader.page.locator("article mark").first.wait_for()
 
 
-class Marks(HTMLParser):
-    """What a page leads to, and the ids in it to which others can lead."""
+class LinksAndIds(HTMLParser):
+    """The links of a page, and the ids in it that links can refer to."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -192,10 +192,10 @@ class Marks(HTMLParser):
 
 def test_every_link_has_a_target(site: str) -> None:
     @cache
-    def marks(url: str) -> Marks | None:
+    def marks(url: str) -> LinksAndIds | None:
         response = client.get(url, follow_redirects=True)
         is_page = response.headers["Content-Type"].startswith("text/html")
-        return Marks(response.text if is_page else "") if response.is_success else None
+        return LinksAndIds(response.text if is_page else "") if response.is_success else None
 
     def leads(url: str) -> bool:
         target, fragment = urldefrag(url)

@@ -1,4 +1,4 @@
-"""A cell of the matrix: what a client reads there, and what is wrong with it."""
+"""A cell of the matrix: what a client receives, and the problems with it."""
 
 import json
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ class Client:
         ]
 
     def document(self, row: Row) -> Any:
-        """Return the JSON document that the row's chain is asked for instead of a stream."""
+        """Return the JSON response of the row's chain."""
         response = self.http.post(
             f"/json/{row.id}?behaviour=stream",
             json=as_body(row.inputs),
@@ -118,7 +118,7 @@ def token(data: Any) -> str:
 
 
 def tokens_kept(frames: list[Frame]) -> list[str]:
-    """Return the tokens that are left when all `retract` events have been heeded."""
+    """Return the tokens that are left after all `retract` events."""
     kept: list[str] = []
     for name, data in frames:
         if name == "completion":
@@ -129,7 +129,7 @@ def tokens_kept(frames: list[Frame]) -> list[str]:
 
 
 def problems(row: Row, column: Column, cache: Cache, frames: list[Frame]) -> Iterator[str]:
-    """Yield what is wrong with the frames of a cell; nothing, where all is right."""
+    """Yield the problems with the frames of a cell."""
     yield from _wrong_answer(row, frames)
     yield from _wrong_order(row, column, frames)
     yield from _wrong_number(row, column, cache, frames)
@@ -169,7 +169,7 @@ def _wrong_order(row: Row, column: Column, frames: list[Frame]) -> Iterator[str]
 
 
 def _wrong_number(row: Row, column: Column, cache: Cache, frames: list[Frame]) -> Iterator[str]:
-    """Say whether the answer came in too many or too few events."""
+    """Yield a problem if the answer came in too many or too few events."""
     number = len(tokens_kept(frames))
     expected = _streams(row, column, cache)
     if expected is True and number < 2:
@@ -212,7 +212,7 @@ def _wrong_documents(row: Row, frames: list[Frame]) -> Iterator[str]:
 
 
 def wrong_documents(row: Row, documents: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the source documents."""
+    """Yield the problems with the source documents."""
     texts = tuple(document["page_content"] for document in documents)
     if texts != (row.documents or ()):
         yield f"the documents are {texts} and not {row.documents}"

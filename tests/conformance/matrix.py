@@ -1,4 +1,4 @@
-"""The matrix of what was green and what was red, to be looked at."""
+"""The matrix of passed and failed cells, as text for people."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from tests.conformance.rows import Row
 
 
 class Matrix:
-    """A mark for each cell: `.` green, `F` red."""
+    """A character for each cell: `.` passed, `F` failed."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[Column, str]] = {}
@@ -18,7 +18,7 @@ class Matrix:
         cells[column] += "." if green else "F"
 
     def lines(self) -> Iterator[str]:
-        """Yield the matrix as text: a line a row, three marks a column."""
+        """Yield the matrix as text: a line a row, three characters a column."""
         width = max(map(len, self._rows))
         for part in ("transport", "mode", "behaviour"):
             heads = (getattr(column, part)[:3].ljust(4) for column in COLUMNS)

@@ -1,4 +1,4 @@
-"""Scripted models: what they say is a pure function of what they are asked, so caches work.
+"""Scripted models: their replies are a pure function of their prompts, so that caches work.
 
 Each comes in three behaviours. `stream` has every method, as the models of the big providers
 have; `whole` cannot stream; `sync` has only synchronous methods.
@@ -28,16 +28,16 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 Behaviour = Literal["stream", "whole", "sync"]
 
 SECRET = "SECRET-THOUGHT"
-"""Part of everything that a model says inside a chain and that is not the answer."""
+"""Part of every text of a model inside a chain that is not the answer."""
 
 
 class ModelError(Exception):
-    """What a model raises that is to fail."""
+    """The exception of a model that is to fail."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model says.
+    """The reply of a model.
 
     Args:
         text: The text of the message.
@@ -96,7 +96,7 @@ def calls(name: str, text: str = "", pieces: Sequence[str] = (), **args: Any) ->
 
 
 def cut(text: str) -> Iterator[str]:
-    """Yield `text` in pieces that no word or line boundary decides about, always the same."""
+    """Yield `text` in pieces independent of word and line boundaries, always the same."""
     random_ = random.Random(text)
     while text:
         length = random_.randint(1, 5)
@@ -106,11 +106,11 @@ def cut(text: str) -> Iterator[str]:
 
 Messages = list[BaseMessage]
 Script = Callable[[Messages], Reply | str]
-"""What a model says to its messages."""
+"""Returns the reply to messages."""
 
 
 class _Scripted:
-    """What chat models and LLMs share: to look up what they say."""
+    """What chat models and LLMs share: looking up their replies."""
 
     script: Script
     part: str
@@ -291,7 +291,7 @@ class Kit:
     behaviour: Behaviour
     cache: BaseCache | None = None
     called: list[str] = field(default_factory=list)
-    """The parts of the models that were really called, and not answered by the cache."""
+    """The parts of the models that were called, and not answered by the cache."""
 
     def chat(self, says: Script | str, part: str = "model", **options: Any) -> BaseChatModel:
         """Return a chat model; models of one chain that say different things need a `part`."""

@@ -1,4 +1,4 @@
-"""What a row of the conformance suite says: a kind of chain, and what exactly must arrive."""
+"""A row of the conformance suite: a kind of chain, and exactly what a client must receive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Streams = Literal["model", "always", "never", "any"]
 the chain itself streams; in one, since the chain computes it; or however many."""
 
 Retracts = Literal["never", "may", "must"]
-"""Whether tokens may be taken back; `must` where a model streams and no cache answers."""
+"""Whether tokens may be retracted; `must` if a model streams and no cache answers."""
 
 ANSWER = """\
 Two things, naïvely:
@@ -46,11 +46,11 @@ class Row:
         metadata: The metadata of the documents as JSON, where that is the point.
         options: The options of `add_chain`.
         key: Where LangChain has the answer in a dict, as far as `options` does not say it.
-        structured: The answer is a JSON value, and the JSON document has the value itself.
+        structured: The answer is a JSON value, and the JSON response has the value itself.
         streams: In how many events the answer comes.
         whole_with_a_cache: With a cache it may come in one event all the same: LangChain asks
             the cache only where it does not stream an LLM or a generator.
-        retracts: Whether tokens may be taken back.
+        retracts: Whether tokens may be retracted.
         caches: Whether a warm cache answers for every model; `astream`, say, never asks it.
         keeps_documents: The chain retrieves, and was told to keep its documents to itself.
         then: The inputs and the answer of a second turn, which needs the memory of the first.
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def output(self) -> Any:
-        """The `output` of the JSON document."""
+        """The `output` of the JSON response."""
         return json.loads(self.answer) if self.structured else self.answer
 
 

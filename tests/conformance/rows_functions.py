@@ -1,4 +1,4 @@
-"""Runnables made of functions, and of several models of which one speaks."""
+"""Runnables made of functions, and of several models of which one gives the answer."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -108,7 +108,7 @@ def parallel_and_pick(kit: Kit) -> Runnable[Any, Any]:
 
 @group.row(inputs=INPUTS, answer=BOTH["poem"], streams="never")
 def parallel_and_itemgetter(kit: Kit) -> Runnable[Any, Any]:
-    """The getter is a function like any other: nobody knows what it returns."""
+    """The getter is a function like any other: its output is unknown."""
     return joke_and_poem(kit) | itemgetter("poem")
 
 
@@ -265,7 +265,7 @@ def decorated_function_that_takes_the_config(kit: Kit) -> Runnable[Any, Any]:
 
 @group.row(inputs=INPUTS, answer=ANSWER, options={"final_tag": "speaks"})
 def decorated_function_with_a_final_tag(kit: Kit) -> Runnable[Any, Any]:
-    """Only the developer knows which of the models speaks, and says so with a tag."""
+    """Only the developer knows which model gives the answer, and sets a final tag."""
 
     @chain
     async def think_and_speak(inputs: dict[str, str]) -> BaseMessage:

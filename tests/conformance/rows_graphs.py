@@ -25,7 +25,7 @@ THREAD = {"config": {"configurable": {"thread_id": "ada"}}}
 
 
 def says(model: Any) -> Any:
-    """Return a node that adds what the model says."""
+    """Return a node that adds the model's message."""
 
     async def node(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await model.ainvoke(state["messages"])]}
@@ -123,7 +123,7 @@ def graph_of_two_parallel_nodes_and_one_after_them(kit: Kit) -> Runnable[Any, An
 
 @group.row(inputs=INPUTS, answer=ANSWER)
 def graph_with_a_conditional_edge(kit: Kit) -> Runnable[Any, Any]:
-    """What the model of the first node says decides who answers."""
+    """The output of the first model decides which node answers."""
     graph = StateGraph(MessagesState)
     graph.add_node("classify", says(kit.chat(f"{SECRET}: weather", "classifier")))
     graph.add_node("weather", says(kit.chat(ANSWER)))
@@ -139,7 +139,7 @@ def graph_with_a_conditional_edge(kit: Kit) -> Runnable[Any, Any]:
 
 @group.row(inputs=INPUTS, answer=ANSWER, retracts="may")
 def graph_with_a_loop(kit: Kit) -> Runnable[Any, Any]:
-    """It goes round until a model is content: nobody knows before which turn is the last."""
+    """It loops until a model accepts the draft: which turn is the last is not known before."""
 
     def script(messages: list[Any]) -> str:
         turns = sum(message.type == "ai" for message in messages)

@@ -117,7 +117,7 @@ def fallback_without_the_key_of_the_answer(kit: Kit) -> Runnable[Any, Any]:
 
 
 class Shout(RunnableBinding[Any, Any]):
-    """Somebody's own class, which makes something of what the chain returns."""
+    """A user's class that changes the output of the chain."""
 
     async def ainvoke(self, *args: Any, **kwargs: Any) -> str:
         return str((await super().ainvoke(*args, **kwargs)).text).upper()

@@ -1,4 +1,4 @@
-"""What the suite itself would notice: a suite that is always green shows nothing."""
+"""The suite finds problems: one that always passes would show nothing."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the documents say of a chain is true: of its inputs, its answer and its events."""
+"""The API docs describe the inputs, the answer and the events of each chain correctly."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def described(row: Row, chain: Runnable[Any, Any]) -> RouteDescription:
 
 
 async def served(row: Row, chain: Runnable[Any, Any]) -> tuple[Any, list[Event]]:
-    """Return the answer in the JSON document, and the events of the stream."""
+    """Return the answer in the JSON response, and the events of the stream."""
     plan = RouteOptions(**row.options).plan_for(chain)
     stream = EventStream()
     handlers = [handler(stream) for handler in plan.handlers]
@@ -77,7 +77,7 @@ def test_the_inputs_match_the_api_docs(row: Row) -> None:
 
 
 def test_the_inputs_or_output_of_many_kinds_are_described() -> None:
-    """Else the rest of this file would show nothing."""
+    """Otherwise the other tests of this file would show nothing."""
     chains = {row.id: built(row) for row in ROWS}
     types = {name: answer_type(chain) for name, chain in chains.items()}
     silent = {name for name, chain in chains.items() if not may_retrieve(chain)}

@@ -1,4 +1,4 @@
-"""No expectation is invented: each row's answer is what LangChain itself says, without us."""
+"""Expectations are verified: each row's answer is what LangChain returns without this package."""
 
 import json
 from typing import Any

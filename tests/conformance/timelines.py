@@ -56,7 +56,7 @@ class Timeline:
         self.moments.append({lane: sign})
 
     def token_sent(self) -> None:
-        """Count a token that leaves for the client, in the moment that made it leave."""
+        """Count a token that is sent to the client, in the moment that caused it."""
         sent = self.moments[-1].get(CLIENT, "0")
         if sent.isdigit():
             self.moments[-1][CLIENT] = str(int(sent) + 1)
@@ -77,8 +77,8 @@ NOW: ContextVar[Timeline] = ContextVar("NOW")
 """The timeline of the run that is going on, which threads know as well."""
 
 
-class Speaker(StreamingChat):
-    """A model that notes what it says, before anybody hears it."""
+class RecordingModel(StreamingChat):
+    """A model that records its tokens before they are passed on."""
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         async for chunk in super()._astream(*args, **kwargs):
@@ -90,7 +90,7 @@ class Speaker(StreamingChat):
 
 
 class WatchedStream(EventStream):
-    """A stream that notes what is sent into it."""
+    """A stream that records the events sent into it."""
 
     async def send(self, event: Event, /) -> None:
         if event.name == COMPLETION:
@@ -120,13 +120,13 @@ async def timeline_of(chain: Runnable[Any, Any], inputs: Any, **options: Any) ->
 
 
 def model(name: str, *replies: Reply) -> BaseChatModel:
-    """Return a chat model that says the replies one after the other, the last one for ever."""
+    """Return a chat model with these replies in turn, and the last one from then on."""
     left = list(replies)
 
     def script(messages: Messages) -> Reply:
         return left.pop(0) if len(left) > 1 else left[0]
 
-    return Speaker(script=script, part=name, note=lambda _: None)
+    return RecordingModel(script=script, part=name, note=lambda _: None)
 
 
 def words(text: str) -> Reply:

@@ -1,4 +1,4 @@
-"""Servers whose documents are held against what they do, each started once."""
+"""Servers whose API specs are compared with their behaviour, each started once."""
 
 from collections.abc import Iterator
 

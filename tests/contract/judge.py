@@ -1,4 +1,4 @@
-"""Says whether what came over the wire is what the documents say.
+"""Checks recorded traffic against the API specs.
 
 Every function returns the problems that it found, each a sentence for people; an empty list means
 that all is as documented.
@@ -22,7 +22,7 @@ JSON = "application/json"
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
-# -- what the documents have -----------------------------------------------------------------
+# -- what the API specs have -----------------------------------------------------------------
 
 
 def chain_operations(openapi: Document) -> list[tuple[str, str]]:
@@ -76,9 +76,9 @@ def judge_response(
     """Judge an HTTP response.
 
     Args:
-        openapi: The OpenAPI document, 3.1 or 3.2.
+        openapi: The OpenAPI spec, 3.1 or 3.2.
         method: The method of the request.
-        path: The path as the document has it, with its parameters in braces.
+        path: The path as in the spec, with its parameters in braces.
         status: The status code.
         content_type: The header of that name.
         body: All bytes of the body.
@@ -164,8 +164,8 @@ def judge_turn(asyncapi: Document, address: str, frames: Sequence[str]) -> list[
     """Judge the text frames of one turn.
 
     Args:
-        asyncapi: The AsyncAPI document.
-        address: The address of the channel as the document has it, with its parameters in braces.
+        asyncapi: The AsyncAPI spec.
+        address: The address of the channel as in the spec, with its parameters in braces.
         frames: The frames as they came.
     """
     messages = messages_of(asyncapi, address, "send")

@@ -1,4 +1,4 @@
-"""Records what a live server says, as bytes and frames, for the judge."""
+"""Records the responses of a live server, as bytes and frames, for the judge."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tests.servers import Server
 
 @dataclass(frozen=True)
 class ApiSpecs:
-    """The documents of a server, as it serves them."""
+    """The API specs of a server, as it serves them."""
 
     openapi: Document
     asyncapi: Document
@@ -23,7 +23,7 @@ class ApiSpecs:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An HTTP response, and which operation of the document it is of."""
+    """An HTTP response, and the operation of the spec that it belongs to."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ def _client() -> httpx.Client:
 
 
 def fetch_documents(server: Server) -> ApiSpecs:
-    """Return what a server says of itself."""
+    """Return the API specs of a server."""
     answers = [_client().get(f"{server.url}/{name}.json") for name in ("openapi", "asyncapi")]
     return ApiSpecs(*(answer.raise_for_status().json() for answer in answers))
 
@@ -68,7 +68,7 @@ def record(
     Args:
         server: The server.
         method: `get` or `post`.
-        path: The path as the document has it.
+        path: The path as in the spec.
         inputs: What goes into the query string of a GET and into the body of a POST.
         accept: The type of answer that is asked for.
         query: More of the query string, with its question mark.
@@ -104,12 +104,12 @@ async def record_turns(
 
 
 def example_inputs(openapi: Document, path: str) -> Any:
-    """Return the inputs that the document shows as an example."""
+    """Return the example inputs in the spec."""
     return openapi["paths"][path]["post"]["requestBody"]["content"][JSON]["example"]
 
 
 def example_messages(asyncapi: Document, address: str) -> list[str]:
-    """Return the messages that the document shows as examples, but for those that are no turn."""
+    """Return the example messages in the spec, except control messages."""
     return [
         example["payload"] if message["contentType"] != JSON else json.dumps(example["payload"])
         for message in messages_of(asyncapi, address, "receive")

@@ -1,4 +1,4 @@
-"""The judge finds what is wrong: each time a real recording is changed in one place."""
+"""The judge finds problems: each test changes a real recording in one place."""
 
 import copy
 from collections.abc import Callable
@@ -19,7 +19,7 @@ ASK = {"question": "?"}
 
 
 @pytest.fixture(scope="module")
-def documents(many_kinds: Server) -> ApiSpecs:
+def specs(many_kinds: Server) -> ApiSpecs:
     return fetch_documents(many_kinds)
 
 
@@ -30,21 +30,21 @@ def stream(many_kinds: Server) -> Recorded:
 
 
 @pytest.fixture(scope="module")
-def documents_31(documents: ApiSpecs) -> ApiSpecs:
+def specs_31(specs: ApiSpecs) -> ApiSpecs:
     """The same as 3.1 has it, where `schema` stands for one event."""
-    openapi = copy.deepcopy(documents.openapi) | {"openapi": "3.1.0"}
+    openapi = copy.deepcopy(specs.openapi) | {"openapi": "3.1.0"}
     for item in openapi["paths"].values():
         for operation in item.values():
             media = operation["responses"]["200"]["content"]["text/event-stream"]
             media["schema"] = media.pop("itemSchema")
-    return replace(documents, openapi=openapi)
+    return replace(specs, openapi=openapi)
 
 
 def test_an_unchanged_recording_has_no_problems(
-    stream: Recorded, documents: ApiSpecs, documents_31: ApiSpecs
+    stream: Recorded, specs: ApiSpecs, specs_31: ApiSpecs
 ) -> None:
-    assert stream.judged_by(documents.openapi) == []
-    assert stream.judged_by(documents_31.openapi) == []
+    assert stream.judged_by(specs.openapi) == []
+    assert stream.judged_by(specs_31.openapi) == []
 
 
 END = b"event: end\n"
@@ -72,36 +72,36 @@ STREAM_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
 @pytest.mark.parametrize(("old", "new", "problem"), STREAM_CHANGES.values(), ids=STREAM_CHANGES)
 def test_a_change_of_a_stream_is_found(
     stream: Recorded,
-    documents: ApiSpecs,
-    documents_31: ApiSpecs,
+    specs: ApiSpecs,
+    specs_31: ApiSpecs,
     old: bytes,
     new: bytes,
     problem: str,
 ) -> None:
     assert old in stream.body
     changed = replace(stream, body=stream.body.replace(old, new, 1))
-    for each in (documents, documents_31):
+    for each in (specs, specs_31):
         assert problem in "; ".join(changed.judged_by(each.openapi))
 
 
 def test_a_stream_that_breaks_off_or_continues_after_its_end_is_found(
-    stream: Recorded, documents: ApiSpecs
+    stream: Recorded, specs: ApiSpecs
 ) -> None:
     cut = replace(stream, body=stream.body[:-1])
-    assert cut.judged_by(documents.openapi) == ["the stream breaks off in an event"]
+    assert cut.judged_by(specs.openapi) == ["the stream breaks off in an event"]
     first, _, _ = stream.body.partition(b"\n\n")
     longer = replace(stream, body=stream.body + first + b"\n\n")
-    assert longer.judged_by(documents.openapi) == ["the last event is 'asking' and not `end`"]
-    assert replace(stream, body=b"").judged_by(documents.openapi) != []
+    assert longer.judged_by(specs.openapi) == ["the last event is 'asking' and not `end`"]
+    assert replace(stream, body=b"").judged_by(specs.openapi) != []
 
 
-def test_a_second_error_event_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
+def test_a_second_error_event_is_found(many_kinds: Server, specs: ApiSpecs) -> None:
     failed = record(many_kinds, "post", "/failing", ASK)
-    assert failed.judged_by(documents.openapi) == []
+    assert failed.judged_by(specs.openapi) == []
     start, error, end = failed.body.partition(b"event: error\n")
     data, _, rest = end.partition(b"\n\n")
     twice = replace(failed, body=start + error + data + b"\n\n" + error + data + b"\n\n" + rest)
-    assert twice.judged_by(documents.openapi) == ["`error` came 2 times"]
+    assert twice.judged_by(specs.openapi) == ["`error` came 2 times"]
 
 
 RESPONSE_CHANGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -116,9 +116,9 @@ RESPONSE_CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("change", "problem"), RESPONSE_CHANGES.values(), ids=RESPONSE_CHANGES)
 def test_a_change_of_a_response_is_found(
-    stream: Recorded, documents: ApiSpecs, change: dict[str, Any], problem: str
+    stream: Recorded, specs: ApiSpecs, change: dict[str, Any], problem: str
 ) -> None:
-    assert problem in "; ".join(replace(stream, **change).judged_by(documents.openapi))
+    assert problem in "; ".join(replace(stream, **change).judged_by(specs.openapi))
 
 
 JSON_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
@@ -132,26 +132,26 @@ JSON_CHANGES: dict[str, tuple[bytes, bytes, str]] = {
 
 @pytest.mark.parametrize(("old", "new", "problem"), JSON_CHANGES.values(), ids=JSON_CHANGES)
 def test_a_change_of_a_json_response_is_found(
-    many_kinds: Server, documents: ApiSpecs, old: bytes, new: bytes, problem: str
+    many_kinds: Server, specs: ApiSpecs, old: bytes, new: bytes, problem: str
 ) -> None:
     answer = record(many_kinds, "post", "/structured", {"first": 1, "last": 2}, accept=JSON)
-    assert answer.judged_by(documents.openapi) == []
+    assert answer.judged_by(specs.openapi) == []
     assert old in answer.body
     changed = replace(answer, body=answer.body.replace(old, new, 1))
-    assert problem in "; ".join(changed.judged_by(documents.openapi))
+    assert problem in "; ".join(changed.judged_by(specs.openapi))
 
 
-def test_a_change_of_a_refusal_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
+def test_a_change_of_a_refusal_is_found(many_kinds: Server, specs: ApiSpecs) -> None:
     refusal = record(many_kinds, "post", "/text", {})
-    assert (refusal.status, refusal.judged_by(documents.openapi)) == (400, [])
+    assert (refusal.status, refusal.judged_by(specs.openapi)) == (400, [])
     for old, new in [(b'"errors"', b'"faults"'), (b"400", b'"400"'), (b'"field"', b'"name"')]:
         assert old in refusal.body
         changed = replace(refusal, body=refusal.body.replace(old, new, 1))
-        assert changed.judged_by(documents.openapi) != []
+        assert changed.judged_by(specs.openapi) != []
 
 
 def without_field(component: str, *path: str) -> Callable[[Document], None]:
-    """Return what deletes something from a component of a document."""
+    """Return a function that deletes something from a component of a spec."""
 
     def change(document: Document) -> None:
         inside = document["components"]["schemas"][component]
@@ -163,7 +163,7 @@ def without_field(component: str, *path: str) -> Callable[[Document], None]:
 
 
 def without_event(name: str) -> Callable[[Document], None]:
-    """Return what deletes an event of the route."""
+    """Return a function that deletes an event of the route."""
 
     def change(document: Document) -> None:
         union = document["components"]["schemas"]["NoticesEvent"]["oneOf"]
@@ -184,15 +184,15 @@ def without_event(name: str) -> Callable[[Document], None]:
     ],
 )
 def test_a_deletion_from_the_openapi_spec_is_found(
-    stream: Recorded, documents: ApiSpecs, change: Callable[[Document], None]
+    stream: Recorded, specs: ApiSpecs, change: Callable[[Document], None]
 ) -> None:
-    openapi = copy.deepcopy(documents.openapi)
+    openapi = copy.deepcopy(specs.openapi)
     change(openapi)
     assert stream.judged_by(openapi) != []
 
 
-def test_two_schemas_for_one_event_are_a_problem(stream: Recorded, documents: ApiSpecs) -> None:
-    openapi = copy.deepcopy(documents.openapi)
+def test_two_schemas_for_one_event_are_a_problem(stream: Recorded, specs: ApiSpecs) -> None:
+    openapi = copy.deepcopy(specs.openapi)
     union = openapi["components"]["schemas"]["NoticesEvent"]["oneOf"]
     union.append(union[0])
     assert "there are 2 components for the event" in "; ".join(stream.judged_by(openapi))
@@ -211,9 +211,9 @@ def test_an_undeclared_event_fits_if_the_spec_allows_other_events(
 # -- WebSockets ------------------------------------------------------------------------------
 
 
-async def test_a_change_of_a_turn_is_found(many_kinds: Server, documents: ApiSpecs) -> None:
+async def test_a_change_of_a_turn_is_found(many_kinds: Server, specs: ApiSpecs) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
-    asyncapi = documents.asyncapi
+    asyncapi = specs.asyncapi
     assert judge_turn(asyncapi, "/notices/ws", turn) == []
     changes = [
         ('"asking"', '"azking"', "0 messages for the event 'azking'"),
@@ -232,26 +232,24 @@ async def test_a_change_of_a_turn_is_found(many_kinds: Server, documents: ApiSpe
     assert judge_turn(asyncapi, "/notices/ws", [*turn, turn[-1]]) == ["`end` came 2 times"]
 
 
-async def test_a_turn_on_the_wrong_channel_is_found(
-    many_kinds: Server, documents: ApiSpecs
-) -> None:
+async def test_a_turn_on_the_wrong_channel_is_found(many_kinds: Server, specs: ApiSpecs) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
-    found = judge_turn(documents.asyncapi, "/model/ws", turn)
+    found = judge_turn(specs.asyncapi, "/model/ws", turn)
     assert "frame 0: there are 0 messages for the event 'asking'" in found
-    assert judge_turn(documents.asyncapi, "/nowhere", turn) != []
-    text_mode = judge_turn(documents.asyncapi, "/text/ws", [turn[-2], turn[-1]])
+    assert judge_turn(specs.asyncapi, "/nowhere", turn) != []
+    text_mode = judge_turn(specs.asyncapi, "/text/ws", [turn[-2], turn[-1]])
     assert len(text_mode) >= 2  # tokens and the end are of other forms there
 
 
 async def test_a_deletion_from_the_asyncapi_spec_is_found(
-    many_kinds: Server, documents: ApiSpecs
+    many_kinds: Server, specs: ApiSpecs
 ) -> None:
     [turn] = await record_turns(many_kinds, "/notices/ws", '{"question": "?"}')
     for name in ("Asking", "CompletionData", "EndData"):
-        asyncapi = copy.deepcopy(documents.asyncapi)
+        asyncapi = copy.deepcopy(specs.asyncapi)
         asyncapi["components"]["schemas"][name]["properties"].popitem()
         assert judge_turn(asyncapi, "/notices/ws", turn) != []
-    asyncapi = copy.deepcopy(documents.asyncapi)
+    asyncapi = copy.deepcopy(specs.asyncapi)
     asyncapi["operations"]["notices.send"]["messages"].pop(0)
     assert judge_turn(asyncapi, "/notices/ws", turn) != []
 
@@ -271,11 +269,11 @@ async def test_a_deletion_from_the_asyncapi_spec_is_found(
     ],
 )
 def test_client_messages_are_checked_against_the_messages_of_the_channel(
-    documents: ApiSpecs, message: str, fits: bool
+    specs: ApiSpecs, message: str, fits: bool
 ) -> None:
-    assert (judge_sent(documents.asyncapi, "/notices/ws", message) == []) is fits
+    assert (judge_sent(specs.asyncapi, "/notices/ws", message) == []) is fits
 
 
-def test_a_bare_text_does_not_fit_a_channel_with_several_inputs(documents: ApiSpecs) -> None:
-    assert judge_sent(documents.asyncapi, "/search/ws", "a text") != []
-    assert judge_sent(documents.asyncapi, "/nowhere", "a text") != []
+def test_a_bare_text_does_not_fit_a_channel_with_several_inputs(specs: ApiSpecs) -> None:
+    assert judge_sent(specs.asyncapi, "/search/ws", "a text") != []
+    assert judge_sent(specs.asyncapi, "/nowhere", "a text") != []

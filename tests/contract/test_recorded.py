@@ -1,4 +1,4 @@
-"""What live servers say is what their documents say, for every route of the example app."""
+"""Live servers respond as in their API specs, on every route of the example app."""
 
 import json
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def event_names(recorded: Recorded) -> set[str]:
 def example(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, ApiSpecs]]:
-    """Serve the example app with either version of its document."""
+    """Serve the example app with either version of its OpenAPI spec."""
     if request.param == "3.2.0":
         server = request.getfixturevalue("demo")
         yield server, fetch_documents(server)

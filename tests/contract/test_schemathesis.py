@@ -1,10 +1,10 @@
-"""Schemathesis asks live servers what their documents allow, and what they do not.
+"""Schemathesis sends live servers what their OpenAPI specs allow, and what they do not.
 
 All of its checks are on but for these:
 
 - `use_after_free`, `ensure_resource_availability`, `ignored_auth`, `object_level_authorization`
-  and `missing_required_header` find nothing to do here: no route makes a resource, asks who
-  somebody is or needs a header of its own.
+  and `missing_required_header` find nothing to do here: no route makes a resource,
+  authenticates or needs a header of its own.
 - `not_a_server_error` for the route whose chain fails, as its name says: 500 is the right answer.
 - `negative_data_rejection` for the GET whose inputs nobody knows: any query string is right.
 """
@@ -48,7 +48,7 @@ class Judge:
     """A check of ours beside those of schemathesis: the judge of the other tests.
 
     Attributes:
-        openapi: The document; None while nobody asks.
+        openapi: The OpenAPI spec; None while unused.
         seen: How often a status and a type of content came, for each operation.
     """
 
@@ -71,12 +71,12 @@ judge = Judge()
 
 
 @schemathesis.check  # type: ignore[untyped-decorator, unused-ignore]
-def fits_the_document(ctx: object, response: Any, case: Any) -> None:
+def conforms_to_the_spec(ctx: object, response: Any, case: Any) -> None:
     judge.check(response, case)
 
 
 def drive(server: Server, openapi: Document, accept: str, examples: int = 8) -> list[str]:
-    """Let schemathesis ask every chain route, and return what it does not like."""
+    """Run schemathesis on every chain route, and return the problems."""
     judge.openapi, judge.seen = openapi, Counter()
     config = SchemathesisConfig.from_dict(
         {
@@ -143,7 +143,7 @@ def test_routes_of_many_kinds_conform_to_their_openapi_spec(
 
 
 def only(openapi: Document, *paths: str) -> Document:
-    """Return a copy of a document with a few of its paths, to be changed."""
+    """Return a copy of a spec with a few of its paths, to be changed."""
     changed = copy.deepcopy(openapi)
     changed["paths"] = {path: item for path, item in changed["paths"].items() if path in paths}
     return changed

@@ -1,4 +1,4 @@
-"""WebSockets take the messages that their document allows, and refuse all others.
+"""WebSockets accept the messages that their AsyncAPI spec allows, and refuse all others.
 
 The messages are made from the schemas in the document, by schemathesis, which knows OpenAPI alone:
 so each payload is handed to it as the body of a request.
@@ -72,7 +72,7 @@ def payloads(asyncapi: Document, address: str, mode: GenerationMode) -> st.Searc
 
 
 def is_json(body: Any) -> bool:
-    """Tell whether it is none of the strange things that schemathesis sends as bytes."""
+    """Return whether a payload is JSON; schemathesis also makes raw bytes."""
     try:
         json.dumps(body, allow_nan=False)
     except (TypeError, ValueError):
@@ -89,7 +89,7 @@ def ask(connection: Any, message: str) -> list[str]:
 
 
 def check_turn(connection: Any, asyncapi: Document, address: str, message: str) -> bool:
-    """Send a message, judge its answer, and return whether it fits the document."""
+    """Send a message, judge its answer, and return whether the message fits the spec."""
     problems = judge_sent(asyncapi, address, message)
     frames = ask(connection, message)
     assert judge_turn(asyncapi, address, frames) == []

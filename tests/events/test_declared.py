@@ -1,4 +1,4 @@
-"""What a class of handlers says that it sends, and how `send` holds to it."""
+"""The events that a handler class declares, and how `send` enforces them."""
 
 import sys
 import typing
@@ -97,7 +97,7 @@ def test_our_handlers_declare_all_that_they_send(handler: Any, types: dict[str, 
 
 
 class Asks:
-    """A mixin of both sides."""
+    """A mixin for both transports."""
 
     events: typing.ClassVar[Mapping[str, Any]] = {"asking": Progress, "asked": str}
 

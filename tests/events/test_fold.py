@@ -1,4 +1,4 @@
-"""What a client shows of a run: its tokens, without those that were taken back."""
+"""The answer that a client shows: the tokens of a run without retracted ones."""
 
 from typing import Any
 

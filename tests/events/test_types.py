@@ -1,4 +1,4 @@
-"""Events and their payloads: what an event carries is what its model says."""
+"""Events and their payloads: the data of an event fits its model."""
 
 import json
 from typing import Any
@@ -146,7 +146,7 @@ UNSPEAKABLE = [
     *(float("nan"), float("inf"), float("-inf")),
     *([b"hi"], {"a": {"b": float("nan")}}, {("a", "b"): 1}, [1, {"hi"}]),
 ]
-"""What JSON cannot express."""
+"""Values that are not JSON-serialisable."""
 
 
 @pytest.mark.parametrize("data", UNSPEAKABLE)

@@ -1,4 +1,4 @@
-"""The numbered examples: how each is started, what it says to paste, and what it is asked."""
+"""The numbered examples: their commands to start and to paste, and the questions of the tests."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Each connection remembers its own turns, the last of them, and nobody else's."""
+"""Each connection remembers its own last turns, and no other connection's."""
 
 from pathlib import Path
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""The agent calls both of its tools; what it says before is held back, or taken back."""
+"""The agent calls both of its tools; its text before a call is buffered or retracted."""
 
 import pytest
 from quart import Quart

@@ -1,4 +1,4 @@
-"""A thread is remembered, over requests and connections, and is its visitor's alone."""
+"""A thread is kept over requests and connections, and only its visitor can use it."""
 
 from pathlib import Path
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""The client hears of the tool and its progress, in order and as the documents say."""
+"""The client gets the tool and progress events, in order and as in the API specs."""
 
 from types import ModuleType
 from typing import Any

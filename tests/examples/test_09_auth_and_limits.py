@@ -1,4 +1,4 @@
-"""Nobody asks who has not signed in, and nobody too often, over either transport."""
+"""Both transports require a login and are rate limited."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A classic chain's answer is streamed, and nothing of what it asks its models on the way."""
+"""A classic chain's answer is streamed, and no intermediate output of its models."""
 
 import pytest
 from quart import Quart

@@ -79,7 +79,7 @@ def react_step(model: LocalChatModel, prompt: str) -> AgentAction | AgentFinish:
 
 
 class TestAnswers:
-    """What the model says about the material it is given."""
+    """The answers of the model from the given material."""
 
     def test_two_questions_two_answers(self, model: LocalChatModel) -> None:
         """The answer is the sentence that fits, without the heading above it."""
@@ -87,7 +87,7 @@ class TestAnswers:
         assert ask(model, "Where does the database listen?") == "The database listens on port 5432."
 
     def test_sentences_keep_their_order(self, model: LocalChatModel) -> None:
-        """Several good sentences are told as the material tells them."""
+        """Several good sentences keep the order of the material."""
         assert ask(model, "Which port does it listen on?") == (
             "The server listens on port 8000. The database listens on port 5432."
         )
@@ -105,7 +105,7 @@ class TestAnswers:
         assert "“Who won the cup?”" in answer
 
     def test_long_question_is_not_repeated_in_full(self, model: LocalChatModel) -> None:
-        """Nobody makes the server send a long text back word by word."""
+        """A client cannot make the server repeat a long text word by word."""
         assert ask(model, "blah " * 10_000).endswith("blah blah …”.")
 
     def test_instructions_are_not_used_as_facts(self, model: LocalChatModel) -> None:
@@ -142,7 +142,7 @@ class TestAnswers:
         "said", ["My name is Ada.", "I am a doctor.", "I'm Ada", "I live here"]
     )
     def test_a_statement_is_acknowledged(self, model: LocalChatModel, said: str) -> None:
-        """Who tells something is told that it was heard, and for how long that helps."""
+        """A statement of the user is acknowledged, with how long it is remembered."""
         answer = model.invoke(said).text
         assert answer.startswith(f"Noted: “{said}”")
         assert "while I am shown this conversation" in answer
@@ -151,7 +151,7 @@ class TestAnswers:
     def test_questions_and_greetings_are_not_acknowledged_as_statements(
         self, model: LocalChatModel, said: str
     ) -> None:
-        """Whatever asks or greets is not noted."""
+        """Questions and greetings are not noted."""
         assert "small local model" in model.invoke(said).text
 
     def test_a_transcript_in_one_prompt_is_read_as_messages(self, model: LocalChatModel) -> None:
@@ -201,7 +201,7 @@ class TestStreaming:
         assert (await model.ainvoke(prompt)).text == "".join(words)
 
     def test_each_token_is_reported_once(self, model: LocalChatModel) -> None:
-        """Callback handlers hear of every word exactly once."""
+        """Callback handlers get every word exactly once."""
         heard: list[object] = []
 
         class Listener(BaseCallbackHandler):

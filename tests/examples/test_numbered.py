@@ -1,4 +1,4 @@
-"""Every numbered example starts as it says, and its routes answer as its documents say."""
+"""Every numbered example starts by its command, and its routes conform to its API specs."""
 
 import asyncio
 import json

@@ -141,13 +141,13 @@ def book(pages: int = 64) -> Runnable[Any, Any]:
 
 
 def thinking() -> Runnable[Any, Any]:
-    """Never come to the answer: the model that speaks for it is asked after one that does not."""
+    """Never reach the answer: a model that never ends is called before that of the answer."""
     thoughts = EagerModel(count=1_000_000_000).with_config(tags=["nostream"])
     return PROMPT | thoughts | (lambda message: message.text) | EagerModel(count=3)
 
 
-def quarrelling() -> Runnable[Any, Any]:
-    """Have two models speak for the answer at once, so that neither is heard."""
+def two_answer_models() -> Runnable[Any, Any]:
+    """Run two models for the answer concurrently, so that neither is sent."""
     model = EagerModel(count=1_000_000_000)
     both = RunnableParallel(
         one=model.with_config(tags=["answer"]), other=model.with_config(tags=["answer"])
@@ -155,15 +155,15 @@ def quarrelling() -> Runnable[Any, Any]:
     return PROMPT | both | (lambda said: said["one"].text)
 
 
-async def overlooking() -> Runnable[Any, Any]:
-    """Overlook that its client leaves, as `asyncio.wait_for` of Python 3.11 may."""
+async def swallow_cancellation() -> Runnable[Any, Any]:
+    """Swallow the cancellation on disconnect, as `asyncio.wait_for` of Python 3.11 may."""
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(0.3)
     return PROMPT | PacedModel()
 
 
-def regardless() -> Runnable[Any, Any]:
-    """Speak for a while, without ever suspending, when it is cancelled."""
+def continue_after_cancellation() -> Runnable[Any, Any]:
+    """Generate tokens for a while, without suspending, after its cancellation."""
 
     async def go_on(prompt: Any) -> str:
         with suppress(asyncio.CancelledError):
@@ -197,13 +197,13 @@ lanarky.add_chain("/echo/text", lambda: PROMPT | EchoModel(), mode="text")
 lanarky.add_chain("/slow-to-make", slow_to_make)
 lanarky.add_chain("/book", book)
 lanarky.add_chain("/thinking", thinking)
-lanarky.add_chain("/quarrelling", quarrelling, final_tag="answer")
+lanarky.add_chain("/quarrelling", two_answer_models, final_tag="answer")
 lanarky.add_chain("/chatty-thread", lambda: PROMPT | ChattyLLM())
 lanarky.add_chain("/messages", lambda: EagerModel(count=3))
 lanarky.add_chain("/failing", lambda: PROMPT | FailingModel(after=1))
 lanarky.add_chain("/raising", raising)
-lanarky.add_chain("/overlooking", overlooking)
-lanarky.add_chain("/regardless", regardless, final_tag="answer")
+lanarky.add_chain("/overlooking", swallow_cancellation)
+lanarky.add_chain("/regardless", continue_after_cancellation, final_tag="answer")
 lanarky.add_chain("/thread", lambda: PROMPT | RunnableLambda(sleep_in_a_thread))
 
 

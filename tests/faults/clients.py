@@ -1,4 +1,4 @@
-"""Clients that no library would give us: they leave rudely, stop reading, or send what they like.
+"""Clients that no library provides: they disconnect abruptly, stop reading, or send invalid data.
 
 All of them are plain sockets, so a thousand of them cost the tests little.
 """
@@ -38,7 +38,7 @@ async def seen(server: Server, question: str) -> dict[str, Any]:
 
 
 async def _get(server: Server, path: str) -> dict[str, Any]:
-    """Ask on a connection that is gone with the answer: Hypercorn keeps others for 5 seconds."""
+    """Send a request on a connection of its own: Hypercorn keeps others open for 5 seconds."""
     async with httpx.AsyncClient(base_url=server.url, verify=False, timeout=30) as client:
         found: dict[str, Any] = (await client.get(path, headers={"Connection": "close"})).json()
         return found
@@ -47,7 +47,7 @@ async def _get(server: Server, path: str) -> dict[str, Any]:
 async def wait_until(
     met: Callable[[Vitals], bool], look: Callable[[], Awaitable[Vitals]], within: float
 ) -> Vitals:
-    """Look again and again; return what was seen when the condition was `met`.
+    """Poll until the condition is `met`; return what was seen then.
 
     The time counts from the first answer on, when the server has caught up with its clients.
     """
@@ -78,7 +78,7 @@ async def connect(
 ) -> tuple[StreamReader, StreamWriter]:
     """Open a connection; a small `receive_buffer` shows soon what a client does not read.
 
-    No more than twice `limit` is read before somebody asks for it.
+    No more than twice `limit` is buffered before a read.
     """
     raw = socket.socket()
     raw.setblocking(False)
@@ -89,7 +89,7 @@ async def connect(
 
 
 def cut(writer: StreamWriter) -> None:
-    """Leave with a reset (RST), as a client does that dies or whose network fails."""
+    """Disconnect with a reset (RST), as a client that crashes or whose network fails."""
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
@@ -125,7 +125,7 @@ class H2Client:
             writer.transport.abort()
 
     def flush(self) -> None:
-        """Send what the connection has to say."""
+        """Send the pending data of the connection."""
         self.writer.write(self.connection.data_to_send())
 
     def begin(self, path: str, *, method: str = "POST", ends: bool = False) -> int:

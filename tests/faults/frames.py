@@ -1,4 +1,4 @@
-"""A WebSocket client that sends what it is told to, legal or not, and reads only when told to."""
+"""A WebSocket client that sends any frames, valid or not, and reads only on request."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -88,7 +88,7 @@ class FrameSocket:
         """Send `frames`, and wait while the server does not take them."""
         self.writer.write(b"".join(frames))  # `writelines` does not wait on Python 3.13
         await self.writer.drain()
-        await asyncio.sleep(0)  # to drain is not to let others have their turn
+        await asyncio.sleep(0)  # `drain` does not yield to other tasks
 
     async def receive(self) -> tuple[int, bytes]:
         """Return the opcode and the payload of the next frame."""
@@ -108,7 +108,7 @@ class FrameSocket:
             return texts, None
 
     async def close_code(self) -> int | None:
-        """Return the code of the server's close frame; None if it cut the connection without."""
+        """Return the code of the server's close frame; None if it disconnected without one."""
         return (await self.texts_and_code())[1]
 
     async def was_cut(self, within: float) -> bool:
@@ -128,7 +128,7 @@ class FrameSocket:
 async def frame_socket(
     server: Server, path: str, limit: int = 2**16, **headers: str
 ) -> AsyncIterator[FrameSocket]:
-    """Open a WebSocket; no more than twice `limit` is read before somebody asks for it."""
+    """Open a WebSocket; no more than twice `limit` is buffered before a read."""
     reader, writer = await connect(server, limit=limit)
     try:
         writer.write(handshake(path, **{"Host": f"127.0.0.1:{server.port}", **headers}))

@@ -1,4 +1,4 @@
-"""The app of the faults, where runs have little patience, and sockets little room."""
+"""The app of the faults, with short timeouts and small socket buffers."""
 
 import os
 import socket

@@ -34,11 +34,11 @@ __all__ = ["app"]
 
 
 class HardError(BaseException):
-    """What `except Exception` does not catch."""
+    """An exception that `except Exception` does not catch."""
 
 
 class UnspeakableError(Exception):
-    """What cannot even be logged."""
+    """An exception that cannot be logged."""
 
     def __str__(self) -> str:
         raise RuntimeError("no words")
@@ -77,7 +77,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
 
 
 class FaultyModel(TestModel):
-    """Says two tokens, and then does what it should not."""
+    """Sends two tokens, and then misbehaves."""
 
     fault: str
 
@@ -102,7 +102,7 @@ TOKENS: dict[str, list[Any]] = {
 
 
 class BabblingModel(TestModel):
-    """Says "one ", and then what is no proper token."""
+    """Sends "one ", and then an invalid token."""
 
     kind: str
 
@@ -112,7 +112,7 @@ class BabblingModel(TestModel):
 
 
 class ChunklessModel(TestModel):
-    """Says "one ", and then passes on what is no chunk at all."""
+    """Sends "one ", and then an object that is no chunk."""
 
     async def _astream(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
@@ -177,14 +177,14 @@ lanarky.add_chain("/odd", odd)
 
 
 class HardInput(BaseModel):
-    """Inputs that are worse than wrong."""
+    """Inputs whose validation raises an exception."""
 
     question: str
 
     @field_validator("question")
     @classmethod
     def fail(cls, value: str) -> str:
-        """Raise what nobody catches."""
+        """Raise an exception that no validator is expected to raise."""
         raise HardError(SECRET)
 
 
@@ -241,7 +241,7 @@ heard: Counter[str] = Counter()
 """How often the last receiver of a signal was called, by the name of the signal."""
 
 
-def listen(signal: NamedSignal) -> None:
+def connect_receivers(signal: NamedSignal) -> None:
     """Connect two receivers that raise, and one that counts."""
 
     def count(_: object, run: object) -> None:
@@ -254,20 +254,20 @@ def listen(signal: NamedSignal) -> None:
 
 if os.environ.get("RECEIVERS") == "raise":
     for each in (run_started, run_finished, run_failed, run_cancelled):
-        listen(each)
+        connect_receivers(each)
 
 
 @app.get("/heard")
-async def heard_so_far() -> ResponseReturnValue:
+async def received_signals() -> ResponseReturnValue:
     """Say how often the last receiver of each signal was called."""
     return jsonify(heard)
 
 
-# -- farewells -----------------------------------------------------------------------------
+# -- closing WebSockets --------------------------------------------------------------------
 
 
 @app.post("/farewell")
-async def farewell() -> ResponseReturnValue:
+async def close_websockets() -> ResponseReturnValue:
     """Have all WebSockets close as on a shutdown, each after its turn; the server goes on."""
     for session in list(lanarky.registry._sessions):
         session.shut_down()
@@ -278,7 +278,7 @@ async def farewell() -> ResponseReturnValue:
 
 
 class FullHandler(logging.Handler):
-    """Has no room, and does not catch what comes of it."""
+    """Raises as a handler whose disk is full."""
 
     def emit(self, record: logging.LogRecord) -> NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -286,7 +286,7 @@ class FullHandler(logging.Handler):
 
 @app.post("/fill-the-log/<how>")
 async def fill_the_log(how: str) -> ResponseReturnValue:
-    """Leave no room in the log, as happens while a server runs."""
+    """Make the log full, as happens while a server runs."""
     full = Path("/dev/full").open("w")  # noqa: ASYNC230, SIM115
     handler = FullHandler() if how == "raises" else logging.StreamHandler(full)
     logging.getLogger().addHandler(handler)

@@ -2,7 +2,7 @@
 
 One worker serves on one core, this process asks on the other: as many clients as keep both busy.
 Those that stay must get their own answer, whole, with its `end`; those that misbehave must harm
-nobody; the process must not grow, nor keep anything of theirs, and it must exit when it is told.
+no other; the process must not grow, nor keep anything of theirs, and it must exit when it is told.
 """
 
 import argparse
@@ -45,7 +45,7 @@ PATIENCE = 30.0
 """Seconds after which a client takes its answer for lost."""
 
 CALM = 10.0
-"""Seconds in which all that the clients have left behind must be gone."""
+"""Seconds in which everything of disconnected clients must be released."""
 
 WARM_UP = 1 / 3
 """The part of the time in which memory may still grow: caches fill, pools reach their size."""
@@ -75,7 +75,7 @@ class Report:
     complaints: list[str] = field(default_factory=list)
 
     def check(self, kind: str, question: str, said: str, *, is_whole: bool = True) -> None:
-        """Note what a client that stayed has got: its own answer, and all of it."""
+        """Check the answer of a client that stayed connected: its own, and all of it."""
         words = said.split()
         self.tokens += len(words)
         if any(not word.startswith(f"{question}:") for word in words):
@@ -270,21 +270,21 @@ async def ask_a_failing_chain(server: Server, report: Report) -> None:
 # -- clients that do not -------------------------------------------------------------------
 
 
-async def leave_a_stream(server: Server, report: Report) -> None:
+async def disconnect_from_a_stream(server: Server, report: Report) -> None:
     _, writer = await connect(server)
     writer.write(post("/paced?delay=0.005", {"question": "leave"}))
     await asyncio.sleep(random.random() * 0.3)
     random.choice((cut, asyncio.StreamWriter.close))(writer)
 
 
-async def leave_a_json_answer(server: Server, report: Report) -> None:
+async def disconnect_before_a_json_response(server: Server, report: Report) -> None:
     _, writer = await connect(server)
     writer.write(post("/paced?delay=0.005", {"question": "leave"}, Accept="application/json"))
     await asyncio.sleep(random.random() * 0.3)
     random.choice((cut, asyncio.StreamWriter.close))(writer)
 
 
-async def leave_a_websocket(server: Server, report: Report) -> None:
+async def disconnect_from_a_websocket(server: Server, report: Report) -> None:
     _, writer = await upgrade(server, "/paced/ws?delay=0.005")
     writer.write(frame("leave"))
     await asyncio.sleep(random.random() * 0.3)
@@ -325,7 +325,7 @@ async def flood_with_turns(server: Server, report: Report) -> None:
     writer.transport.abort()
 
 
-async def leave_a_stubborn_chain(server: Server, report: Report) -> None:
+async def disconnect_from_a_stubborn_chain(server: Server, report: Report) -> None:
     _, writer = await connect(server)
     writer.write(post("/stubborn?seconds=0.5", {"question": "go"}))
     await asyncio.sleep(random.random() * 0.3)
@@ -342,16 +342,16 @@ KINDS: dict[Client, int] = {
     read_slowly: 1,
     ask_a_failing_chain: 3,
     stop_a_stubborn_chain: 1,
-    leave_a_stream: 5,
-    leave_a_json_answer: 3,
-    leave_a_websocket: 5,
-    leave_a_stubborn_chain: 1,
+    disconnect_from_a_stream: 5,
+    disconnect_before_a_json_response: 3,
+    disconnect_from_a_websocket: 5,
+    disconnect_from_a_stubborn_chain: 1,
     stop_reading: 1,
     send_nonsense: 3,
     send_bad_messages: 3,
     flood_with_turns: 2,
 }
-"""Who comes, and how often."""
+"""The kinds of clients, and how often each connects."""
 
 
 # -- the run -------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ async def come(kind: Client, server: Server, report: Report) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             await kind(server, report)
-    except (TimeoutError, EOFError, ConnectionError):  # a stream that stopped, or was cut
+    except (TimeoutError, EOFError, ConnectionError):  # a stream that stopped or was disconnected
         report.endless[kind.__name__] += 1
     except AssertionError:
         report.wrong[kind.__name__] += 1
@@ -423,12 +423,12 @@ def run(seconds: float) -> Report:
 
 
 def stop(server: Server, report: Report) -> None:
-    """Note how the server exits, and what it has complained of."""
-    told_at = time.monotonic()
+    """Record how the server exits, and the errors in its log."""
+    signalled_at = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         report.exit_code = server.process.wait(20)
-    report.exit_seconds = time.monotonic() - told_at
+    report.exit_seconds = time.monotonic() - signalled_at
     report.complaints = [
         line for line in server.log().splitlines() if any(each in line for each in COMPLAINTS)
     ]

@@ -1,4 +1,4 @@
-"""There is a bound on everything: runs, their time, what a client sends, and its silence."""
+"""Everything is limited: runs, their time, the data of a client, and its idle time."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Have little patience, and take little."""
+    """Serve with a short timeout and a small body limit."""
     settings = {
         "QUART_LANARKY_RUN_TIMEOUT": str(RUN_TIMEOUT),
         "QUART_LANARKY_HEARTBEAT": str(HEARTBEAT),
@@ -54,7 +54,7 @@ def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Leave chains that ignore their cancellation to themselves after half a second."""
+    """Abandon chains that ignore their cancellation after half a second."""
     settings = {"QUART_LANARKY_RUN_TIMEOUT": str(RUN_TIMEOUT)}
     folder = tmp_path_factory.mktemp("impatient")
     with served("tests.faults.impatient:app", folder, **settings) as server:
@@ -73,7 +73,7 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def full(server: Server) -> AsyncIterator[None]:
-    """Have as many runs as may be, one on each transport."""
+    """Keep the maximum number of runs live, one on each transport."""
     async with AsyncExitStack() as stack:
         for accept in ("text/event-stream", "application/json"):
             _, writer = await connect(server)
@@ -138,7 +138,7 @@ async def test_a_websocket_without_a_turn_does_not_count_as_a_run(few: Server) -
 
 
 Visit = Callable[[httpx.AsyncClient, Server], Awaitable[str]]
-"""Comes, asks for something, goes, and says what it got."""
+"""A client: connects, sends a request, disconnects, and returns what it received."""
 
 
 def visit(method: str, path: str, **asking: Any) -> Visit:
@@ -148,7 +148,7 @@ def visit(method: str, path: str, **asking: Any) -> Visit:
     return come
 
 
-def visit_and_leave(path: str, after: float, **headers: str) -> Visit:
+def request_and_disconnect(path: str, after: float, **headers: str) -> Visit:
     async def come(asker: httpx.AsyncClient, server: Server) -> str:
         _, writer = await connect(server)
         writer.write(post(path, QUESTION, **headers))
@@ -174,7 +174,7 @@ def talk(path: str, *messages: str) -> Visit:
     return come
 
 
-def talk_and_leave(path: str, after: float) -> Visit:
+def chat_and_disconnect(path: str, after: float) -> Visit:
     async def come(asker: httpx.AsyncClient, server: Server) -> str:
         reader, writer = await connect(server)
         writer.write(handshake(f"{path}/ws"))
@@ -205,12 +205,14 @@ VISITS: dict[str, Visit] = {
     "does not fit, in a turn": talk("/quick", "{}", "[]", "{"),
     "wants only the head": visit("HEAD", "/quick", params=QUESTION),
     "is not sent": visit("POST", "/discarded", json=QUESTION),
-    "is not waited for": visit_and_leave("/paced", 0.02),
-    "is not waited for, as JSON": visit_and_leave("/paced", 0.02, **JSON),
-    "is not waited for, in a turn": talk_and_leave("/paced", 0.1),
-    "is not waited for at all": visit_and_leave("/paced", 0),
-    "is not waited for before it begins": visit_and_leave("/slow-to-make?seconds=0.05", 0.02),
-    "is not waited for before it is accepted": talk_and_leave("/slow-to-make", 0.02),
+    "is not waited for": request_and_disconnect("/paced", 0.02),
+    "is not waited for, as JSON": request_and_disconnect("/paced", 0.02, **JSON),
+    "is not waited for, in a turn": chat_and_disconnect("/paced", 0.1),
+    "is not waited for at all": request_and_disconnect("/paced", 0),
+    "is not waited for before it begins": request_and_disconnect(
+        "/slow-to-make?seconds=0.05", 0.02
+    ),
+    "is not waited for before it is accepted": chat_and_disconnect("/slow-to-make", 0.02),
 }
 
 EXPECTED = {"200", "400", "500", "503", "1013", "left", "talked"}
@@ -231,7 +233,7 @@ async def test_every_run_frees_its_slot_however_it_ends(few: Server) -> None:
     assert min(got["200"], got["503"], got["talked"], got["left"]) >= 10
     now = await wait_until(lambda now: now["live"] == 0, lambda: vitals(few), within=2)
     assert now["opened"] == now["closed"]
-    async with full(few):  # so there are as many places as before
+    async with full(few):  # so there are as many slots as before
         assert (await vitals(few))["live"] == MAX_RUNS
 
 
@@ -276,7 +278,7 @@ async def test_the_stream_of_a_chain_that_ignores_its_cancellation_ends(
         assert frames[-2]["data"] == TOO_LONG
     assert (as_json.status_code, as_json.json()) == (504, TOO_LONG)
     now = await wait_until(lambda now: now["live"] == 0, lambda: vitals(impatient), within=1)
-    assert now["chains"] == 3  # left to themselves
+    assert now["chains"] == 3  # abandoned
     impatient.wait_for_log("ignores its cancellation: left to itself")
 
 

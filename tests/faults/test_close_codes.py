@@ -1,4 +1,4 @@
-"""A close code says why the server ends a WebSocket, and what it said before is not lost."""
+"""The close code tells why the server closes a WebSocket, and earlier frames are not lost."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ def names(texts: list[str]) -> list[str]:
 
 @asynccontextmanager
 async def all_runs_taken(server: Server) -> AsyncIterator[None]:
-    """Have as many runs going on as there may be."""
+    """Keep the maximum number of runs live."""
     async with AsyncExitStack() as stack:
         for _ in range(MAX_RUNS):
             client = await stack.enter_async_context(frame_socket(server, "/hanging/ws"))
@@ -181,13 +181,13 @@ async def test_a_client_that_closes_without_a_code_gets_no_code_back(server: Ser
 # -- the last frames -----------------------------------------------------------------------
 
 
-async def say_farewell(server: Server) -> None:
+async def close_websockets(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url, verify=False) as client:
         await client.post("/farewell")
 
 
 async def send_pongs(client: FrameSocket) -> None:
-    """Send on and on, as clients do that do not know yet that it is over."""
+    """Keep sending, as clients that have not received the close yet."""
     with suppress(ConnectionError):
         while True:
             await client.send(frame(b'{"event": "pong"}'), frame(b"", PONG))
@@ -199,7 +199,7 @@ async def wait_for_completion(client: FrameSocket) -> None:
         pass
 
 
-async def take_leave(
+async def read_rest_and_answer_close(
     client: FrameSocket, sender: asyncio.Task[None]
 ) -> tuple[list[str], int | None]:
     """Return the rest of the answer and the code; answer the server's close, as browsers do."""
@@ -223,9 +223,9 @@ async def test_a_client_that_is_still_sending_loses_no_frame_when_the_server_clo
             # A question that has not been read yet when the server stops is not answered.
             for client in clients:
                 await wait_for_completion(client)
-            await say_farewell(server)
+            await close_websockets(server)
             # All at once: the server waits a second for the answer to its close.
-            answers = await asyncio.gather(*map(take_leave, clients, senders))
+            answers = await asyncio.gather(*map(read_rest_and_answer_close, clients, senders))
             assert answers == [(ANSWER[1:], 1012)] * AT_ONCE
 
 
@@ -284,7 +284,7 @@ async def test_a_client_that_does_not_answer_the_close_is_disconnected_a_second_
             await client.send(frame(QUESTION) * 4)
             assert await client.close_code() == 1008
             began = time.monotonic()
-            sending = asyncio.create_task(send_on_and_on(client, piece))
+            sending = asyncio.create_task(keep_sending(client, piece))
             assert await client.was_cut(within=3)
             assert 0.5 < time.monotonic() - began < 2
             sending.cancel()
@@ -294,7 +294,7 @@ async def test_a_client_that_does_not_answer_the_close_is_disconnected_a_second_
     await wait_until(lambda now: now["sessions"] == 0, lambda: vitals(server), 1)
 
 
-async def send_on_and_on(client: FrameSocket, piece: bytes) -> None:
+async def keep_sending(client: FrameSocket, piece: bytes) -> None:
     with suppress(ConnectionError):
         while piece:
             await client.send(piece)

@@ -1,4 +1,4 @@
-"""A thousand clients leave at random moments, in every way there is: nothing of theirs remains."""
+"""A thousand clients disconnect at random moments, in every possible way, and leak nothing."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.faults.frames import close_frame, frame, handshake, upgrade
 from tests.live.clients import ask, text
 from tests.servers import Server, hypercorn, served
 
-PRESENT = 100  # clients of a crowd at a time
+PRESENT = 100  # concurrent clients
 STREAMS = 5  # of an HTTP/2 connection
 
 SLEEP = 2.0  # seconds that a thread is busy
@@ -25,7 +25,7 @@ SLEEP = 2.0  # seconds that a thread is busy
 PATH = "/paced?delay=0.05"
 
 Client = Callable[[Server, str], Awaitable[None]]
-Leave = Callable[[StreamWriter], None]
+Disconnect = Callable[[StreamWriter], None]
 
 
 @pytest.fixture(scope="module", params=[hypercorn, served], ids=["hypercorn", "serve"])
@@ -38,83 +38,83 @@ def faults(
         yield server
 
 
-async def stay_a_while(read: Callable[[], Awaitable[object]]) -> None:
-    """Wait for some of the answer, or for none of it."""
+async def read_some(read: Callable[[], Awaitable[object]]) -> None:
+    """Read a random part of the answer, or none of it."""
     for _ in range(random.randrange(5)):
         await read()
 
 
-async def wait_in_vain() -> None:
+async def wait_briefly() -> None:
     await asyncio.sleep(random.random() * 0.1)
 
 
 def end(writer: StreamWriter) -> None:
-    """Leave with an end of file (FIN)."""
+    """Disconnect with an end of file (FIN)."""
     writer.close()
 
 
-def say_goodbye(writer: StreamWriter) -> None:
-    """Leave as RFC 6455 wants it, but for waiting."""
+def close_websocket(writer: StreamWriter) -> None:
+    """Send a close frame and disconnect without waiting for the answer."""
     writer.write(close_frame(1000))
     writer.close()
 
 
-def stream(leave: Leave) -> Client:
-    async def come_and_go(server: Server, question: str) -> None:
+def stream(disconnect: Disconnect) -> Client:
+    async def connect_and_disconnect(server: Server, question: str) -> None:
         reader, writer = await connect(server)
         writer.write(post(PATH, {"question": question}))
-        await stay_a_while(partial(reader.read, 2**14))
-        leave(writer)
+        await read_some(partial(reader.read, 2**14))
+        disconnect(writer)
 
-    return come_and_go
+    return connect_and_disconnect
 
 
-def document(leave: Leave) -> Client:
-    async def come_and_go(server: Server, question: str) -> None:
+def json_response(disconnect: Disconnect) -> Client:
+    async def connect_and_disconnect(server: Server, question: str) -> None:
         _, writer = await connect(server)
         writer.write(post(PATH, {"question": question}, Accept="application/json"))
-        await stay_a_while(wait_in_vain)
-        leave(writer)
+        await read_some(wait_briefly)
+        disconnect(writer)
 
-    return come_and_go
+    return connect_and_disconnect
 
 
-def websocket(leave: Leave) -> Client:
-    async def come_and_go(server: Server, question: str) -> None:
+def websocket(disconnect: Disconnect) -> Client:
+    async def connect_and_disconnect(server: Server, question: str) -> None:
         reader, writer = await connect(server)
         writer.write(handshake(PATH.replace("?", "/ws?")))
         if random.random() > 0.1:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(frame(question))
-            await stay_a_while(partial(reader.read, 2**14))
-        leave(writer)
+            await read_some(partial(reader.read, 2**14))
+        disconnect(writer)
 
-    return come_and_go
+    return connect_and_disconnect
 
 
 async def reset_streams(server: Server, question: str) -> None:
     async with H2Client.open(server) as client:
         for _ in range(STREAMS):
             number = client.ask(PATH, {"question": question})
-            await stay_a_while(client.receive)
+            await read_some(client.receive)
             client.connection.reset_stream(number)
         client.flush()
-        await stay_a_while(wait_in_vain)
+        await read_some(wait_briefly)
 
 
 WAYS: dict[str, Client] = {
     "sse-fin": stream(end),
     "sse-rst": stream(cut),
-    "json-fin": document(end),
-    "json-rst": document(cut),
+    "json-fin": json_response(end),
+    "json-rst": json_response(cut),
     "websocket-fin": websocket(end),
     "websocket-rst": websocket(cut),
-    "websocket-close": websocket(say_goodbye),
+    "websocket-close": websocket(close_websocket),
     "h2-reset": reset_streams,
 }
 
 
-async def crowd_in_and_out(server: Server, clients: int, question: str) -> None:
+async def connect_and_disconnect_all(server: Server, clients: int, question: str) -> None:
     each = clients // len(WAYS)
     crowd = [
         way
@@ -122,17 +122,17 @@ async def crowd_in_and_out(server: Server, clients: int, question: str) -> None:
         for _ in range(each // STREAMS if way is reset_streams else each)
     ]
     random.shuffle(crowd)
-    room = asyncio.Semaphore(PRESENT)
+    slots = asyncio.Semaphore(PRESENT)
 
-    async def come_and_go(way: Client) -> None:
-        async with room:
+    async def connect_and_disconnect(way: Client) -> None:
+        async with slots:
             await way(server, question)
 
-    await asyncio.gather(*map(come_and_go, crowd))
+    await asyncio.gather(*map(connect_and_disconnect, crowd))
 
 
 async def check_that_nothing_remains(server: Server, question: str, before: Vitals) -> float:
-    """See that all is over within a second; return the seconds that it took."""
+    """Check that all runs end within a second; return the seconds that it took."""
 
     def is_idle(now: Vitals) -> bool:
         return (
@@ -166,7 +166,7 @@ async def test_nothing_remains_of_a_thousand_disconnected_clients(
     before, log, plateau = await vitals(faults), faults.log(), 0
     for number in range(4):
         question = f"crowd {number}"
-        await crowd_in_and_out(faults, clients, question)
+        await connect_and_disconnect_all(faults, clients, question)
         seconds = await check_that_nothing_remains(faults, question, before)
         assert (await seen(faults, question))["asked"] > clients / 2
         after = await vitals(faults, "?collect")
@@ -180,7 +180,7 @@ async def test_nothing_remains_of_a_thousand_disconnected_clients(
         f" {before['fds']}, RSS {after['rss'] / max(plateau, 1):.2f} of its plateau"
     )
     assert faults.log() == log
-    assert after["opened"] > clients / 2  # some left too early for a chain
+    assert after["opened"] > clients / 2  # some disconnected before a chain was made
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
@@ -268,7 +268,7 @@ async def test_events_from_a_thread_after_a_disconnect_are_discarded(
         cut(writer)
     left = await wait_until(lambda now: now["live"] == now["sessions"] == 0, look, within=1)
     assert left["chains"] == 0
-    assert left["busy_threads"] == busy  # nobody can stop them
+    assert left["busy_threads"] == busy  # threads cannot be stopped
     assert text(await ask(faults, "sse", "/quick", {"question": "another"})) == "0 1 2 "
     await wait_until(lambda now: now["busy_threads"] < busy - 2, look, within=SLEEP + 1)
     assert faults.log() == log

@@ -1,4 +1,4 @@
-"""A browser's `EventSource` reconnects after the end of a stream: that must not ask once more."""
+"""A browser's `EventSource` reconnects after the end of a stream: the model is not called again."""
 
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4

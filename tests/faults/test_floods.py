@@ -1,4 +1,4 @@
-"""A client that sends far too much gets an error or a close code; nobody else feels it."""
+"""A client that sends far too much gets an error or a close code; others are not affected."""
 
 import asyncio
 import json
@@ -40,16 +40,16 @@ FIXED, CHUNKED = f"Content-Length: {FLOOD}", "Transfer-Encoding: chunked"
 CUT_OFF = {"name": "x", "id": "1", "args": '{"a":' + 64_000 * " "}
 RAW_CUT_OFF = {"id": "1", "function": {"name": "x", "arguments": CUT_OFF["args"]}}
 
-# -- what everybody else notices -----------------------------------------------------------
+# -- the effect on other clients -----------------------------------------------------------
 
 
 @asynccontextmanager
-async def nobody_notices(server: Server) -> AsyncIterator[None]:
-    """See that the process stays small, that others are served, and that nothing remains."""
+async def others_are_unaffected(server: Server) -> AsyncIterator[None]:
+    """Check that the process stays small, that others are served, and that nothing is leaked."""
     await ask_something_quick(server)
     before = await vitals(server, "?collect")
     process = Path(f"/proc/{server.process.pid}")
-    (process / "clear_refs").write_text("5")  # let the peak of its memory begin anew
+    (process / "clear_refs").write_text("5")  # reset the peak of its memory
     is_over = asyncio.Event()
     async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as others:
         others.create_task(ask_until(is_over, server))
@@ -83,7 +83,7 @@ async def ask_something_quick(server: Server) -> None:
     assert time.monotonic() - began < 1
 
 
-# -- JSON that is cut off ------------------------------------------------------------------
+# -- truncated JSON ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("transport", ["sse", "ws"])
@@ -111,8 +111,8 @@ async def test_truncated_json_does_not_block_other_clients(
 # -- WebSockets ----------------------------------------------------------------------------
 
 
-async def send_again_and_again(client: FrameSocket, piece: bytes, total: int = FLOOD) -> None:
-    """Send `piece` until `total` bytes are sent, or the server has cut the connection."""
+async def send_repeatedly(client: FrameSocket, piece: bytes, total: int = FLOOD) -> None:
+    """Send `piece` until `total` bytes are sent, or the server has disconnected."""
     with suppress(ConnectionError):
         for _ in range(total // len(piece)):
             await client.send(piece)
@@ -120,7 +120,7 @@ async def send_again_and_again(client: FrameSocket, piece: bytes, total: int = F
 
 @asynccontextmanager
 async def busy_socket(server: Server, limit: int = 2**16) -> AsyncIterator[FrameSocket]:
-    """Open a WebSocket whose turn goes on."""
+    """Open a WebSocket with a turn in progress."""
     async with frame_socket(server, "/paced/ws?delay=0.2", limit) as client:
         await client.send(frame(QUESTION))
         yield client
@@ -129,28 +129,28 @@ async def busy_socket(server: Server, limit: int = 2**16) -> AsyncIterator[Frame
 async def test_two_hundred_megabytes_of_pongs_are_not_buffered_behind_a_turn(
     either: Server,
 ) -> None:
-    async with nobody_notices(either), busy_socket(either) as client:
-        await send_again_and_again(client, frame(PONG_OF_A_PIECE))
+    async with others_are_unaffected(either), busy_socket(either) as client:
+        await send_repeatedly(client, frame(PONG_OF_A_PIECE))
         await client.send(frame(b'{"event": "stop"}'))
         while b'"end"' not in (await client.receive())[1]:
             pass
 
 
 async def test_two_hundred_megabytes_of_turns_close_the_socket_with_1008(either: Server) -> None:
-    async with nobody_notices(either), busy_socket(either) as client:
+    async with others_are_unaffected(either), busy_socket(either) as client:
         code = asyncio.create_task(client.close_code())
-        await send_again_and_again(client, frame(PIECE))
+        await send_repeatedly(client, frame(PIECE))
         assert await code == 1008
 
 
 async def test_a_client_that_floods_and_does_not_read_is_disconnected(either: Server) -> None:
-    async with nobody_notices(either), busy_socket(either, limit=1024) as client:
+    async with others_are_unaffected(either), busy_socket(either, limit=1024) as client:
         async with asyncio.timeout(5):
-            await send_again_and_again(client, frame(PIECE), total=1000 * FLOOD)
+            await send_repeatedly(client, frame(PIECE), total=1000 * FLOOD)
 
 
 async def test_ten_thousand_turns_at_once_close_the_socket_with_1008(either: Server) -> None:
-    async with nobody_notices(either), busy_socket(either) as client:
+    async with others_are_unaffected(either), busy_socket(either) as client:
         await client.send(frame(QUESTION) * 10_000)
         assert await client.close_code() == 1008
 
@@ -158,7 +158,7 @@ async def test_ten_thousand_turns_at_once_close_the_socket_with_1008(either: Ser
 async def test_ten_thousand_invalid_messages_are_refused_until_the_queue_is_full(
     serve: Server,
 ) -> None:
-    async with nobody_notices(serve), frame_socket(serve, "/paced/ws") as client:
+    async with others_are_unaffected(serve), frame_socket(serve, "/paced/ws") as client:
         await client.send(frame(b'{"question": ') * 10_000)
         texts, code = await client.texts_and_code()
     assert code == 1008
@@ -170,7 +170,7 @@ WRONG = b'{"input": [' + b",".join([b"0"] * (MB // 2 - 10)) + b"]}"
 
 
 async def test_invalid_messages_of_a_megabyte_get_short_errors(either: Server) -> None:
-    async with nobody_notices(either), frame_socket(either, "/hanging/model/ws") as client:
+    async with others_are_unaffected(either), frame_socket(either, "/hanging/model/ws") as client:
         await client.send(frame(b"hang"))
         for _ in range(4):  # which wait for their turn
             await client.send(frame(WRONG))
@@ -182,15 +182,15 @@ async def test_invalid_messages_of_a_megabyte_get_short_errors(either: Server) -
 
 
 async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(either: Server) -> None:
-    async with nobody_notices(either), busy_socket(either) as client:
+    async with others_are_unaffected(either), busy_socket(either) as client:
         await client.send(frame(b"x" * 17 * MB))
         assert await client.close_code() == 1009
 
 
 async def test_nothing_is_buffered_after_a_message_of_17_megabytes(serve: Server) -> None:
-    async with nobody_notices(serve), busy_socket(serve) as client:
+    async with others_are_unaffected(serve), busy_socket(serve) as client:
         code = asyncio.create_task(client.close_code())
-        await send_again_and_again(client, frame(b"x" * 17 * MB))
+        await send_repeatedly(client, frame(b"x" * 17 * MB))
         assert await code == 1009
 
 
@@ -198,13 +198,13 @@ async def test_an_endless_message_is_closed_with_1009_and_disconnected_a_second_
     serve: Server,
 ) -> None:
     endless = frame(PIECE, CONTINUATION, fin=False)
-    async with nobody_notices(serve), busy_socket(serve) as client:
+    async with others_are_unaffected(serve), busy_socket(serve) as client:
         await client.send(frame(b"x", fin=False))
         code = asyncio.create_task(client.close_code())
-        await send_again_and_again(client, endless)
+        await send_repeatedly(client, endless)
         assert await code == 1009
         async with asyncio.timeout(2):
-            await send_again_and_again(client, endless, total=1000 * FLOOD)
+            await send_repeatedly(client, endless, total=1000 * FLOOD)
 
 
 @pytest.mark.parametrize(
@@ -215,16 +215,16 @@ async def test_an_endless_message_is_closed_with_1009_and_disconnected_a_second_
 async def test_nothing_is_buffered_after_a_broken_frame(
     serve: Server, broken: bytes, expected: int
 ) -> None:
-    async with nobody_notices(serve), busy_socket(serve) as client:
+    async with others_are_unaffected(serve), busy_socket(serve) as client:
         await client.send(broken)
         assert await client.close_code() == expected
-        await send_again_and_again(client, frame(PIECE))
+        await send_repeatedly(client, frame(PIECE))
 
 
 async def test_a_flood_of_pings_is_answered(serve: Server) -> None:
-    async with nobody_notices(serve), busy_socket(serve) as client:
+    async with others_are_unaffected(serve), busy_socket(serve) as client:
         reading = asyncio.create_task(client.close_code())
-        await send_again_and_again(client, PINGS, total=2 * MB)
+        await send_repeatedly(client, PINGS, total=2 * MB)
         assert not reading.done()
         reading.cancel()
 
@@ -238,10 +238,10 @@ async def test_a_flood_of_tiny_frames_does_not_block_other_clients(
     serve: Server, tiny: bytes
 ) -> None:
     """Ten thousand of them come in a single read."""
-    async with nobody_notices(serve), frame_socket(serve, "/quick/ws") as client:
+    async with others_are_unaffected(serve), frame_socket(serve, "/quick/ws") as client:
         reading = asyncio.create_task(client.was_cut(within=10))
         await client.send(frame(b"x", fin=False))
-        await send_again_and_again(client, tiny * 1000, total=200_000)
+        await send_repeatedly(client, tiny * 1000, total=200_000)
         await ask_something_quick(serve)
         reading.cancel()
 
@@ -249,10 +249,10 @@ async def test_a_flood_of_tiny_frames_does_not_block_other_clients(
 async def test_a_flood_of_pings_from_a_client_that_reads_no_pongs_is_not_read(
     serve: Server,
 ) -> None:
-    async with nobody_notices(serve), busy_socket(serve, limit=1024) as client:
+    async with others_are_unaffected(serve), busy_socket(serve, limit=1024) as client:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2):
-                await send_again_and_again(client, PINGS)
+                await send_repeatedly(client, PINGS)
 
 
 # -- HTTP ----------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ async def test_invalid_bodies_of_a_megabyte_get_short_responses(either: Server) 
         assert response.status_code == 400
         assert len(response.content) < 10_000
 
-    async with nobody_notices(either):
+    async with others_are_unaffected(either):
         async with httpx.AsyncClient(base_url=either.url, verify=False, timeout=30) as client:
             for _ in range(2):
                 await asyncio.gather(*(ask_wrongly(client) for _ in range(2)))
@@ -303,29 +303,29 @@ async def test_an_endless_body_is_a_413_once_it_is_too_long(either: Server) -> N
 async def test_a_client_that_sends_200_megabytes_despite_the_413_is_disconnected(
     either: Server, length: str
 ) -> None:
-    async with nobody_notices(either), request(either, "POST /quick", length) as client:
-        await send_again_and_again(client, CHUNK)
+    async with others_are_unaffected(either), request(either, "POST /quick", length) as client:
+        await send_repeatedly(client, CHUNK)
         assert await client.was_cut(within=1)
 
 
 async def test_many_endless_bodies_are_not_buffered(either: Server) -> None:
-    async with nobody_notices(either), AsyncExitStack() as stack:
+    async with others_are_unaffected(either), AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(request(either, "POST /quick", CHUNKED))
             for _ in range(5)
         ]
-        await asyncio.gather(*(send_again_and_again(each, CHUNK, 40 * MB) for each in clients))
+        await asyncio.gather(*(send_repeatedly(each, CHUNK, 40 * MB) for each in clients))
 
 
 async def test_the_body_of_a_get_is_not_buffered_while_its_answer_streams(
     either: Server,
 ) -> None:
     async with (
-        nobody_notices(either),
+        others_are_unaffected(either),
         request(either, "GET /paced?question=x", CHUNKED) as client,
     ):
         assert await status_of(client) == 200
-        await send_again_and_again(client, CHUNK)
+        await send_repeatedly(client, CHUNK)
         assert b"completion" in await client.reader.read(1000)
 
 
@@ -339,12 +339,12 @@ async def test_five_hundred_clients_that_connect_while_the_process_is_stopped_ar
         serve.process.send_signal(signal.SIGSTOP)
         try:
             async with asyncio.timeout(5):
-                lines = [await connect(serve) for _ in range(500)]
+                connections = [await connect(serve) for _ in range(500)]
         finally:
             serve.process.send_signal(signal.SIGCONT)
-        for _, writer in lines:
+        for _, writer in connections:
             stack.callback(cut, writer)
             writer.write(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         async with asyncio.timeout(10):
-            answers = await asyncio.gather(*(reader.read() for reader, _ in lines))
+            answers = await asyncio.gather(*(reader.read() for reader, _ in connections))
     assert {answer.rpartition(b"\r\n")[2] for answer in answers} == {b"pong"}

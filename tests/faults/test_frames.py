@@ -1,4 +1,4 @@
-"""Frames that no library would send: the offender hears what was wrong, and nobody else does."""
+"""Invalid frames: their client gets the right close code, and others are not affected."""
 
 import asyncio
 import json
@@ -227,8 +227,8 @@ async def test_invalid_compressed_data_is_closed_with_1007(serve: Server) -> Non
 # -- anything ------------------------------------------------------------------------------
 
 
-def harmless(parse: object, data: str | bytes | None) -> None:
-    """See that it is taken or refused, and nothing else."""
+def parses_or_refuses(parse: object, data: str | bytes | None) -> None:
+    """Check that it is parsed or refused with `InputError`."""
     try:
         parse(data)  # type: ignore[operator]
     except InputError as refused:
@@ -251,16 +251,16 @@ TEXTS = st.text(st.characters(codec=None, exclude_categories=()))  # lone surrog
 
 @pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
 def test_any_text_is_parsed_or_is_an_input_error(text: str) -> None:
-    harmless(parse_message, text)
-    harmless(parse_object, text)
-    harmless(parse_object, text.encode("utf-8", "surrogatepass"))
+    parses_or_refuses(parse_message, text)
+    parses_or_refuses(parse_object, text)
+    parses_or_refuses(parse_object, text.encode("utf-8", "surrogatepass"))
 
 
 @given(st.binary() | TEXTS | TEXTS.map("{{{}".format) | st.none())
 def test_any_json_is_parsed_or_is_an_input_error(data: str | bytes | None) -> None:
-    harmless(parse_message, data)
+    parses_or_refuses(parse_message, data)
     if data is not None:
-        harmless(parse_object, data)
+        parses_or_refuses(parse_object, data)
 
 
 JSON = st.recursive(
@@ -273,7 +273,7 @@ JSON = st.recursive(
 def test_json_is_read_exactly_or_refused(value: object) -> None:
     text = json.dumps({"it": value})
     if "NaN" in text or "Infinity" in text:
-        harmless(parse_message, text)
+        parses_or_refuses(parse_message, text)
     else:
         assert parse_message(text) == parse_object(text) == {"it": value}
 
@@ -312,11 +312,11 @@ ANY_FRAME = st.builds(
 @given(st.lists(st.binary(max_size=200) | ANY_FRAME, min_size=1, max_size=5).map(b"".join))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_server_survives_any_bytes(either: Server, data: bytes) -> None:
-    asyncio.run(send_and_leave(either, data))
+    asyncio.run(send_and_disconnect(either, data))
     assert httpx.get(f"{either.url}/ping", headers={"Connection": "close"}).text == "pong"
 
 
-async def send_and_leave(server: Server, data: bytes) -> None:
+async def send_and_disconnect(server: Server, data: bytes) -> None:
     async with frame_socket(server, PATH) as client:
         await client.send(data)
         await client.was_cut(within=0.01)

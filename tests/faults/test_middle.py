@@ -35,7 +35,7 @@ async def ask(
 ) -> list[list[Frame]]:
     """Ask twice, on a WebSocket within one connection; return the events of both answers.
 
-    One JSON document counts as a `completion` or an `error`, and its end as `end`.
+    A JSON response counts as a `completion` or an `error`, and its end as `end`.
     """
     parameters = str(httpx.QueryParams(query))
     query_string = f"?{parameters}" if parameters else ""

@@ -36,7 +36,7 @@ def friendly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def open_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve the app to everybody's pages."""
+    """Serve the app to the pages of all origins."""
     folder = tmp_path_factory.mktemp("origins")
     with served(APP, folder, QUART_LANARKY_ALLOWED_ORIGINS='["*"]') as server:
         yield server
@@ -205,7 +205,7 @@ async def test_a_client_without_an_origin_may_get_an_answer(client: httpx.AsyncC
 
 
 async def test_a_post_is_answered_whatever_its_origin(client: httpx.AsyncClient) -> None:
-    """A browser asks first (a preflight) whether a page of another site may send JSON."""
+    """A browser sends a preflight before a page of another origin may send JSON."""
     foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     response = await client.post(PATH, json={"question": "x"}, headers=foreign)
     assert response.status_code == 200

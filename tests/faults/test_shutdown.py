@@ -1,4 +1,4 @@
-"""A server that is told to stop: every stream ends properly, and the process is gone in time."""
+"""A server that is stopped: every stream ends properly, and the process exits in time."""
 
 import asyncio
 import os
@@ -135,7 +135,7 @@ async def test_live_runs_finish_during_shutdown_and_new_ones_are_refused(tmp_pat
 
 
 async def test_runs_that_have_not_started_are_refused_at_once_on_shutdown(tmp_path: Path) -> None:
-    """A run whose chain is still being made would not be let in when that is done."""
+    """A run whose chain is still being made would not be admitted after that."""
     with served(APP, tmp_path, **drain_timeout(10)) as server:
         await up(server)
         document = create_task(ask_for_json(server, "/slow-to-make"))
@@ -243,7 +243,7 @@ async def check_that_it_exits_in_spite_of(obstacles: list[str], server: Server) 
         frames, code = await conversation
         assert (names(frames), code) == (["completion", "error", "end"], 1012)
         for each, reader in zip(obstacles, readers, strict=True):
-            if each not in STALLED:  # those could read, and have been told
+            if each not in STALLED:  # those could read, and got the end
                 assert b"the server is shutting down" in await read_to_the_end(reader)
     check_that_it_went_quietly(server)
 
@@ -282,7 +282,7 @@ async def test_an_after_serving_function_that_hangs_does_not_keep_the_process_fr
         check_that_it_went_quietly(server)
 
 
-# -- by hand -------------------------------------------------------------------------------
+# -- drain -------------------------------------------------------------------------------
 
 
 async def test_drain_can_be_called_before_another_server_is_stopped() -> None:
@@ -344,7 +344,7 @@ async def test_under_the_hypercorn_command_the_exit_of_an_idle_worker_ends_no_ot
     """The command kills the workers by SIGTERM as soon as the first one has exited.
 
     A worker looks ten times a second whether it has to stop, or less often if it is busy: it
-    may be the last to learn of it.
+    may be the last to notice.
     """
     environment = write_light_app(tmp_path) | drain_timeout(1)
     with hypercorn(LIGHT, tmp_path, 2, **environment) as server:
@@ -364,7 +364,7 @@ async def test_under_the_hypercorn_command_the_exit_of_an_idle_worker_ends_no_ot
 async def test_under_the_hypercorn_command_a_signal_to_all_processes_ends_no_stream_early(
     tmp_path: Path, workers: int
 ) -> None:
-    """As systemd sends it: a worker may get it before it knows of the stop."""
+    """As systemd sends it: a worker may get it before it has noticed the stop."""
     environment = write_light_app(tmp_path) | drain_timeout(1)
     with hypercorn(LIGHT, tmp_path, workers, **environment) as server:
         begun = Semaphore(0)

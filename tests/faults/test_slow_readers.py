@@ -1,4 +1,4 @@
-"""Clients that read slowly or not at all slow their own chains, and nobody and nothing else."""
+"""Clients that read slowly or not at all slow only their own chains."""
 
 import asyncio
 import random
@@ -257,5 +257,5 @@ async def test_a_client_that_does_not_read_the_rest_of_its_answer_is_disconnecte
         await wait_until(lambda now: now["live"] == now["sessions"] == 0, look, within=3)
         await wait_until(lambda now: now["unsent"] == 0, look, within=2)
         await wait_until(lambda now: now["ours"] == before["ours"], look, within=2)
-        async with asyncio.timeout(2):  # and it is told
+        async with asyncio.timeout(2):  # and it gets the end
             await read_on()

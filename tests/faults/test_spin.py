@@ -1,4 +1,4 @@
-"""Chains that never truly suspend: others are served, and they end when their client leaves."""
+"""Chains that never truly suspend: others are served, and they end on disconnect."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @asynccontextmanager
 async def listening(server: Server, transport: str, path: str) -> AsyncIterator[None]:
-    """Ask and read as fast as the answer comes; leave at the end."""
+    """Send a question and read the answer as it arrives; disconnect at the end."""
     if transport == "websocket":
         reader, writer = await upgrade(server, f"{path}/ws")
         writer.write(frame(json.dumps({"question": "go"})))

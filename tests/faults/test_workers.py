@@ -1,4 +1,4 @@
-"""Several processes that serve one app: what dies is replaced, and what cannot start says so."""
+"""Several processes serve one app: dead ones are replaced, start-up errors are reported."""
 
 import asyncio
 import os
@@ -164,7 +164,7 @@ async def test_workers_that_reach_max_requests_are_replaced(
             if is_stalled:
                 await stack.enter_async_context(obstacle(server, "stream", "/large"))
             while len(pids) < 5:
-                with suppress(httpx.TransportError):  # Hypercorn cuts who came too late
+                with suppress(httpx.TransportError):  # Hypercorn disconnects late clients
                     pids.add(await up(server))
         assert server.process.poll() is None
         await stop(server)

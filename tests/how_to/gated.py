@@ -1,4 +1,4 @@
-"""An app whose model says one word, and the next when it is told to: so no test needs a clock."""
+"""An app whose model sends one word, and the next on request: so no test needs a clock."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ may_go_on = asyncio.Event()
 
 
 class GatedModel(FakeListChatModel):
-    """Says `first`, waits, and says `second`."""
+    """Sends `first`, waits, and sends `second`."""
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         yield ChatGenerationChunk(message=AIMessageChunk("first "))

@@ -56,7 +56,7 @@ class Front:
         return f"wss://127.0.0.1:{self.port}"
 
     def reload(self) -> None:
-        """Have it start new processes, and wait until it has told the old ones to end."""
+        """Reload: wait until it has started new processes and signalled the old ones to end."""
         self.process.send_signal(signal.SIGHUP)
         wait_until(lambda: "gracefully shutting down" in self.log_path.read_text())
 
@@ -122,7 +122,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

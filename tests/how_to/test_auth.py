@@ -1,4 +1,4 @@
-"""What the page about logins says of cookies, tokens and WebSockets, on a real server."""
+"""The page about logins is right about cookies, tokens and WebSockets, on a real server."""
 
 import json
 import os

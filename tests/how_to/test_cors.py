@@ -1,4 +1,4 @@
-"""What the page about CORS says of requests, on a real server; `tests/browser/` has the pages."""
+"""The page about CORS is right about requests, on a real server; `tests/browser/` has the pages."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -44,7 +44,7 @@ UPGRADE_TO_HTTP2 = {
 
 @asynccontextmanager
 async def asked(front: Front, *, http2: bool = True) -> AsyncIterator[AsyncIterator[EncodedEvent]]:
-    """Ask over HTTP and give the events; the client leaves with the block."""
+    """Ask over HTTP and give the events; the client disconnects after the block."""
     async with (
         httpx.AsyncClient(verify=False, http2=http2, timeout=20) as client,
         client.stream("POST", front.url + "/chat", json=QUESTION) as response,
@@ -78,7 +78,7 @@ def count(app: Server, name: str) -> int:
 
 
 async def rest(app: Server, events: AsyncIterator[EncodedEvent]) -> list[tuple[str, Any]]:
-    """Let the model go on and return what comes then."""
+    """Let the model continue and return what is received then."""
     httpx.post(app.url + "/go-on")
     found = [(event.name, event.json()) async for event in events]
     return [(name, data if name == "completion" else None) for name, data in found]
@@ -105,7 +105,7 @@ async def test_a_token_arrives_while_the_model_is_still_running(
 async def test_without_the_header_and_the_directive_nginx_buffers_a_compressed_token(
     gated: Server, tmp_path: Path
 ) -> None:
-    """Or the test above could not fail."""
+    """Otherwise the test above could not fail."""
     changes = [ZIPPED, (TIMEOUT, f"{DEAF} 60s")]
     with nginx(gated.port, tmp_path, *changes) as front, pytest.raises(TimeoutError):
         async with asyncio.timeout(1), asked(front) as events:
@@ -148,7 +148,7 @@ def status(front: Front, path: str, headers: dict[str, str]) -> int:
 
 
 def test_an_upgrade_to_http2_is_not_passed_on(tmp_path: Path) -> None:
-    """In front of the `hypercorn` command, where Hypercorn is not repaired."""
+    """In front of the `hypercorn` command, where Hypercorn is not patched."""
     with (
         hypercorn("tests.how_to.gated:app", tmp_path) as app,
         nginx(app.port, tmp_path, DENIED) as front,
@@ -158,7 +158,7 @@ def test_an_upgrade_to_http2_is_not_passed_on(tmp_path: Path) -> None:
 
 
 def test_hypercorn_upgrades_to_http2_if_nginx_forwards_any_upgrade(tmp_path: Path) -> None:
-    """Or the test above could not fail."""
+    """Otherwise the test above could not fail."""
     with (
         hypercorn("tests.how_to.gated:app", tmp_path) as app,
         nginx(app.port, tmp_path, ANY_UPGRADE) as front,

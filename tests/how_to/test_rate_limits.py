@@ -1,4 +1,4 @@
-"""What the page about rate limits says, on a real server."""
+"""The page about rate limits is right, on a real server."""
 
 import json
 import time
@@ -85,7 +85,7 @@ async def test_the_fourth_websocket_is_refused_until_another_closes(
 
 
 async def _open(url: str) -> None:
-    """Open a WebSocket as soon as the server has noticed that another one has left."""
+    """Open a WebSocket as soon as the server has noticed that another one has closed."""
     deadline = time.monotonic() + 10
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Chat models, LLMs and chains that misbehave, or behave, exactly as a test wants it."""
+"""Chat models, LLMs and chains that misbehave, or behave, exactly as a test needs."""
 
 import asyncio
 import json
@@ -19,10 +19,10 @@ from langchain_core.retrievers import BaseRetriever
 SECRET = "sk-this-text-must-never-reach-a-client"
 
 asked: Counter[str] = Counter()
-"""How many tokens a model was asked for, by question."""
+"""How many tokens were requested of a model, by question."""
 
 stopped_at: dict[str, float] = {}
-"""When a model's stream was closed, by question; on the clock that all processes share."""
+"""When a model's stream was closed, by question; on the monotonic clock of all processes."""
 
 gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 """What `GatedModel` waits for, by question."""
@@ -111,7 +111,7 @@ class EagerModel(TestModel):
 
 
 class GatedModel(TestModel):
-    """Says its second token only when it is let."""
+    """Sends its second token only after a signal."""
 
     async def tokens(self, question: str) -> AsyncIterator[str]:
         yield "first"

@@ -1,4 +1,4 @@
-"""A client that goes away takes its chain with it."""
+"""A disconnect of the client cancels its chain."""
 
 import asyncio
 import time
@@ -12,12 +12,12 @@ from tests.live.clients import socket, stream_events
 from tests.servers import Server
 
 LIMIT = 0.1
-"""Seconds from the client's leaving to the end of the model's stream."""
+"""Seconds from the disconnect to the end of the model's stream."""
 
 
 @pytest.fixture(autouse=True)
 def quiet(server: Server) -> Iterator[None]:
-    """See that a client's leaving is nothing to log."""
+    """Check that a disconnect is not logged."""
     httpx.get(server.url)  # it is up, and has said so
     before = server.log()
     yield

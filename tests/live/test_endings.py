@@ -1,4 +1,4 @@
-"""Every stream ends with exactly one `end`, and an error tells the log, not the client."""
+"""Every stream ends with exactly one `end`, and the details of an error are logged, not sent."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What the model says is what the client reads, whatever characters are in it."""
+"""The client receives the text of the model unchanged, whatever characters are in it."""
 
 import json
 

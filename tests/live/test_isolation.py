@@ -1,4 +1,4 @@
-"""Every client gets its own tokens and nobody else's."""
+"""Every client gets only its own tokens."""
 
 import asyncio
 

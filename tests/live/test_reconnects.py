@@ -1,4 +1,4 @@
-"""An `EventSource` reconnects when a stream is over; that must not ask the model again."""
+"""An `EventSource` reconnects when a stream is over; the model is not called again."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""Where a chain can be put: methods, parameters, blueprints, under other decorators, by hand."""
+"""Where chains can be used: methods, parameters, blueprints, other decorators, directly."""
 
 import json
 from typing import Any

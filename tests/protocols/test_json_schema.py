@@ -1,4 +1,4 @@
-"""Named schemas are put together without a clash, and nothing that a type is stops a document."""
+"""Named schemas are collected without clashes, and no type prevents a spec from being built."""
 
 import logging
 import re
@@ -37,7 +37,7 @@ def expanded(schema: Any, components: Components, depth: int = 12) -> Any:
 
 
 def alone(kind: Any) -> Any:
-    """Return the expanded schema of a type to which nothing else can be in the way."""
+    """Return the expanded schema of a type without other components."""
     components = Components()
     return expanded(components.of(kind, "validation"), components)
 

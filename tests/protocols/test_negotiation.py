@@ -1,4 +1,4 @@
-"""What `Accept` asks for: as Werkzeug reads it, but in linear time."""
+"""What `Accept` asks for: parsed as by Werkzeug, but in linear time."""
 
 import time
 
@@ -25,7 +25,7 @@ OFFERS = ["text/event-stream", "application/json"]
         ("text/*", False),
         ("image/png", False),
         ("text/event-stream, application/json", False),
-        ("application/json, text/event-stream", False),  # a tie is the stream's
+        ("application/json, text/event-stream", False),  # the stream wins a tie
         ("application/json, text/plain, */*", True),  # what axios sends: the named one is meant
         ("application/json, text/event-stream;q=0.9", True),
         ("application/json;q=0.9, text/event-stream;q=0.8", True),

@@ -1,4 +1,4 @@
-"""The codec of server-sent events, held against the HTML standard and against itself."""
+"""The codec of server-sent events, compared with the HTML standard and with itself."""
 
 from itertools import pairwise
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Waits that end from outside."""
+"""Waits that are cancelled from outside."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_cancel_ends_all_current_waits() -> None:
     await asyncio.sleep(0)
     assert group.count == 3
     group.cancel()
-    group.cancel()  # once more is nothing more
+    group.cancel()  # a second call changes nothing
     ends = await asyncio.gather(*waits, return_exceptions=True)
     assert [type(end) for end in ends] == [WaitCancelledError] * 3
     assert group.count == 0

@@ -16,22 +16,22 @@ PROMPT = ChatPromptTemplate.from_template("{question}")
 
 
 class Session:
-    """A connection that notes what it is told, and ends as it is asked to."""
+    """A session that records the calls of the registry, and ends at one of them."""
 
     def __init__(self, runs: RunRegistry, ends_when: str = "") -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self._runs = runs
         self._end = asyncio.Event()
         self._ends_when = ends_when
 
     def shut_down(self) -> None:
-        self._hear("shut_down")
+        self._record("shut_down")
 
     def force_disconnect(self) -> None:
-        self._hear("force_disconnect")
+        self._record("force_disconnect")
 
-    def _hear(self, what: str) -> None:
-        self.told.append(what)
+    def _record(self, what: str) -> None:
+        self.calls.append(what)
         if what == self._ends_when:
             self._end.set()
 
@@ -45,7 +45,7 @@ def run_of(seconds: float = 60) -> Run:
 
 
 class Watcher:
-    """Takes a run from the live ones when it has ended."""
+    """Removes a run from the registry when it has ended."""
 
     timeout = None
 
@@ -73,7 +73,7 @@ async def live_run(runs: RunRegistry, seconds: float = 60) -> "tuple[Run, asynci
     return run, reading
 
 
-# -- letting in ----------------------------------------------------------------------------
+# -- admission -----------------------------------------------------------------------------
 
 
 def test_runs_are_admitted_up_to_the_limit() -> None:
@@ -183,7 +183,7 @@ async def test_a_session_is_shut_down_at_once_and_the_drain_waits_for_it() -> No
     await asyncio.sleep(0)
     await asyncio.wait_for(runs.drain(60), 1)
     await asyncio.wait_for(serving, 1)
-    assert session.told == ["shut_down"]
+    assert session.calls == ["shut_down"]
 
 
 async def test_a_session_that_does_not_end_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ async def test_a_session_that_does_not_end_is_aborted(monkeypatch: pytest.Monkey
     await asyncio.sleep(0)
     await asyncio.wait_for(runs.drain(0.05), 5)
     await asyncio.wait_for(serving, 1)
-    assert session.told == ["shut_down", "force_disconnect"]
+    assert session.calls == ["shut_down", "force_disconnect"]
 
 
 async def test_a_session_that_begins_during_a_drain_is_shut_down() -> None:
@@ -202,7 +202,7 @@ async def test_a_session_that_begins_during_a_drain_is_shut_down() -> None:
     await runs.drain(0)
     session = Session(runs, ends_when="shut_down")
     await asyncio.wait_for(session.serve(), 1)
-    assert session.told == ["shut_down"]
+    assert session.calls == ["shut_down"]
 
 
 async def test_a_session_that_has_ended_is_not_shut_down() -> None:
@@ -211,7 +211,7 @@ async def test_a_session_that_has_ended_is_not_shut_down() -> None:
     with runs.session(session):
         pass
     await runs.drain(0)
-    assert session.told == []
+    assert session.calls == []
 
 
 async def test_a_drain_cancels_a_running_factory_at_once() -> None:

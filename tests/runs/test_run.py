@@ -65,24 +65,24 @@ class Stubborn:
         return "late"
 
     async def release(self) -> None:
-        """Let it end, and wait until everybody knows."""
+        """Let the work end, and wait until the run has noticed."""
         self.released.set()
         await self.ended.wait()
         await asyncio.sleep(0.01)
 
 
 class Watcher:
-    """Takes down what it is told."""
+    """Records its notifications."""
 
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
-        self.told: list[tuple[str, str | None]] = []
+        self.notified: list[tuple[str, str | None]] = []
 
     def started(self, run: Run) -> None:
-        self.told.append(("started", run.outcome))
+        self.notified.append(("started", run.outcome))
 
     def ended(self, run: Run) -> None:
-        self.told.append(("ended", run.outcome))
+        self.notified.append(("ended", run.outcome))
 
 
 def names(events: list[Event]) -> list[str]:
@@ -581,10 +581,10 @@ async def test_a_refused_run_only_sends_its_error_and_end(
 
 async def test_a_discarded_run_has_ended_for_its_watcher() -> None:
     run, watcher = run_of(hang), Watcher()
-    run.discard_unstarted()  # nobody watches
+    run.discard_unstarted()  # without a watcher
     run.watch(watcher)
     run.discard_unstarted()
-    assert watcher.told == [("ended", None)]
+    assert watcher.notified == [("ended", None)]
 
 
 async def test_a_run_that_has_begun_cannot_be_discarded() -> None:
@@ -592,8 +592,8 @@ async def test_a_run_that_has_begun_cannot_be_discarded() -> None:
     run.watch(watcher)
     async with reading(run):
         run.discard_unstarted()
-        assert watcher.told == [("started", None)]
-    assert watcher.told == [("started", None), ("ended", "cancelled")]
+        assert watcher.notified == [("started", None)]
+    assert watcher.notified == [("started", None), ("ended", "cancelled")]
 
 
 async def test_a_run_does_not_start_if_the_cancellation_of_its_owner_was_swallowed() -> None:
@@ -615,7 +615,7 @@ async def test_a_run_does_not_start_if_the_cancellation_of_its_owner_was_swallow
     await asyncio.wait({owner}, timeout=5)
     assert owner.cancelled()
     run.discard_unstarted()
-    assert watcher.told == [("ended", None)]
+    assert watcher.notified == [("ended", None)]
 
 
 @pytest.mark.parametrize("way", ["reads it all", "leaves", "is cancelled"])
@@ -635,7 +635,7 @@ async def test_a_watcher_is_notified_once_of_the_start_and_once_of_the_end(way: 
     if way == "is cancelled":
         owner.cancel()
     await asyncio.wait({owner}, timeout=5)
-    assert watcher.told == [("started", None), ("ended", "cancelled")]
+    assert watcher.notified == [("started", None), ("ended", "cancelled")]
     assert not timers_of(run)
 
 
@@ -648,12 +648,12 @@ async def test_a_client_that_does_not_read_the_rest_is_disconnected(
 
     async def own() -> None:
         async with reading(run):
-            await asyncio.Event().wait()  # as `send` does where nobody reads
+            await asyncio.Event().wait()  # as `send` does without a reader
 
     owner = asyncio.create_task(own())
     await asyncio.wait({owner}, timeout=5)
     assert owner.cancelled()
-    assert watcher.told == [("started", None), ("ended", "finished")]
+    assert watcher.notified == [("started", None), ("ended", "finished")]
 
 
 async def test_a_client_that_reads_the_rest_in_time_is_not_disconnected(
@@ -691,7 +691,7 @@ async def test_a_reader_without_a_heartbeat_interval_gets_none() -> None:
 # -- what is left of it --------------------------------------------------------------------
 
 
-class SelfMade(Run):
+class RunWithOwnWork(Run):
     """A run whose work is a method of its own."""
 
     def __init__(self, *, fails: bool = False) -> None:
@@ -713,7 +713,7 @@ def _without_collector() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_without_collector")
 async def test_an_ended_run_is_freed_without_the_garbage_collector() -> None:
-    run = SelfMade()
+    run = RunWithOwnWork()
     left = weakref.ref(run)
     assert names(await events_of(run)) == ["completion", "end"]
     del run
@@ -726,7 +726,7 @@ async def test_an_ended_run_is_freed_without_the_garbage_collector() -> None:
 async def test_a_run_referenced_by_tracebacks_is_freed_without_the_garbage_collector(
     way: str,
 ) -> None:
-    run = SelfMade(fails=way == "the run fails")
+    run = RunWithOwnWork(fails=way == "the run fails")
     left = weakref.ref(run)
 
     async def own(run: Run) -> None:
@@ -762,7 +762,7 @@ async def test_a_full_log_does_not_prevent_the_end_of_a_stream(
     run.watch(watcher)
     events = await asyncio.wait_for(events_of(run), 5)
     assert names(events) == ["completion", "error", "end"]
-    assert watcher.told == [("started", None), ("ended", "failed")]
+    assert watcher.notified == [("started", None), ("ended", "failed")]
 
 
 async def test_a_full_log_does_not_prevent_the_end_of_a_run(
@@ -776,5 +776,5 @@ async def test_a_full_log_does_not_prevent_the_end_of_a_run(
     with suppress(OSError):
         async with asyncio.timeout(5), reading(run):
             await asyncio.sleep(0)
-    assert watcher.told == [("started", None), ("ended", "cancelled")]
+    assert watcher.notified == [("started", None), ("ended", "cancelled")]
     await stubborn.release()

@@ -1,4 +1,4 @@
-"""What the handler of source documents sends for what LangChain tells it of a run."""
+"""Which source documents a handler sends for a run, and which callbacks LangChain skips."""
 
 import inspect
 import re
@@ -80,73 +80,73 @@ def test_a_handler_of_returned_documents_ignores_retriever_events(sink: Recorder
     assert not SourceDocumentStreamingCallbackHandler(sink).ignore_retriever
 
 
-# -- what LangChain is told to skip --------------------------------------------------------
+# -- which callbacks LangChain skips --------------------------------------------------------
 
 
 async def calls_of(handler: EventCallbackHandler, name: str, ignored_if: str) -> None:
-    """Tell the handler of an event as LangChain does, with its conditions."""
+    """Call a callback of the handler as LangChain does, unless its ignore condition holds."""
     await ahandle_event([handler], name, ignored_if, "x", run_id=RUN)
 
 
-class Ends(SourceDocumentStreamingCallbackHandler):
+class DefinesLLMEnd(SourceDocumentStreamingCallbackHandler):
     """Defines one callback of a group."""
 
-    heard = 0
+    called = 0
 
     async def on_llm_end(self, response: Any, **kwargs: Any) -> None:
-        self.heard += 1
+        self.called += 1
 
 
-class EndsToo(Ends):
-    """Inherits it."""
+class InheritsLLMEnd(DefinesLLMEnd):
+    """Inherits the callback."""
 
 
-class Tools(EventCallbackHandler):
-    """Defines those of other groups."""
+class DefinesToolCallbacks(EventCallbackHandler):
+    """Defines callbacks of other groups."""
 
-    heard = 0
+    called = 0
 
     async def on_tool_start(self, *args: Any, **kwargs: Any) -> None:
-        self.heard += 1
+        self.called += 1
 
     async def on_custom_event(self, *args: Any, **kwargs: Any) -> None:
-        self.heard += 1
+        self.called += 1
 
 
-@pytest.mark.parametrize("kind", [Ends, EndsToo])
+@pytest.mark.parametrize("kind", [DefinesLLMEnd, InheritsLLMEnd])
 async def test_a_handler_that_defines_one_callback_of_a_group_gets_the_whole_group(
-    sink: Recorder, kind: type[Ends]
+    sink: Recorder, kind: type[DefinesLLMEnd]
 ) -> None:
     handler = kind(sink)
     await calls_of(handler, "on_llm_new_token", "ignore_llm")
     await calls_of(handler, "on_llm_end", "ignore_llm")
-    assert handler.heard == 1
+    assert handler.called == 1
 
 
 async def test_a_handler_gets_tool_and_custom_events_if_it_defines_their_callbacks(
     sink: Recorder,
 ) -> None:
-    handler = Tools(sink)
+    handler = DefinesToolCallbacks(sink)
     await calls_of(handler, "on_tool_start", "ignore_agent")
     await calls_of(handler, "on_custom_event", "ignore_custom_event")
-    assert handler.heard == 2
+    assert handler.called == 2
 
 
 CONDITIONS = sorted(set(re.findall(r'"(on_\w+)",\s+"(ignore_\w+)"', inspect.getsource(manager))))
-"""Of each callback the condition by which LangChain skips a handler."""
+"""For each callback the attribute by which LangChain skips a handler."""
 
 
 @pytest.mark.parametrize(("name", "ignored_if"), CONDITIONS)
 async def test_a_handler_that_defines_a_single_callback_gets_it(
     sink: Recorder, name: str, ignored_if: str
 ) -> None:
-    heard = []
+    called = []
 
-    async def hear(*args: Any, **kwargs: Any) -> None:
-        heard.append(args)
+    async def record(*args: Any, **kwargs: Any) -> None:
+        called.append(args)
 
-    await calls_of(type("Single", (EventCallbackHandler,), {name: hear})(sink), name, ignored_if)
-    assert len(heard) == 1
+    await calls_of(type("Single", (EventCallbackHandler,), {name: record})(sink), name, ignored_if)
+    assert len(called) == 1
 
 
 def test_each_langchain_callback_has_a_skip_condition() -> None:
@@ -166,12 +166,12 @@ def test_a_token_handler_ignores_no_callback_that_it_needs(sink: Recorder) -> No
     handler = TokenStreamingCallbackHandler(sink)
     assert not handler.ignore_llm
     assert not handler.ignore_chat_model
-    assert not handler.ignore_agent  # it marks what is said to tools
+    assert not handler.ignore_agent  # it tracks the runs inside tools
     assert handler.ignore_custom_event
 
 
 def test_a_subclass_can_still_set_an_ignore_attribute(sink: Recorder) -> None:
-    class Deaf(Ends):
+    class IgnoresLLM(DefinesLLMEnd):
         ignore_llm = True
 
-    assert Deaf(sink).ignore_llm
+    assert IgnoresLLM(sink).ignore_llm

@@ -1,4 +1,4 @@
-"""Finding the answer in what LangChain hands over."""
+"""Extracting answers and documents from the outputs of LangChain."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Finding the answer in a model's text while it comes."""
+"""Finding the answer in a model's text while it is streamed."""
 
 import re
 from itertools import pairwise
@@ -17,7 +17,7 @@ from quart_lanarky.errors import ConfigurationError
 
 
 def find(pieces: list[str], **options: Any) -> str:
-    """Feed the pieces; return all that came out."""
+    """Feed the pieces; return the text that the filter returned."""
     settings = {"strip_tokens": True, "stream_prefix": False} | options
     prefix = settings.pop("prefix_tokens", DEFAULT_ANSWER_PREFIX_TOKENS)
     finder = AnswerFinder(prefix, **settings)
@@ -31,7 +31,7 @@ def pieces_of(text: str, cuts: list[int]) -> list[str]:
 
 CUTS = st.lists(st.integers(min_value=0), max_size=40)
 SPACE = st.text(" \n\t", max_size=3)
-# Thoughts that come close to the prefix, again and again.
+# Thoughts that almost match the prefix, repeatedly.
 THOUGHTS = st.lists(
     st.sampled_from(["F", "Final", " ", "Answer", ":", "\n", "FinalAns", "Finally", "x"])
 ).map("".join)
@@ -45,7 +45,7 @@ def test_the_answer_is_the_text_after_the_prefix_under_any_split(
     prefix = f"Final{gaps[0]}Answer{gaps[1]}:"
     text = f"{thought}|{prefix}{answer}"
     pieces = pieces_of(text, cuts)
-    # The first prefix counts; the thoughts may hold one as well.
+    # The first prefix is used; the thoughts may contain one, too.
     whole = find([text])
     assert find(pieces) == whole
     if find([thought]) == "" and "Final" not in thought:

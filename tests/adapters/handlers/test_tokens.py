@@ -1,4 +1,4 @@
-"""What the handlers of tokens send for what LangChain tells them of a run."""
+"""Which tokens the handlers send for the callbacks of a run."""
 
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ def result(text: str) -> LLMResult:
 
 
 def call(text: str = "") -> LLMResult:
-    """The end of a model's run that calls a tool."""
+    """The result of a model run that calls a tool."""
     message = AIMessage(text, tool_calls=[{"name": "look", "args": {}, "id": "1"}])
     return LLMResult(generations=[[ChatGeneration(message=message)]])
 
@@ -50,7 +50,7 @@ CALL_CHUNK = ChatGenerationChunk(
 async def say(
     handler: TokenHandler, *tokens: str, run: UUID = RUN, end: LLMResult | None = None, **start: Any
 ) -> None:
-    """Have a model's run say the tokens, from its start to its end."""
+    """Call the handler for a model run with these tokens, from its start to its end."""
     await handler.on_chat_model_start({}, [], run_id=run, **start)
     for token in tokens:
         await handler.on_llm_new_token(token, run_id=run)
@@ -225,7 +225,7 @@ async def test_two_concurrent_answer_runs_are_not_sent(sink: Recorder, tokens: A
     assert tokens.fell_back
 
 
-# -- who speaks ----------------------------------------------------------------------------
+# -- which runs are answer runs ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tag", ["nostream", "langsmith:nostream"])
@@ -241,7 +241,7 @@ async def test_tokens_of_a_model_with_a_nostream_tag_are_not_sent(
 
 async def test_only_tokens_of_models_with_the_final_tag_are_sent(sink: Recorder) -> None:
     handler = TokenStreamingCallbackHandler(sink, mode="text", final_tag="mine")
-    handler.use_spec(AnswerSpec(Tagged("not mine")))  # what the user says counts
+    handler.use_spec(AnswerSpec(Tagged("not mine")))  # the final tag of the user decides
     await say(handler, "secret", tags=["seq:step:1"])
     await say(handler, "hi", run=OTHER, tags=["seq:step:2", "mine"])
     assert sink.text() == "hi"
@@ -278,7 +278,7 @@ async def test_a_dict_without_the_answer_key_is_sent_whole_if_there_is_a_spec(
 ) -> None:
     await say(tokens, "half an ans")
     await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
-    assert sink.text() == "half an ans"  # by hand, nobody knows better
+    assert sink.text() == "half an ans"  # used directly, there is no spec
     tokens.use_spec(AnswerSpec(output_path=(("answer",),)))
     await say(tokens, "half an ans", run=OTHER)
     await tokens.on_chain_end({"error": "sorry"}, run_id=ROOT)
@@ -286,11 +286,11 @@ async def test_a_dict_without_the_answer_key_is_sent_whole_if_there_is_a_spec(
 
 
 @pytest.mark.parametrize(
-    ("path", "heard"),
+    ("path", "is_sent"),
     [
         ("writer:1", True),
         ("reader:1", False),
-        ("team:1", False),  # a graph, and no model of it
+        ("team:1", False),  # the graph, not one of its models
         ("team:1|lead:2", True),
         ("team:1|aide:2", False),
         ("writer:1|anything:2|deeper:3", True),
@@ -298,11 +298,11 @@ async def test_a_dict_without_the_answer_key_is_sent_whole_if_there_is_a_spec(
     ],
 )
 async def test_in_a_graph_only_answer_nodes_are_sent(
-    sink: Recorder, tokens: Any, path: str, heard: bool
+    sink: Recorder, tokens: Any, path: str, is_sent: bool
 ) -> None:
     tokens.use_spec(AnswerSpec(InNodes("tag", {"writer": None, "team": {"lead": None}})))
     await say(tokens, "hi", tags=["tag"], metadata={"langgraph_checkpoint_ns": path})
-    assert sink.text() == ("hi" if heard else "")
+    assert sink.text() == ("hi" if is_sent else "")
 
 
 async def test_what_follows_the_answer_is_cut_off(sink: Recorder, tokens: Any) -> None:
@@ -313,7 +313,7 @@ async def test_what_follows_the_answer_is_cut_off(sink: Recorder, tokens: Any) -
     assert sink.retracted() == 0
 
 
-# -- answers that are announced in words ---------------------------------------------------
+# -- answers after a prefix ----------------------------------------------------------------
 
 
 def langchains_text(tokens: list[str], capsys: pytest.CaptureFixture[str], **options: Any) -> str:
@@ -412,7 +412,7 @@ async def test_text_before_a_tool_call_is_held_or_retracted(
         await final.on_llm_new_token(f"{number} ", run_id=RUN)
     if ends_with_chunks:
         await final.on_llm_new_token("", chunk=CALL_CHUNK, run_id=RUN)
-        await final.on_llm_new_token("and more", run_id=RUN)  # which nobody is to see
+        await final.on_llm_new_token("and more", run_id=RUN)  # not sent
     await final.on_llm_end(call(), run_id=RUN)
     assert sink.text() == ""
     assert sink.retracted() == taken_back

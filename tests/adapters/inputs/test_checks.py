@@ -1,4 +1,4 @@
-"""Client data is checked up to the first wrong item, and little is said of what is wrong."""
+"""Client data is validated up to the first invalid items, and errors are short."""
 
 import gc
 import json
@@ -121,7 +121,7 @@ def test_an_input_error_keeps_no_reference_to_the_input(fields: Fields) -> None:
     with pytest.raises(InputError) as refusal:
         fields.check({"words": ["x"], "marks": ["x"]})
     assert refusal.value.__cause__ is None
-    assert refusal.value.__context__ is None  # Pydantic's error has all of it
+    assert refusal.value.__context__ is None  # Pydantic's error references the input
 
 
 # -- through a route -----------------------------------------------------------------------
@@ -144,7 +144,7 @@ def app() -> Quart:
 
 
 def megabyte(start: str, piece: str, end: str) -> str:
-    """Return a body of a megabyte; `#` is another number each time."""
+    """Return a body of a megabyte; `#` is replaced by an increasing number."""
     count = (MB - len(start) - len(end)) // (len(piece) + 1 + 5 * piece.count("#"))
     return start + ",".join(piece.replace("#", str(i)) for i in range(count)) + end
 

@@ -1,4 +1,4 @@
-"""How many messages there are in what a client sent, and how much is looked at to know it."""
+"""Messages of a client are counted, and counting stops at the limit."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, NotRequired
@@ -67,7 +67,7 @@ def test_messages_are_counted_by_the_type_of_their_field(hint: Any, value: Any, 
 
 
 class Watched(list[Any]):
-    """Counts how many items were looked at, of all that there are."""
+    """A list that counts how many of its items were read."""
 
     looked_at = 0
 

@@ -1,4 +1,4 @@
-"""What clients may write for messages, and what is refused."""
+"""Which forms of messages are accepted from clients, and which are refused."""
 
 import copy
 import json
@@ -120,7 +120,7 @@ RAW_CALL = {"id": "1", "function": {"name": "x", "arguments": CUT_OFF}}
 
 @pytest.fixture
 def guesses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the texts that LangChain completes to JSON by guessing, in quadratic time."""
+    """Return the truncated JSON texts that LangChain completes, in quadratic time."""
     found: list[str] = []
 
     def parse(text: str, *, strict: bool = False) -> Any:

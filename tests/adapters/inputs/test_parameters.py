@@ -1,4 +1,4 @@
-"""What a route takes from its query string and path: the parameters of its factory."""
+"""The parameters of a factory, read from the path and the query string."""
 
 import uuid
 from collections.abc import (
@@ -259,7 +259,7 @@ def test_a_parameter_that_cannot_be_passed_by_name_is_a_configuration_error(kind
         factory_parameters(wrong)
 
 
-# -- what a factory is annotated to make ---------------------------------------------------
+# -- the types in the annotation of a factory ----------------------------------------------
 
 
 class Question(BaseModel):
@@ -267,7 +267,7 @@ class Question(BaseModel):
 
 
 def making(annotation: Any) -> Any:
-    """Return a factory that is annotated to make this."""
+    """Return a factory with this return annotation."""
 
     def make() -> Any: ...
 

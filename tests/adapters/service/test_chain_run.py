@@ -1,4 +1,4 @@
-"""ChainRun: fresh handlers, one id, one bill."""
+"""ChainRun: new handlers, one run id and one usage for each run."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -91,7 +91,7 @@ async def test_usage_is_null_where_no_model_reports_it(chain: Runnable[Any, Any]
 
 async def test_the_usage_of_a_cached_answer_is_null() -> None:
     cached = FakeListChatModel(responses=["a"], cache=InMemoryCache())
-    for _ in range(2):  # LangChain notes a cost of zero in the second
+    for _ in range(2):  # LangChain sets a cost of zero in the second
         [*_, end] = await events_of(run_of(cached))
         assert end.data["usage"] is None
 

@@ -1,4 +1,4 @@
-"""A chain that comes again is compiled once; one that is made for a request is not kept."""
+"""A reused chain is compiled once; one that is made for a request is not kept."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""What a chain route says of itself, and when its factory is called for that."""
+"""The description of a chain route, and when its factory is called for it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def described(
 
 
 def of_chain(chain: Any, *, over_websocket: bool = False, **options: Any) -> RouteDescription:
-    """Return what the route of a factory says that is not annotated and makes this chain."""
+    """Return the description of a route whose unannotated factory returns this chain."""
     return described(lambda: chain, chain, over_websocket=over_websocket, **options)
 
 
@@ -142,7 +142,7 @@ def test_a_view_that_serves_no_chain_has_no_route() -> None:
 
 
 class Calls:
-    """Counts the calls of a factory, and what was cleaned up after them."""
+    """Counts the calls of a factory, and their cleanups."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -635,6 +635,6 @@ def of_whole_model() -> Runnable[Question, WholeModel]:
 
 @pytest.mark.parametrize("factory", [of_whole, of_whole_model])
 def test_the_annotated_type_of_a_whole_output_is_not_taken_for_the_answers(factory: Any) -> None:
-    """Here the JSON answer is the text under `answer`."""
+    """Here the output in the JSON response is the text under `answer`."""
     assert described(factory, factory()).output is Any
     assert described(of_whole, None).output is Any

@@ -1,4 +1,4 @@
-"""What may stand for a factory; the live tests call them."""
+"""What is accepted as a chain factory; the live tests call them."""
 
 import pytest
 from langchain_classic.chains import ConversationChain, LLMChain

@@ -1,4 +1,4 @@
-"""Which handlers fit which chain, and when it is streamed or put into another."""
+"""Which handlers a chain gets, and when it is streamed or wrapped in another."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -96,7 +96,7 @@ def test_a_final_tag_replaces_the_answer_tag() -> None:
 
 
 class ShoutingLambda(RunnableLambda[Any, Any]):
-    """Changes the output after its handlers were called with it."""
+    """Changes its output after the callbacks got it."""
 
     async def ainvoke(self, *args: Any, **kwargs: Any) -> Any:
         return str(await super().ainvoke(*args, **kwargs)).upper()

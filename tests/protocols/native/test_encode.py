@@ -1,4 +1,4 @@
-"""The native protocol: how the values of events travel in both modes, and come back."""
+"""The native protocol: encoding and decoding events in both modes."""
 
 import json
 from typing import Any, get_args
@@ -86,7 +86,7 @@ def test_a_token_in_json_mode_fits_completion_data(token: str) -> None:
 
 @given(ANY_TEXT)
 def test_the_fast_encoding_of_a_token_equals_that_of_its_model(token: str) -> None:
-    model = CompletionData.model_construct(token=token)  # Pydantic takes no half surrogate pair
+    model = CompletionData.model_construct(token=token)  # Pydantic refuses a lone surrogate
     by_model = {name: getattr(model, name) for name in CompletionData.model_fields}
     assert encode(completion(token), "json").data == json.dumps(by_model, ensure_ascii=True)
 
@@ -167,11 +167,11 @@ def test_encoded_events_are_compared_without_is_json() -> None:
     assert EncodedEvent("x", "1") != EncodedEvent("x", "1", "7")
 
 
-# -- and back ------------------------------------------------------------------------------
+# -- decoding ------------------------------------------------------------------------------
 
 
 def arrived(event: Event, mode: Mode) -> Event:
-    """Return what is left of an event on the way: in text mode, nothing of what `end` says."""
+    """Return an event as it is decoded: in text mode, `end` has lost its data."""
     return Event("end", "", event.id) if (event.name, mode) == ("end", "text") else event
 
 

@@ -1,4 +1,4 @@
-"""Examples are of use: they pass the checks that real data has to pass."""
+"""Examples are valid: they pass the validation of real data."""
 
 import json
 from enum import Enum, IntEnum

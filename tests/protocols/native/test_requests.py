@@ -1,4 +1,4 @@
-"""What clients send: objects, bare texts, the wish to stop, and garbage."""
+"""What clients send: objects, bare texts, control messages, and garbage."""
 
 import json
 from contextlib import suppress
@@ -65,7 +65,7 @@ def test_an_input_error_keeps_no_reference_to_the_text() -> None:
     with pytest.raises(InputError) as refusal:
         parse_object("{" + "x" * 1000)
     assert refusal.value.__cause__ is None
-    assert refusal.value.__context__ is None  # Python's error has the text in it
+    assert refusal.value.__context__ is None  # Python's error references the text
 
 
 @pytest.mark.parametrize("frame", [b"{}", b"", None])

@@ -1,4 +1,4 @@
-"""What goes in and out has a schema that takes what is really sent, and nothing else."""
+"""The schemas of inputs and events accept exactly what is sent."""
 
 import json
 from typing import Any
@@ -66,7 +66,7 @@ SENT: dict[str, list[Event]] = {
         events.end(RUN_ID, None),
     ],
 }
-"""What the code that sends makes."""
+"""Events as the encoder makes them."""
 
 OF_ONES_OWN = [
     json_event("step", {"name": "search", "secs": 0.5}),
