@@ -81,15 +81,16 @@ _MODULES: Final = {
 _MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a type checker would take any name
 
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first asked for."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+        globals()[name] = value
+        return value
 
-def __dir__() -> list[str]:
-    """Return the public names, imported or not, beside what a module has."""
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        """Return the public names, imported or not, beside what a module has."""
+        return sorted({*globals(), *__all__})

@@ -30,7 +30,7 @@ from .errors import LanarkyError
 from .events import COMPLETION, END, PING, RETRACT
 from .events.fold import Answer
 from .protocols.base import EncodedEvent
-from .protocols.native.encode import Mode, check_mode, decode
+from .protocols.native.encode import Mode, check_mode, decode, decode_frame
 from .protocols.native.requests import STOP
 from .protocols.sse import CONTENT_TYPE, Decoder
 
@@ -197,7 +197,7 @@ class Conversation:
     async def turn(self) -> AsyncGenerator[EncodedEvent, None]:
         """Yield the events up to the next `end`. Raises the same errors as `ask`."""
         while True:
-            event = _event_of(await self._frame())
+            event = decode_frame(await self._frame())
             if event.name == END:
                 self._unread_turns -= 1
             if event.name != PING:  # belongs to no turn
@@ -280,14 +280,17 @@ async def _refused_error(response: Response) -> RefusedError:
         body = None
     fields = body if isinstance(body, dict) else {}
     fallback = text if 0 < len(text) < _MAX_DETAIL else HTTPStatus(response.status_code).phrase
-    errors = {each["field"]: each["message"] for each in fields.get("errors", [])}
+    errors = _field_errors(fields.get("errors"))
     return RefusedError(response.status_code, str(fields.get("detail", fallback)), errors, response)
 
 
-def _event_of(frame: str) -> EncodedEvent:
-    content = json_.loads(frame)
-    name, data = content["event"], content["data"]
-    return EncodedEvent(name, data if isinstance(data, str) else json_.dumps(data))
+def _field_errors(errors: Any) -> dict[str, str]:
+    """Return what the JSON body of an error says of fields; an app's own body may say anything."""
+    entries = errors if isinstance(errors, list) else []
+    named = [
+        each for each in entries if isinstance(each, dict) and {"field", "message"} <= each.keys()
+    ]
+    return {str(each["field"]): str(each["message"]) for each in named}
 
 
 def _headers(*headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -25,9 +25,9 @@ def paste(command: str, demo: Server) -> str:
 
 
 def test_each_question_that_the_demo_suggests_gets_an_answer(demo: Server) -> None:
-    first, *commands = httpx.get(demo.url).text.splitlines()
+    first, *commands = httpx.get(demo.url, timeout=30).text.splitlines()
     pages = [word.rstrip(",") for word in first.split() if word.startswith("http")]
-    assert [httpx.get(page).status_code for page in pages] == [200, 200]
+    assert [httpx.get(page, timeout=30).status_code for page in pages] == [200, 200]
     assert [command.split()[2].rpartition("/")[2] for command in commands] == [
         "chat",
         "qa",

@@ -23,10 +23,10 @@ from quart_schema.openapi import (
 
 from ..protocols.base import EncodedEvent, RouteDescription
 from ..protocols.json_schema import Components, Schema, numbered, plain
-from ..protocols.native.encode import frame as encoded_frame
+from ..protocols.native.encode import encode_frame
 from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
 from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
-from ..protocols.native.schemas import RouteEvent, frame, frame_kinds, input_schema, pascal
+from ..protocols.native.schemas import RouteEvent, frame_kinds, frame_schema, input_schema, pascal
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
@@ -167,7 +167,7 @@ class _ChannelBuilder:
     def _event_list(self) -> str:
         """Return a Markdown list of the events; this is what people read first."""
         examples = example_events(self._description)
-        frames = {name: f"`{encoded_frame(event)}`" for name, event in examples.items()}
+        frames = {name: f"`{encode_frame(event)}`" for name, event in examples.items()}
         kinds = frame_kinds(self._description)
         return "\n".join(f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in kinds)
 
@@ -287,9 +287,9 @@ class _ChannelBuilder:
         return [self._add_event_message(k, examples) for k in frame_kinds(self._description)]
 
     def _add_event_message(self, kind: RouteEvent, examples: Mapping[str, EncodedEvent]) -> str:
-        payload = frame(kind, self._components)
+        payload = frame_schema(kind, self._components)
         name = payload["$ref"].rpartition("/")[2].removesuffix("Frame")
-        frames = [json.loads(encoded_frame(examples[kind.name]))] if kind.name in examples else []
+        frames = [json.loads(encode_frame(examples[kind.name]))] if kind.name in examples else []
         shown = [(f"A frame of `{kind.name}`", value) for value in frames]
         return self._add_message(name, payload, kind.description, shown)
 

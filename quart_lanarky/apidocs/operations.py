@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from ..errors import InputError, InputProblem, InputTooLargeError
-from ..events import ErrorData, SourceDocumentsData
+from ..events import EVENT_KINDS, ErrorData
 from ..protocols import sse
 from ..protocols.base import EncodedEvent, RouteDescription
 from ..protocols.json_schema import Components, Schema
@@ -205,9 +205,10 @@ class OperationBuilder:
     def _json_response(self) -> Schema:
         output = self._components.named(self._description.output, "serialization")
         properties = {"output": {"description": _output_description(output), **output}}
-        source_documents = self._components.of(SourceDocumentsData, "serialization")["properties"]
-        if "source_documents" in self._description.events:
-            properties |= source_documents
+        for kind in EVENT_KINDS.values():
+            if kind.in_json_response:
+                fields = self._components.of(kind.payload, "serialization")["properties"]
+                properties |= fields if kind.name in self._description.events else {}
         schema = {
             "type": "object",
             "description": "The answer in one document.",

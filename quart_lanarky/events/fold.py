@@ -9,7 +9,11 @@ from .types import EVENT_KINDS, Event
 
 __all__ = ["Answer"]
 
-_IN_JSON_RESPONSE: Final = {kind.name for kind in EVENT_KINDS.values() if kind.in_json_response}
+_JSON_RESPONSE_FIELDS: Final = {
+    kind.name: tuple(kind.payload.model_fields)
+    for kind in EVENT_KINDS.values()
+    if kind.in_json_response
+}
 
 
 class Answer:
@@ -40,5 +44,6 @@ class Answer:
                 self.tokens.append(token)
             case types.RETRACT, {"tokens": int(count)} if count > 0:
                 del self.tokens[-count:]
-            case name, dict(fields) if name in _IN_JSON_RESPONSE:
-                self.fields |= fields
+            case name, dict(fields) if name in _JSON_RESPONSE_FIELDS:
+                known = _JSON_RESPONSE_FIELDS[name]
+                self.fields |= {key: fields[key] for key in known if key in fields}

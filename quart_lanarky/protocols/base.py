@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
 from ..events import Event
 
-__all__ = ["EncodedEvent", "Encoder", "RouteDescription"]
+__all__ = ["ClientSignal", "EncodedEvent", "Encoder", "RouteDescription", "RouteProtocol"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,41 @@ class Encoder(Protocol):
         """The bytes to send after a silence; clients ignore them."""
 
     def encode(self, batch: Sequence[Event]) -> bytes:
-        """Return the bytes of the next events."""
+        """Return the bytes of the next events of a response."""
+
+    def frames(self, batch: Sequence[Event]) -> list[str]:
+        """Return the texts of the frames of a WebSocket for the next events."""
+
+
+class ClientSignal(Enum):
+    """What a client of a WebSocket may send besides inputs."""
+
+    STOP = "stop"
+    """End the turn in progress."""
+
+    ALIVE = "alive"
+    """The answer to a sign of life."""
+
+
+class RouteProtocol(Protocol):
+    """How a route and its clients understand each other. The folder of a protocol has one."""
+
+    def new_encoder(self) -> Encoder:
+        """Return the encoder of one stream."""
+
+    def parse_body(self, body: str | bytes) -> dict[str, Any]:
+        """Return the inputs in the body of a request.
+
+        Raises:
+            InputError: It is none of this protocol.
+        """
+
+    def parse_message(self, frame: str | bytes | None) -> dict[str, Any] | str | ClientSignal:
+        """Return what a frame of a WebSocket has: inputs, a bare text, or a signal.
+
+        Raises:
+            InputError: It is none of this protocol.
+        """
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, Final, Protocol
 
 from ..errors import ServerBusyError
@@ -70,11 +71,10 @@ class Reader:
         try:
             raise_if_cancelled()
         except asyncio.CancelledError:
-            self.discard()
+            self.discard_unstarted()
             raise
         self._task = asyncio.current_task()
         self._registry.attach(self)
-        self.run.on_end(self._limit_delivery)
         self.run.start()
         return self.run.stream.batches(heartbeat=self._heartbeat)
 
@@ -87,8 +87,8 @@ class Reader:
                 self._timer.cancel()
             self._task = self._timer = None
 
-    def discard(self) -> None:
-        """Tell that this reader will not come."""
+    def discard_unstarted(self) -> None:
+        """Give the place of the run back: this reader will not come."""
         self.run.discard_unstarted()
 
     def abort(self) -> None:
@@ -96,7 +96,8 @@ class Reader:
         if self._task is not None:
             self._task.cancel()
 
-    def _limit_delivery(self) -> None:
+    def limit_delivery(self) -> None:
+        """Bound the time in which it reads what is left: the run has ended."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(DELIVERY_TIMEOUT, self.abort)
 
@@ -146,7 +147,7 @@ class RunRegistry:
         self.check_capacity(limit)
         self._runs.add(run)
 
-    def discard(self, run: Run) -> None:
+    def remove(self, run: Run) -> None:
         """Count `run` no more."""
         self._runs.discard(run)
         self._note_whether_empty()
@@ -159,7 +160,12 @@ class RunRegistry:
 
     def attach(self, reader: Reader) -> None:
         """Note that `reader` has begun to read."""
-        self._readers.setdefault(reader.run, []).append(reader)
+        if reader.run not in self._readers:
+            self._readers[reader.run] = []
+            reader.run.on_end(partial(self._note_end, reader.run))
+        self._readers[reader.run].append(reader)
+        if reader.run.outcome is not None:
+            reader.limit_delivery()
 
     async def detach(self, reader: Reader) -> None:
         """Note that `reader` has left; if it was the last one, the policy decides about the run."""
@@ -168,6 +174,10 @@ class RunRegistry:
         if not others:
             del self._readers[reader.run]
             await self._on_left(reader.run)
+
+    def _note_end(self, run: Run) -> None:
+        for reader in self._readers.get(run, ()):
+            reader.limit_delivery()
 
     # -- sessions --------------------------------------------------------------------------
 

@@ -244,7 +244,7 @@ class Run:
         error = _error_of(task)
         self._finalize(error)
         if error is not None:
-            self._log(error)  # last of all, for a log that is full raises
+            self._log(error)  # last, for logging handlers may raise (disk full)
 
     def _finalize(self, error: BaseException | None = None) -> None:
         """End the stream, whatever has become of the task (rule 2: termination is state).

@@ -83,8 +83,8 @@ class EventStream:
 
     Attributes:
         tokens: How many `completion` events were sent into it.
-        mode: How its tokens travel, for the encoder; a handler used by hand sets it.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
+        mode: How its tokens travel, for the encoder; a handler used by hand sets it.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class EventStream:
     async def batches(self, *, heartbeat: float | None = None) -> AsyncIterator[list[Event]]:
         """Yield the events, those that are ready together as one list, until the end.
 
-        When the iteration is left, for whatever reason, the stream is abandoned.
+        What becomes of the stream when the iteration is left is for its reader's registry to say.
 
         Args:
             heartbeat: Yield an empty list whenever there was no event for so many seconds.
@@ -231,7 +231,6 @@ class EventStream:
                     return
         finally:
             pulse.stop()
-            self.abandon()
 
     def _take(self) -> list[Event]:
         """Empty the buffer, one by one: another thread may append meanwhile."""

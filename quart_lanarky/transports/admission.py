@@ -34,7 +34,7 @@ _SIGNALS: Final[dict[Outcome, NamedSignal]] = {
 class _Watcher:
     """Bounds one run, logs it, and sends its signals to the app."""
 
-    live: RunRegistry
+    registry: RunRegistry
     app: Quart
     settings: Settings
     route: str | None
@@ -49,7 +49,7 @@ class _Watcher:
             publish(run_started, self.app, RunReport(run.id, self.route, self.transport))
 
     def ended(self, run: Run) -> None:
-        self.live.discard(run)
+        self.registry.remove(run)
         if run.outcome is not None:
             with suppress(Exception):
                 publish(_SIGNALS[run.outcome], self.app, self._report(run))
@@ -88,8 +88,8 @@ def current_registry() -> RunRegistry | None:
     """Return the registry of the current app; None if that has no extension."""
     if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
         return None
-    live: RunRegistry = current_app.extensions[EXTENSION_KEY].registry
-    return live
+    registry: RunRegistry = current_app.extensions[EXTENSION_KEY].registry
+    return registry
 
 
 def register_run(run: Run, transport: Transport) -> Reader:
@@ -101,15 +101,15 @@ def register_run(run: Run, transport: Transport) -> Reader:
     Raises:
         ServerBusyError: There are too many, or the server is shutting down.
     """
-    live = current_registry()
-    if live is None:
+    registry = current_registry()
+    if registry is None:
         return RunRegistry().read(run)
     settings = current_settings()
-    live.add(run, settings.max_runs)
+    registry.add(run, settings.max_runs)
     app: Quart = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     rule = websocket.url_rule if has_websocket_context() else request.url_rule
-    run.watch(_Watcher(live, app, settings, None if rule is None else rule.rule, transport))
-    return live.read(run, heartbeat=settings.heartbeat)
+    run.watch(_Watcher(registry, app, settings, None if rule is None else rule.rule, transport))
+    return registry.read(run, heartbeat=settings.heartbeat)
 
 
 @asynccontextmanager
@@ -119,9 +119,9 @@ async def reserve_slot(settings: Settings) -> AsyncIterator[None]:
     Raises:
         ServerBusyError: There are too many, or the server is shutting down.
     """
-    live = current_registry()
-    if live is None:
+    registry = current_registry()
+    if registry is None:
         yield
         return
-    async with live.reserve(settings.max_runs):
+    async with registry.reserve(settings.max_runs):
         yield

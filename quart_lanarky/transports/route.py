@@ -17,9 +17,9 @@ from werkzeug.datastructures import MultiDict
 
 from ..errors import InputError
 from ..protocols import sse
-from ..protocols.base import RouteDescription
-from ..protocols.native.encode import Mode, NativeEncoder
-from ..protocols.native.requests import parse_object
+from ..protocols.base import RouteDescription, RouteProtocol
+from ..protocols.native.encode import Mode
+from ..protocols.native.protocol import NativeProtocol
 from ..protocols.negotiation import prefers_json
 from ..runs.run import Run
 from ..runs.stream import EventStream
@@ -105,15 +105,22 @@ class ChainSource(Protocol):
         """Describe the route on one transport, with what `inspect_chain` returned."""
 
 
-def chain_view(source: ChainSource, mode: Mode | None = None, named_after: Any = None) -> View:
+def chain_view(
+    source: ChainSource,
+    mode: Mode | None = None,
+    *,
+    protocol: Callable[[Mode], RouteProtocol] = NativeProtocol,
+    named_after: Any = None,
+) -> View:
     """Make the view of a chain route, for HTTP routes and WebSocket routes alike.
 
     Args:
         source: Where the chain comes from.
         mode: How tokens travel; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
+        protocol: Makes the protocol of the route, for its mode.
         named_after: The function whose name and attributes the view takes over.
     """
-    route = _Route(source, mode)
+    route = _Route(source, mode, protocol)
 
     async def view(**path: Any) -> Response | None:
         try:
@@ -131,9 +138,12 @@ def chain_view(source: ChainSource, mode: Mode | None = None, named_after: Any =
 class _Route:
     """What a route knows before any request."""
 
-    def __init__(self, source: ChainSource, mode: Mode | None) -> None:
+    def __init__(
+        self, source: ChainSource, mode: Mode | None, new_protocol: Callable[[Mode], RouteProtocol]
+    ) -> None:
         self._source = source
         self._mode = mode
+        self._new_protocol = new_protocol
 
     # -- for the API docs ------------------------------------------------------------------
 
@@ -158,6 +168,8 @@ class _Route:
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
         settings = current_settings()
+        protocol = self._protocol(settings)
+        wants_json = prefers_json(request.headers.get("Accept", ""))
         limit_body(settings.max_message_bytes)
         body = None
         if request.method == "HEAD":  # Quart adds it to GET; there is no body to read
@@ -167,7 +179,7 @@ class _Route:
             if is_finished_reconnect(request):
                 return Response(status=204)
         else:
-            body = parse_object(await read_json(settings.max_message_bytes))
+            body = protocol.parse_body(await read_json(settings.max_message_bytes))
         parameters, rest = self._read_query(request.args, path)
         if body is not None:
             _refuse_unknown(rest)
@@ -175,10 +187,9 @@ class _Route:
             chain = await self._open(request, parameters, settings, resources)
             inputs = chain.pick_inputs(rest) if body is None else body
             run = chain.new_run(inputs, _new_stream(settings))
-            if prefers_json(request.headers.get("Accept", "")):
+            if wants_json:
                 return await json_answer(run, run.output)
-            encoder = NativeEncoder(self._mode or settings.default_mode)
-            return EventStreamResponse(run, resources, encoder=encoder)
+            return EventStreamResponse(run, resources, encoder=protocol.new_encoder())
 
     async def talk(self, path: dict[str, Any]) -> None:
         """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""
@@ -192,8 +203,13 @@ class _Route:
             def open_run(message: Mapping[str, Any] | str) -> Run:
                 return chain.new_run(message, _new_stream(settings))
 
-            mode = self._mode or settings.default_mode
-            await WebSocketSession(open_run, settings=settings, mode=mode).serve()
+            session = WebSocketSession(
+                open_run, settings=settings, protocol=self._protocol(settings)
+            )
+            await session.serve()
+
+    def _protocol(self, settings: Settings) -> RouteProtocol:
+        return self._new_protocol(self._mode or settings.default_mode)
 
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
         """Return the source's parameters, and what the query string holds besides them."""

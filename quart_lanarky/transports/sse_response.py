@@ -44,7 +44,7 @@ class _RunBody(ResponseBody):
     def _close_if_never_entered(self, request: asyncio.Task[Any]) -> None:
         """Close the resources of a client that went away before its response began."""
         if not self._is_entered:
-            self._reader.discard()
+            self._reader.discard_unstarted()
             self._closing = request.get_loop().create_task(self._resources.aclose())
 
     async def __aenter__(self) -> AsyncIterator[bytes]:
@@ -67,7 +67,7 @@ class _RunBody(ResponseBody):
 
     async def _chunks(self, batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
         async for batch in batches:
-            yield self._encoder.encode(batch) or self._encoder.heartbeat
+            yield self._encoder.encode(batch) if batch else self._encoder.heartbeat
 
 
 class EventStreamResponse(Response):

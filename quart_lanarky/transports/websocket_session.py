@@ -20,8 +20,8 @@ from quart import Websocket, has_websocket_context, websocket
 from .. import events
 from ..errors import ServerBusyError
 from ..events import Event
+from ..protocols.base import ClientSignal, Encoder, RouteProtocol
 from ..protocols.native.encode import Mode, NativeEncoder, check_mode
-from ..protocols.native.requests import PONG, STOP, parse_message
 from ..runs.cancellation import raise_if_cancelled
 from ..runs.registry import Reader, RunRegistry
 from ..runs.run import SHUTTING_DOWN, Run
@@ -50,7 +50,7 @@ async def answer(run: Run) -> None:
     await _answer(run, NativeEncoder(check_mode(run.mode or "json")))
 
 
-async def _answer(run: Run, encoder: NativeEncoder) -> None:
+async def _answer(run: Run, encoder: Encoder) -> None:
     socket, _ = _current_socket_and_loop()
     connection = current_connection()
     send = None if connection is None else connection.direct_send
@@ -137,13 +137,14 @@ class WebSocketSession:
         open_run: Makes the run for a message.
         settings: The app's: how long and how many messages may be, how long the client may be
             silent, and after how long a silence of ours it gets a `ping`.
-        mode: How tokens travel; it is passed on.
+        protocol: How the client is understood, and spoken to.
     """
 
-    def __init__(self, open_run: OpenRun, *, settings: Settings, mode: Mode) -> None:
+    def __init__(self, open_run: OpenRun, *, settings: Settings, protocol: RouteProtocol) -> None:
         self._open_run = open_run
         self._settings = settings
-        self._encoder = NativeEncoder(mode)
+        self._protocol = protocol
+        self._encoder = protocol.new_encoder()
         self._turns: deque[Run] = deque()  # the first one is in progress
         self._turn_arrived = asyncio.Event()
         self._closing: asyncio.Future[_CloseSessionError]
@@ -158,8 +159,8 @@ class WebSocketSession:
         await websocket.accept()
         if self._connection is not None and self._connection.closed_by_server:
             self.force_disconnect()
-        live = current_registry() or RunRegistry()
-        with live.session(self):
+        registry = current_registry() or RunRegistry()
+        with registry.session(self):
             reader = asyncio.create_task(self._read())
             writer = asyncio.create_task(self._write())
             try:
@@ -211,10 +212,10 @@ class WebSocketSession:
     def _run_for(self, frame: str | bytes | None) -> Run | None:
         """Return the run that answers `frame`, or None where it asks no question."""
         try:
-            message = parse_message(frame)
-            if message == STOP:
+            message = self._protocol.parse_message(frame)
+            if message is ClientSignal.STOP:
                 self._stop()
-            return None if message in (STOP, PONG) else self._open_run(message)
+            return None if isinstance(message, ClientSignal) else self._open_run(message)
         except Exception as error:  # noqa: BLE001  # whatever it is, the run logs and answers it
             return self._refusal(error)
 

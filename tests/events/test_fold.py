@@ -103,3 +103,9 @@ def test_each_event_kind_in_the_json_response_becomes_a_field() -> None:
         for event in kind.examples:
             fields |= event.data if kind.in_json_response else {}
         assert answer_after(*kind.examples).fields == fields
+
+
+def test_the_json_response_has_only_the_fields_of_the_payload() -> None:
+    answer = Answer()
+    answer.add(json_event("source_documents", {"source_documents": [], "output": "forged"}))
+    assert answer.fields == {"source_documents": []}

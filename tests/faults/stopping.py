@@ -38,6 +38,7 @@ from quart import Quart
 from quart_lanarky import EventStream, EventStreamResponse, LanarkyExtension, Run
 from quart_lanarky.events import completion
 from quart_lanarky.settings import current_settings
+from quart_lanarky.protocols.native.protocol import NativeProtocol
 from quart_lanarky.transports.websocket_session import WebSocketSession
 
 app = Quart(__name__)
@@ -106,7 +107,8 @@ async def answer(kind):
 @app.websocket("/<kind>/ws")
 async def talk(kind):
     settings = current_settings()
-    await WebSocketSession(lambda _: new_run(kind), settings=settings, mode="json").serve()
+    native = NativeProtocol("json")
+    await WebSocketSession(lambda _: new_run(kind), settings=settings, protocol=native).serve()
 
 
 @app.get("/ping")

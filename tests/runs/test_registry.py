@@ -55,7 +55,7 @@ class Watcher:
     def started(self, run: Run) -> None: ...
 
     def ended(self, run: Run) -> None:
-        self._runs.discard(run)
+        self._runs.remove(run)
 
 
 async def live_run(runs: RunRegistry, seconds: float = 60) -> "tuple[Run, asyncio.Task[list[str]]]":
@@ -84,8 +84,8 @@ def test_runs_are_admitted_up_to_the_limit() -> None:
     with pytest.raises(ServerBusyError, match="too many runs are live now"):
         runs.add(third, 2)
     assert runs.count == 2
-    runs.discard(first)
-    runs.discard(first)
+    runs.remove(first)
+    runs.remove(first)
     runs.add(third, 2)
     assert runs.count == 2
 
@@ -300,7 +300,7 @@ async def test_a_discarded_reader_frees_the_slot_of_its_run() -> None:
     runs, run = RunRegistry(), run_of()
     runs.add(run, 1)
     run.watch(Watcher(runs))
-    runs.read(run).discard()
+    runs.read(run).discard_unstarted()
     assert runs.count == 0
     assert run.outcome is None
 
@@ -313,3 +313,37 @@ async def test_abort_does_nothing_after_a_reader_has_left() -> None:
     reader.abort()
     await asyncio.sleep(0)
     assert not runs._readers
+
+
+async def test_a_reader_of_a_run_that_has_ended_has_limited_time_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "DELIVERY_TIMEOUT", 0.05)
+
+    async def keep(run: Run) -> None: ...
+
+    runs, run = RunRegistry(on_left=keep), run_of(0)
+    async with runs.read(run):
+        await asyncio.sleep(0.02)
+    assert run.outcome == "finished"
+
+    async def stall() -> None:
+        async with runs.read(run):
+            await asyncio.Event().wait()
+
+    stalled = asyncio.create_task(stall())
+    await asyncio.wait({stalled}, timeout=5)
+    assert stalled.cancelled()
+    await run.close("it is over")
+
+
+async def test_a_run_that_is_left_and_goes_on_keeps_its_stream_open() -> None:
+    async def keep(run: Run) -> None: ...
+
+    runs, run = RunRegistry(on_left=keep), run_of()
+    async with runs.read(run) as batches:
+        reading = asyncio.ensure_future(anext(batches))
+        await asyncio.sleep(0)
+        reading.cancel()
+    assert run.stream.is_open
+    await run.close("the test is over")

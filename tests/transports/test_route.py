@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from quart_lanarky import InputError, LanarkyExtension, Run
 from quart_lanarky.events import CompletionData, completion
 from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.protocols.native.protocol import NativeProtocol
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.testing import answer_of, connect, stream
 from quart_lanarky.transports.route import ChainSource, chain_view
@@ -148,3 +149,37 @@ async def test_what_it_opens_is_closed_after_its_run(app: Quart) -> None:
     events = [e async for e in stream(app.test_client(), "/opening", json=QUESTION)]
     assert events[-1].name == "end"
     await asyncio.wait_for(closed.wait(), 5)
+
+
+class Shouting(NativeProtocol):
+    """Another protocol: text in capitals, and what a client sends is its question."""
+
+    content_type = "text/plain"
+    heartbeat = b"\n"
+
+    def new_encoder(self) -> Any:
+        return self
+
+    def parse_body(self, body: str | bytes) -> dict[str, Any]:
+        return {"question": json.loads(body)}
+
+    def parse_message(self, frame: str | bytes | None) -> Any:
+        return str(frame).lower()
+
+    def encode(self, batch: Any) -> bytes:
+        return "".join(self.frames(batch)).encode()
+
+    def frames(self, batch: Any) -> list[str]:
+        return [str(event.data).upper() for event in batch if event.name == "completion"]
+
+
+async def test_a_route_speaks_another_protocol(app: Quart) -> None:
+    view = chain_view(Echo(), protocol=Shouting)
+    app.add_url_rule("/shout", "shout", view, methods=["POST"])
+    app.add_websocket("/shout/ws", "shout_ws", view)
+    response = await app.test_client().post("/shout", json="to be")
+    assert response.content_type == "text/plain"
+    assert await response.get_data() == b"TO BE "
+    async with app.test_client().websocket("/shout/ws") as connection:
+        await connection.send("OR NOT")
+        assert [await connection.receive() for _ in range(2)] == ["OR ", "NOT "]

@@ -16,6 +16,7 @@ from quart_lanarky import LanarkyExtension
 from quart_lanarky.errors import InputError
 from quart_lanarky.events import Event, completion
 from quart_lanarky.protocols.native.encode import Mode
+from quart_lanarky.protocols.native.protocol import NativeProtocol
 from quart_lanarky.runs import registry
 from quart_lanarky.runs.registry import RunRegistry
 from quart_lanarky.runs.run import Run
@@ -98,7 +99,9 @@ def app(lanarky: LanarkyExtension, turns: Turns, monkeypatch: pytest.MonkeyPatch
 
     @app.websocket("/ws")
     async def talk() -> None:
-        session = WebSocketSession(turns.open_run, settings=current_settings(), mode="json")
+        session = WebSocketSession(
+            turns.open_run, settings=current_settings(), protocol=NativeProtocol("json")
+        )
         await session.serve()
 
     return app
@@ -462,7 +465,11 @@ async def test_a_session_that_is_dropped_ends_whatever_its_client_does(
 
     @app.websocket("/held")
     async def hold() -> None:
-        sessions.append(WebSocketSession(turns.open_run, settings=current_settings(), mode="json"))
+        sessions.append(
+            WebSocketSession(
+                turns.open_run, settings=current_settings(), protocol=NativeProtocol("json")
+            )
+        )
         try:
             await sessions[0].serve()
         finally:
@@ -517,7 +524,9 @@ async def test_a_message_that_is_refused_is_answered_in_the_mode_of_the_session(
 
     @app.websocket("/ws")
     async def talk() -> None:
-        await WebSocketSession(turns.open_run, settings=Settings(), mode=mode).serve()
+        await WebSocketSession(
+            turns.open_run, settings=Settings(), protocol=NativeProtocol(mode)
+        ).serve()
 
     async with asyncio.timeout(5), Socket(app) as socket:
         await socket.send("bad")
@@ -532,7 +541,9 @@ async def test_a_session_works_without_the_extension(turns: Turns) -> None:
 
     @app.websocket("/ws")
     async def talk() -> None:
-        await WebSocketSession(turns.open_run, settings=Settings(), mode="json").serve()
+        await WebSocketSession(
+            turns.open_run, settings=Settings(), protocol=NativeProtocol("json")
+        ).serve()
 
     async with asyncio.timeout(5), Socket(app) as socket:
         await socket.send("hi")

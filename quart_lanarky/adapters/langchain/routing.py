@@ -104,4 +104,5 @@ def chain_blueprint(
 
 def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None) -> View:
     label = label or str(getattr(factory, "__name__", ""))
-    return chain_view(LangChainSource(factory, options, label), options.mode, factory)
+    source = LangChainSource(factory, options, label)
+    return chain_view(source, options.mode, named_after=factory)

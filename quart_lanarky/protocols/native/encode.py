@@ -16,7 +16,15 @@ from ...events import END, EVENT_KINDS, Event
 from .. import sse
 from ..base import EncodedEvent
 
-__all__ = ["Mode", "NativeEncoder", "check_mode", "decode", "encode", "frame"]
+__all__ = [
+    "Mode",
+    "NativeEncoder",
+    "check_mode",
+    "decode",
+    "decode_frame",
+    "encode",
+    "encode_frame",
+]
 
 Mode = Literal["text", "json"]
 """How tokens are encoded: as bare text, or as a JSON object."""
@@ -69,6 +77,8 @@ def decode(encoded: EncodedEvent, mode: Mode) -> Event:
         return Event(encoded.name, encoded.data, encoded.id)
     data = json.loads(encoded.data)
     if kind.text_field is None:
+        if isinstance(data, dict):  # a newer server may send fields that are not known here
+            data = {key: data[key] for key in kind.payload.model_fields if key in data}
         data = kind.payload.model_validate(data).model_dump(mode="json")
         return Event(encoded.name, data, encoded.id)
     # Not by the model, which refuses a lone surrogate; a token may be one.
@@ -103,9 +113,20 @@ class NativeEncoder:
         return [_encode_frame(event.name, *_encode_data(event, self._mode)) for event in batch]
 
 
-def frame(event: EncodedEvent) -> str:
+def encode_frame(event: EncodedEvent) -> str:
     """Return the text of a WebSocket frame: a JSON object with the event's name and data."""
     return _encode_frame(event.name, event.data, event.is_json)
+
+
+def decode_frame(text: str) -> EncodedEvent:
+    """Return the event of a frame; its data as JSON, if it is not a text.
+
+    Raises:
+        ValueError, KeyError: It is not a frame of this protocol.
+    """
+    content = json.loads(text)
+    name, data = content["event"], content["data"]
+    return EncodedEvent(name, data if isinstance(data, str) else json.dumps(data))
 
 
 def _encode_frame(name: str, data: str, is_json: bool) -> str:  # noqa: FBT001  # of `_encode_data`

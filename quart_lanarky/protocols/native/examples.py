@@ -15,7 +15,7 @@ from ...events import (
     END,
     ERROR,
     EVENT_KINDS,
-    SOURCE_DOCUMENTS,
+    RETRACT,
     Event,
     end,
     json_event,
@@ -33,6 +33,11 @@ __all__ = [
     "example_turn",
     "failed_turn",
 ]
+
+_NOT_IN_AN_ANSWER: Final = {RETRACT, ERROR} | {
+    kind.name for kind in EVENT_KINDS.values() if kind.is_of_the_connection
+}
+"""The kinds of events that an ordinary answer has none of."""
 
 NO_EXAMPLE: Final = object()
 """Returned instead of an example if none could be made."""
@@ -78,8 +83,8 @@ def example_answer(description: RouteDescription) -> dict[str, Any] | None:
 def example_events(description: RouteDescription) -> dict[str, EncodedEvent]:
     """Return an example of each kind of event that a route can send, by name."""
     declared = {
-        name: next(iter(_builtin_examples(name)), None) or _example_event(name, kind)
-        for name, kind in description.events.items()
+        name: next(iter(_builtin_examples(name, payload)), None) or _example_event(name, payload)
+        for name, payload in description.events.items()
     }
     always = {
         kind.name: kind.examples[0]
@@ -97,10 +102,11 @@ def example_turn(description: RouteDescription) -> list[EncodedEvent]:
     """Return the events of an example turn; custom events come first, as they mostly do."""
     examples, mode = example_events(description), check_mode(description.mode)
     turn = [event for name, event in examples.items() if name not in EVENT_KINDS]
-    if COMPLETION in examples:
-        turn += [encode(event, mode) for event in _builtin_examples(COMPLETION)]
-    last = (SOURCE_DOCUMENTS, END)
-    return [*turn, *(examples[name] for name in last if name in examples)]
+    for name in EVENT_KINDS:
+        if name in examples and name not in _NOT_IN_AN_ANSWER:
+            builtin = _builtin_examples(name, description.events.get(name))
+            turn += [encode(event, mode) for event in builtin] or [examples[name]]
+    return turn
 
 
 def failed_turn(description: RouteDescription) -> list[EncodedEvent]:
@@ -110,9 +116,10 @@ def failed_turn(description: RouteDescription) -> list[EncodedEvent]:
     return [encode(event, check_mode(description.mode)) for event in events]
 
 
-def _builtin_examples(name: str) -> tuple[Event, ...]:
-    """Return the examples of a built-in event; none for a custom one."""
-    return EVENT_KINDS[name].examples if name in EVENT_KINDS else ()
+def _builtin_examples(name: str, payload: Any = None) -> tuple[Event, ...]:
+    """Return the examples of a built-in kind of event; none for a payload of an app's own."""
+    kind = EVENT_KINDS.get(name)
+    return () if kind is None or payload not in (None, kind.payload) else kind.examples
 
 
 def _example_event(name: str, kind: Any) -> Event | None:

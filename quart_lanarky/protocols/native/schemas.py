@@ -18,8 +18,8 @@ __all__ = [
     "RouteEvent",
     "event_kinds",
     "event_table",
-    "frame",
     "frame_kinds",
+    "frame_schema",
     "input_schema",
     "pascal",
     "server_sent_event",
@@ -147,7 +147,7 @@ def server_sent_event(kind: RouteEvent, components: Components) -> Schema:
     return components.add(f"{kind.title}Event", schema)
 
 
-def frame(kind: RouteEvent, components: Components) -> Schema:
+def frame_schema(kind: RouteEvent, components: Components) -> Schema:
     """Add the component for the JSON object in a WebSocket's text frame."""
     data: Schema = {"type": "string"} if kind.as_text else _payload_schema(kind, components)
     if kind.is_empty:

@@ -1,6 +1,6 @@
 """ChainRun: new handlers, one run id and one usage for each run."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -179,3 +179,17 @@ async def test_the_output_equals_the_joined_tokens() -> None:
     run = run_of(FakeListChatModel(responses=["whole"]))
     events = await events_of(run)
     assert run.output() == "".join(event.data for event in events[:-1]) == "whole"
+
+
+async def test_a_failing_handler_fails_the_run_of_a_chain_that_streams_itself() -> None:
+    class Failing(TokenStreamingCallbackHandler):
+        async def _handle_output(self, output: Any) -> None:
+            raise ValueError("no answer")
+
+    def words(_: Any) -> Iterator[str]:
+        yield "a"
+
+    stream = EventStream()
+    plan = plan_chain(RunnableGenerator(words))
+    run = ChainRun(plan, "?", [Failing(stream)], stream)
+    assert [event.name for event in await events_of(run)][-2:] == ["error", "end"]

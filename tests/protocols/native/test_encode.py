@@ -27,8 +27,9 @@ from quart_lanarky.protocols.native.encode import (
     NativeEncoder,
     check_mode,
     decode,
+    decode_frame,
     encode,
-    frame,
+    encode_frame,
 )
 from tests.events.strategies import ANY_JSON, ANY_TEXT
 
@@ -248,7 +249,7 @@ def test_the_frames_of_a_batch_are_those_of_its_encoded_events(
     batch: list[Event], mode: Mode
 ) -> None:
     encoded = [encode(event, mode) for event in batch]
-    assert NativeEncoder(mode).frames(batch) == [frame(event) for event in encoded]
+    assert NativeEncoder(mode).frames(batch) == [encode_frame(event) for event in encoded]
 
 
 @each_mode
@@ -291,7 +292,7 @@ def test_a_frame_is_ascii_json_of_the_events_name_and_data(token: str, name: str
         (encode(completion(token), "json"), {"token": token}),
         (encode(json_event(name, [token]), "json"), [token]),
     ):
-        text = frame(event)
+        text = encode_frame(event)
         assert text.isascii()
         assert json.loads(text) == {"event": event.name, "data": data}
 
@@ -304,14 +305,17 @@ def test_data_in_a_frame_is_an_object_and_not_json_in_a_string(mode: Mode) -> No
 
 
 def test_empty_data_is_an_empty_string() -> None:
-    assert frame(EncodedEvent("end", "")) == '{"event": "end", "data": ""}'
+    assert encode_frame(EncodedEvent("end", "")) == '{"event": "end", "data": ""}'
 
 
 def test_a_ping_frame_has_no_data_and_no_frame_has_an_id() -> None:
-    assert frame(encode(events.ping(), "json")) == '{"event": "ping", "data": null}'
-    assert frame(encode(events.ping(), "text")) == '{"event": "ping", "data": null}'
-    assert frame(EncodedEvent("end", "", "7/end")) == '{"event": "end", "data": ""}'
-    assert frame(encode(events.end(UUID(int=7), None), "text")) == '{"event": "end", "data": ""}'
+    assert encode_frame(encode(events.ping(), "json")) == '{"event": "ping", "data": null}'
+    assert encode_frame(encode(events.ping(), "text")) == '{"event": "ping", "data": null}'
+    assert encode_frame(EncodedEvent("end", "", "7/end")) == '{"event": "end", "data": ""}'
+    assert (
+        encode_frame(encode(events.end(UUID(int=7), None), "text"))
+        == '{"event": "end", "data": ""}'
+    )
 
 
 @given(ANY_TEXT)
@@ -321,3 +325,23 @@ def test_a_text_is_the_same_in_a_frame_whether_bare_or_json(text: str) -> None:
         first, second = NativeEncoder(mode).frames([bare, quoted])
         assert first == second
         assert json.loads(first) == {"event": "note", "data": text}
+
+
+def test_fields_of_a_newer_server_are_ignored() -> None:
+    data = {"run_id": "7", "usage": None, "outcome": "finished"}
+    decoded = decode(EncodedEvent("end", json.dumps(data)), "json")
+    assert decoded.data == {"run_id": "7", "usage": None}
+
+
+@pytest.mark.parametrize("text", ["{}", '{"event": "end"}', "[", "7"])
+def test_what_is_no_frame_cannot_be_decoded(text: str) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        decode_frame(text)
+
+
+@pytest.mark.parametrize("data", ["text", "", {"token": "x"}, None, [1]])
+def test_a_frame_is_decoded_to_what_was_encoded(data: Any) -> None:
+    event = json_event("mine", data) if not isinstance(data, str) else Event("mine", data)
+    decoded = decode_frame(encode_frame(encode(event, "json")))
+    assert decoded.name == "mine"
+    assert (decoded.data if isinstance(data, str) else decoded.json()) == data

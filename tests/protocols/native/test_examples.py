@@ -19,7 +19,7 @@ from quart_lanarky.events import CompletionData
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
 from quart_lanarky.protocols.json_schema import Components
-from quart_lanarky.protocols.native.encode import frame as encoded_frame
+from quart_lanarky.protocols.native.encode import encode_frame
 from quart_lanarky.protocols.native.examples import (
     NO_EXAMPLE,
     example_answer,
@@ -30,8 +30,8 @@ from quart_lanarky.protocols.native.examples import (
 )
 from quart_lanarky.protocols.native.schemas import (
     event_kinds,
-    frame,
     frame_kinds,
+    frame_schema,
     server_sent_event,
 )
 from tests.apidocs.specs import OURS, described, parsed, problem
@@ -200,8 +200,8 @@ def test_every_example_fits_the_type_of_its_event(route: RouteDescription) -> No
             assert problem(parsed(examples[kind.name]), schema, components.added) is None
     for kind in frame_kinds(route):
         if kind.name != "impossible":
-            framed = json.loads(encoded_frame(examples[kind.name]))
-            assert problem(framed, frame(kind, components), components.added) is None
+            framed = json.loads(encode_frame(examples[kind.name]))
+            assert problem(framed, frame_schema(kind, components), components.added) is None
 
 
 def test_an_event_without_a_possible_example_has_none() -> None:

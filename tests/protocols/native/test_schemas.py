@@ -14,15 +14,14 @@ from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
 from quart_lanarky.protocols.json_schema import Components
-from quart_lanarky.protocols.native.encode import Mode, encode
-from quart_lanarky.protocols.native.encode import frame as encoded_frame
+from quart_lanarky.protocols.native.encode import Mode, encode, encode_frame
 from quart_lanarky.protocols.native.examples import example_events
 from quart_lanarky.protocols.native.schemas import (
     RouteEvent,
     event_kinds,
     event_table,
-    frame,
     frame_kinds,
+    frame_schema,
     input_schema,
     pascal,
     server_sent_event,
@@ -97,21 +96,21 @@ def sse_problem(value: Any, kind: RouteEvent) -> str | None:
 
 def frame_problem(value: Any, kind: RouteEvent) -> str | None:
     components = Components()
-    return problem(value, frame(kind, components), components.added)
+    return problem(value, frame_schema(kind, components), components.added)
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
 def test_an_encoded_event_fits_the_schema_of_its_kind(mode: str, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     assert sse_problem(decoded(event), kind) is None
-    assert frame_problem(json.loads(encoded_frame(event)), kind) is None
+    assert frame_problem(json.loads(encode_frame(event)), kind) is None
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
 def test_an_encoded_event_fits_the_schema_of_no_other_kind(mode: str, event: EncodedEvent) -> None:
     kinds = kinds_by_name(mode=mode, events=OURS | OWN)
     del kinds[event.name]
-    framed = json.loads(encoded_frame(event))
+    framed = json.loads(encode_frame(event))
     assert all(sse_problem(decoded(event), kind) for kind in kinds.values())
     assert all(frame_problem(framed, kind) for kind in kinds.values())
 
@@ -121,7 +120,7 @@ def test_an_envelope_has_its_keys_and_no_others(mode: str, event: EncodedEvent) 
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for check, value in (
         (sse_problem, decoded(event)),
-        (frame_problem, json.loads(encoded_frame(event))),
+        (frame_problem, json.loads(encode_frame(event))),
     ):
         for name in value:
             assert check({key: value[key] for key in value if key != name}, kind)
@@ -135,7 +134,7 @@ def test_only_the_end_of_a_stream_has_an_id_and_no_frame_has_one() -> None:
         components = Components()
         for kind in kinds.values():
             reference = server_sent_event(kind, components)
-            frame(kind, components)
+            frame_schema(kind, components)
             has_id = "id" in components.resolve(reference)["required"]
             assert has_id is (kind.name == "end"), (mode, kind.name)
             assert "id" not in components.added[f"{kind.title}Frame"]["properties"]
@@ -200,7 +199,7 @@ def test_any_token_fits(token: str, mode: Mode) -> None:
     event = encode(events.completion(token), mode)
     kind = kinds_by_name(mode=mode)["completion"]
     assert sse_problem(decoded(event), kind) is None
-    assert frame_problem(json.loads(encoded_frame(event)), kind) is None
+    assert frame_problem(json.loads(encode_frame(event)), kind) is None
 
 
 def test_events_are_listed_in_the_order_in_which_they_are_sent() -> None:
@@ -250,9 +249,7 @@ def test_a_websocket_has_pings_besides_the_events_of_a_turn() -> None:
     route = described()
     kinds = frame_kinds(route)
     assert kinds[:-1] == event_kinds(route)
-    assert (
-        frame_problem(json.loads(encoded_frame(encode(events.ping(), "json"))), kinds[-1]) is None
-    )
+    assert frame_problem(json.loads(encode_frame(encode(events.ping(), "json"))), kinds[-1]) is None
     for wrong in (
         {"event": "ping"},
         {"event": "ping", "data": ""},
@@ -263,7 +260,7 @@ def test_a_websocket_has_pings_besides_the_events_of_a_turn() -> None:
 
 def test_a_ping_does_not_fit_the_schema_of_other_events() -> None:
     *_, ping, other = frame_kinds(described(sends_other_events=True))
-    value = json.loads(encoded_frame(encode(events.ping(), "json")))
+    value = json.loads(encode_frame(encode(events.ping(), "json")))
     assert frame_problem(value, ping) is None
     assert frame_problem(value, other)
 
@@ -274,7 +271,7 @@ def test_both_modes_have_components_of_their_own() -> None:
         for kind in event_kinds(described(mode=mode)):
             server_sent_event(kind, components)
         for kind in frame_kinds(described(mode=mode)):
-            frame(kind, components)
+            frame_schema(kind, components)
     names = (
         *("Completion", "CompletionText", "Retract", "SourceDocuments"),
         *("Error", "End", "EndText"),

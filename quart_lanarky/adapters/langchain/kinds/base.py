@@ -7,9 +7,13 @@ or `langgraph`, no chain is of theirs.
 A kind of chain is added by one record. The functions in it get the registry, which they ask
 about the chains inside a chain:
 
+    def _tag_retrying(chain, key, kinds):
+        tagged = kinds.tag(chain.inner, key)
+        return tagged.within(chain.model_copy(update={"inner": tagged.chain}))
+
     RETRYING = ChainKind(
         "my_package.Retrying",
-        tag=lambda chain, key, kinds: kinds.tag(chain.inner, key).within(chain),
+        tag=_tag_retrying,
         inputs=lambda chain, kinds: kinds.inputs(chain.inner),
         output=lambda chain, kinds: kinds.output(chain.inner),
         children=lambda chain: [chain.inner],

@@ -65,8 +65,9 @@ class ChainRun(Run):
     async def _invoke(self) -> Any:
         try:
             if self._plan.has_own_chunks:
-                return await self._pass_on_chunks()
-            result = await self._plan.chain.ainvoke(self._inputs, self._config)
+                result = await self._pass_on_chunks()
+            else:
+                result = await self._plan.chain.ainvoke(self._inputs, self._config)
             for handler in self._chain_handlers:
                 if handler.failure is not None:
                     raise handler.failure

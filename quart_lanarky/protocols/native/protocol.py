@@ -1,0 +1,37 @@
+"""The native protocol as a route uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base import ClientSignal
+from .encode import Mode, NativeEncoder
+from .requests import PONG, STOP, parse_message, parse_object
+
+__all__ = ["NativeProtocol"]
+
+
+class NativeProtocol:
+    """Inputs as JSON or bare text; events as they are.
+
+    Args:
+        mode: How tokens travel.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode: Mode = mode
+
+    def new_encoder(self) -> NativeEncoder:
+        """Return the encoder of one stream."""
+        return NativeEncoder(self._mode)
+
+    def parse_body(self, body: str | bytes) -> dict[str, Any]:
+        """Return the JSON object that a body is, or raise InputError."""
+        return parse_object(body)
+
+    def parse_message(self, frame: str | bytes | None) -> dict[str, Any] | str | ClientSignal:
+        """Return the JSON object or the bare text of a frame, or the signal that it is."""
+        message = parse_message(frame)
+        if message == STOP:
+            return ClientSignal.STOP
+        return ClientSignal.ALIVE if message == PONG else message
