@@ -17,7 +17,7 @@ __all__ = ["Components", "Schema", "numbered", "plain"]
 
 Schema = dict[str, Any]
 
-Mode = Literal["validation", "serialization"]
+SchemaMode = Literal["validation", "serialization"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Components:
         self._taken = dict(taken or {})
         self._schemas: dict[Any, tuple[Any, Schema]] = {}  # with the types, so that ids stay valid
 
-    def of(self, kind: Any, mode: Mode) -> Schema:
+    def of(self, kind: Any, mode: SchemaMode) -> Schema:
         """Return the schema of a type or a TypeAdapter, and add the schemas that it refers to.
 
         The schema is cached, so it must not be changed.
@@ -68,7 +68,7 @@ class Components:
             self._schemas[key] = (kind, self._add_schema(kind, mode))
         return self._schemas[key][1]
 
-    def named(self, kind: Any, mode: Mode) -> Schema:
+    def named(self, kind: Any, mode: SchemaMode) -> Schema:
         """Return the schema of a type, or a reference for an object, which is added by its name."""
         schema = self.of(kind, mode)
         is_nameless = "$ref" in schema or schema.get("type") != "object"
@@ -87,7 +87,7 @@ class Components:
         name = str(schema.get("$ref", "")).removeprefix(_REF)
         return self.added.get(name, schema)
 
-    def _add_schema(self, kind: Any, mode: Mode) -> Schema:
+    def _add_schema(self, kind: Any, mode: SchemaMode) -> Schema:
         schema = _generate_schema(kind, mode)
         if not schema.get("title", True):
             del schema["title"]
@@ -111,13 +111,13 @@ class Components:
         }:
             new |= more
         for number in count(2) if new else ():
-            numbered = names | {name: f"{names[name]}{number}" for name in new}
-            is_distinct = len(set(numbered.values())) == len(numbered)
+            renamed = names | {name: f"{names[name]}{number}" for name in new}
+            is_distinct = len(set(renamed.values())) == len(renamed)
             if is_distinct and all(
-                self._is_free(numbered[n], _with_renamed_references(definitions[n], numbered))
+                self._is_free(renamed[n], _with_renamed_references(definitions[n], renamed))
                 for n in new
             ):
-                return numbered
+                return renamed
         return names
 
     def _is_free(self, name: str, schema: Schema) -> bool:
@@ -143,7 +143,7 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _generate_schema(kind: Any, mode: Mode) -> Schema:
+def _generate_schema(kind: Any, mode: SchemaMode) -> Schema:
     """Generate the schema of a type; that of any value, with a warning, if Pydantic cannot."""
     try:
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)

@@ -46,11 +46,12 @@ def serve(
     cannot be stopped are left behind when the process exits.
 
     Hypercorn gets the limits of the app (`QUART_LANARKY_MAX_MESSAGE_BYTES`), and what it lacks
-    is mended, HTTP/2's back-pressure before all: see “What holds” in the documentation. The garbage
-    collector leaves alone what is there before the first request, and looks at the rest less often.
+    is mended, HTTP/2's back-pressure before all: see “Reliability” in the documentation. The
+    garbage collector leaves alone what is there before the first request, and looks at the rest
+    less often.
 
     Call it in the main thread, with no event loop running. On Windows it serves in one process
-    (`workers=0`) on TCP ports, until Ctrl+C or Ctrl+Break.
+    (`workers=0`) on TCP ports, until Ctrl+C or Ctrl+Break; the tests only simulate Windows.
 
     Args:
         app: The app, an ASGI application around it, or (as the `hypercorn` command takes it)

@@ -48,7 +48,7 @@ def loop_factory(kind: str) -> LoopFactory:
 
 
 def tune_gc() -> None:
-    """Take from the collector what is there now, and let it look less often.
+    """Freeze existing objects and collect less often.
 
     An app that has turned it off, or has it look even less often, is left its way.
     """

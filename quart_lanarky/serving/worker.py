@@ -151,7 +151,7 @@ class Worker:
 
     async def _cut(self, serving: asyncio.Task[None]) -> None:
         """End what Hypercorn waits for: from Python 3.12 on it waits for every client, for ever."""
-        logger.warning("some clients did not let go of their connections: they are cut")
+        logger.warning("some clients kept their connections open: they are cut")
         asyncio.get_running_loop().set_exception_handler(_ignore)  # all that fails now is known
         serving.cancel()
         current = asyncio.current_task()

@@ -45,7 +45,7 @@ class _Watcher:
         return self.settings.run_timeout
 
     def started(self, run: Run) -> None:
-        with suppress(Exception):  # a log that is full raises: that is no reason not to answer
+        with suppress(Exception):  # logging handlers may raise (disk full); answer all the same
             publish(run_started, self.app, RunReport(run.id, self.route, self.transport))
 
     def ended(self, run: Run) -> None:

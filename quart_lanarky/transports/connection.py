@@ -43,7 +43,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class ClientConnection:
-    """The incoming side of a connection: it can be hung up, and a body on it can be bounded.
+    """The incoming side of a connection: it can force a disconnect, and bound a body.
 
     Quart 0.23 waits for the client after the view has returned, and keeps all that arrives: for
     ever, if the client so likes. Hypercorn, where an app has returned and left messages behind,
@@ -73,7 +73,7 @@ class ClientConnection:
         self._has_ended = False
 
     def __deepcopy__(self, memo: object) -> ClientConnection:
-        """Return the line itself: middleware that copies a scope still means this connection."""
+        """Return this connection: middleware that copies a scope keeps it."""
         return self
 
     @property
@@ -105,7 +105,7 @@ class ClientConnection:
                 await self._body_ended.wait()
 
     async def _next(self) -> Mapping[str, Any]:
-        """Return what the client sent, or that it has left, if we hung up."""
+        """Return what the client sent, or a disconnect where one was forced."""
         if self._is_disconnected:
             return self._disconnect
         try:
@@ -152,7 +152,7 @@ class ClientConnection:
 
 
 def current_connection() -> ClientConnection | None:
-    """Return the line of the current connection, if the extension has seen it come in."""
+    """Return this connection's `ClientConnection`, if the extension has seen it come in."""
     if not has_request_context() and not has_websocket_context():
         return None
     asking = websocket if has_websocket_context() else request

@@ -186,29 +186,29 @@ def detect_server(send: object) -> Server | None:
 
 @contextmanager
 def defer_sigterm(server: Server, seconds: float) -> Iterator[None]:
-    """Let nobody kill this worker of `server` within the block, nor for some `seconds` after it.
+    """Delay SIGTERM inside the block and for `seconds` after it.
 
     The `hypercorn` command with several workers tells all of them to stop, and then kills them by
     SIGTERM as soon as the first one has exited, whatever the others still have to say. A busy one
     may not even have looked yet whether it has to stop. systemd sends the signal to all at once.
 
-    A signal that no stop follows is heeded, a little late. A process that handles the signal
-    itself is left alone. It takes an event loop that handles signals, as those of POSIX do.
+    A signal that no stop follows terminates the process, a little late. A process that handles the
+    signal itself is left alone. It takes an event loop that handles signals, as those of POSIX do.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
     loop = asyncio.get_running_loop()
-    was_told = asyncio.Event()
+    received = asyncio.Event()
 
     def take_note() -> None:
-        was_told.set()
-        loop.call_later(STOP_POLL_TIMEOUT, heed)
+        received.set()
+        loop.call_later(STOP_POLL_TIMEOUT, terminate_unless_stopping)
 
-    def heed() -> None:
+    def terminate_unless_stopping() -> None:
         if not server.stopping.is_set():
-            _terminate_if(was_told)
+            _terminate_if(received)
 
     try:
         loop.add_signal_handler(signal.SIGTERM, take_note)
@@ -219,10 +219,10 @@ def defer_sigterm(server: Server, seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.call_later(seconds, _terminate_if, was_told)
+        loop.call_later(seconds, _terminate_if, received)
 
 
-def _terminate_if(was_told: asyncio.Event) -> None:
+def _terminate_if(received: asyncio.Event) -> None:
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
-    if was_told.is_set():
+    if received.is_set():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -91,11 +91,11 @@ class WSStream(HypercornWSStream):
             await self._send_wsproto_event(event.response())
         await self.send(StreamClosed(stream_id=self.stream_id))
 
-    async def _reject(self, farewell: CloseConnection) -> None:
-        """Send the close frame and hear no more; the app learns of it when the client has too."""
+    async def _reject(self, close: CloseConnection) -> None:
+        """Send a close frame and ignore later messages; the app learns of it at the end."""
         self._is_closing = True
         self.buffer.clear()
-        await self._send_wsproto_event(farewell)
+        await self._send_wsproto_event(close)
         self.task_group.spawn(self._cut)
 
     async def _cut(self) -> None:
