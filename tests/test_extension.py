@@ -73,7 +73,7 @@ async def test_an_async_factory_is_awaited_however_it_is_wrapped(factory: Any) -
     assert '{"token": "hi"}' in await response.get_data(as_text=True)
 
 
-async def test_an_app_without_the_extension_is_told_what_to_call() -> None:
+async def test_without_the_extension_the_error_says_what_to_call() -> None:
     app = Quart(__name__)
     app.post("/chat")(stream_chain(lambda: LCEL))
     async with app.test_request_context("/"):

@@ -266,7 +266,7 @@ async def received_signals() -> ResponseReturnValue:
 # -- closing WebSockets --------------------------------------------------------------------
 
 
-@app.post("/farewell")
+@app.post("/close-websockets")
 async def close_websockets() -> ResponseReturnValue:
     """Have all WebSockets close as on a shutdown, each after its turn; the server goes on."""
     for session in list(lanarky.registry._sessions):

@@ -183,7 +183,7 @@ async def test_a_client_that_closes_without_a_code_gets_no_code_back(server: Ser
 
 async def close_websockets(server: Server) -> None:
     async with httpx.AsyncClient(base_url=server.url, verify=False) as client:
-        await client.post("/farewell")
+        await client.post("/close-websockets")
 
 
 async def send_pongs(client: FrameSocket) -> None:
@@ -243,7 +243,7 @@ const ask = () => new Promise(resolve => {
     socket.onmessage = message => {
         const {event} = JSON.parse(message.data);
         if (event === "completion" && !events.length && ++begun % atOnce === 0)
-            fetch(url + "/farewell", {method: "POST"});
+            fetch(url + "/close-websockets", {method: "POST"});
         if (event !== "ping") events.push(event);
     };
     socket.onerror = event => resolve(event.message);

@@ -105,7 +105,7 @@ def test_an_app_is_imported_from_where_the_command_of_hypercorn_would_take_it(
     }.items(),
 )
 @pytest.mark.usefixtures("folder")
-def test_who_names_an_app_that_is_not_there_is_told_what_is_missing(
+def test_the_error_for_an_app_that_is_not_there_says_what_is_missing(
     location: str, reason: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=reason) as caught:
@@ -114,7 +114,7 @@ def test_who_names_an_app_that_is_not_there_is_told_what_is_missing(
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_the_app_itself_lacks_is_told_as_it_is() -> None:
+def test_an_import_error_of_the_app_itself_is_raised_unchanged() -> None:
     with pytest.raises(ModuleNotFoundError, match="not_installed_here"):
         load_app("needs_more:app")
 

@@ -100,7 +100,7 @@ class H2Connection:
             self.events += self.client.receive_data(event.data)
 
     async def flush(self) -> None:
-        """Let the server have what the client has to say."""
+        """Pass to the server what the client has to send."""
         await self.protocol.handle(RawData(self.client.data_to_send()))
         await asyncio.sleep(0.01)
 

@@ -21,13 +21,13 @@ def _collector() -> Iterator[None]:
     gc.enable()
 
 
-def test_what_is_there_is_taken_from_the_collector_which_looks_less_often() -> None:
+def test_existing_objects_are_frozen_and_collected_less_often() -> None:
     tune_gc()
     assert gc.get_freeze_count() > 10_000
     assert gc.get_threshold() == THRESHOLDS
 
 
-def test_an_app_that_has_it_look_even_less_often_is_left_its_way() -> None:
+def test_an_app_that_collects_even_less_often_keeps_its_thresholds() -> None:
     gc.set_threshold(10**6, 5, 10**6)
     tune_gc()
     assert gc.get_threshold() == (10**6, THRESHOLDS[1], 10**6)
@@ -58,7 +58,7 @@ def test_a_process_that_serves_does_it() -> None:
             asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
 
         @app.after_serving
-        async def tell():
+        async def report():
             print(gc.get_threshold(), gc.get_freeze_count() > 0)
 
         serve(app, bind="127.0.0.1:0")
@@ -79,7 +79,7 @@ def test_there_is_no_other_kind() -> None:
         loop_factory("trio")
 
 
-def test_who_lacks_uvloop_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_uvloop_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'quart-lanarky\[uvloop\]'"):
         loop_factory("uvloop")

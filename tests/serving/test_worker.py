@@ -41,13 +41,13 @@ def test_the_process_is_not_left_when_it_ends_in_time(exits: list[int]) -> None:
     assert not [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
 
 
-async def told_and_hurried(*numbers: signal.Signals, supervised: bool) -> tuple[bool, bool]:
-    """Return what a worker takes from some signals: that it stops, that it hurries."""
+async def stops_after(*numbers: signal.Signals, supervised: bool) -> tuple[bool, bool]:
+    """Return whether a worker stops after some signals, and whether it is forced to."""
     both = (signal.SIGTERM, signal.SIGINT)
     kinds = ((signal.SIGTERM,), (FORCE_STOP_SIGNAL,)) if supervised else (both, both)
     worker = Worker(app, Config(), stop=kinds[0], force_stop=kinds[1])
-    told, force_stopped = asyncio.Event(), asyncio.Event()
-    worker._listen(told, force_stopped)
+    stopping, force_stopped = asyncio.Event(), asyncio.Event()
+    worker._listen(stopping, force_stopped)
     try:
         for number in numbers:
             signal.raise_signal(number)
@@ -55,7 +55,7 @@ async def told_and_hurried(*numbers: signal.Signals, supervised: bool) -> tuple[
     finally:
         for number in {*kinds[0], *kinds[1]}:
             asyncio.get_running_loop().remove_signal_handler(number)
-    return told.is_set(), force_stopped.is_set()
+    return stopping.is_set(), force_stopped.is_set()
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ async def told_and_hurried(*numbers: signal.Signals, supervised: bool) -> tuple[
         ([signal.SIGTERM, signal.SIGINT], (True, True)),
     ],
 )
-async def test_a_second_signal_hurries_a_server_without_workers(
+async def test_a_second_signal_forces_a_server_without_workers_to_stop(
     numbers: list[signal.Signals], expected: tuple[bool, bool]
 ) -> None:
-    assert await told_and_hurried(*numbers, supervised=False) == expected
+    assert await stops_after(*numbers, supervised=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ async def test_a_second_signal_hurries_a_server_without_workers(
         ([signal.SIGTERM, FORCE_STOP_SIGNAL], (True, True)),
     ],
 )
-async def test_only_the_supervisor_hurries_a_worker(
+async def test_only_the_supervisor_forces_a_worker_to_stop(
     numbers: list[signal.Signals], expected: tuple[bool, bool]
 ) -> None:
-    assert await told_and_hurried(*numbers, supervised=True) == expected
+    assert await stops_after(*numbers, supervised=True) == expected
 
 
 # -- an event loop without signals, as on Windows ------------------------------------------
@@ -97,14 +97,14 @@ class LoopWithoutSignals(asyncio.SelectorEventLoop):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_where_the_event_loop_handles_no_signals_python_does(number: signal.Signals) -> None:
-    async def tell() -> tuple[bool, bool]:
-        worker._listen(told := asyncio.Event(), force_stopped := asyncio.Event())
+    async def raise_twice() -> tuple[bool, bool]:
+        worker._listen(stopping := asyncio.Event(), force_stopped := asyncio.Event())
         signal.raise_signal(number)
-        await asyncio.wait_for(told.wait(), 1)
+        await asyncio.wait_for(stopping.wait(), 1)
         was_forced = force_stopped.is_set()
         signal.raise_signal(number)
         await asyncio.wait_for(force_stopped.wait(), 1)
-        return told.is_set(), was_forced
+        return stopping.is_set(), was_forced
 
     both = (signal.SIGTERM, signal.SIGINT)
     worker = Worker(app, Config(), stop=both, force_stop=both)
@@ -113,7 +113,7 @@ def test_where_the_event_loop_handles_no_signals_python_does(number: signal.Sign
         _handlers_restored(both),
         asyncio.Runner(loop_factory=LoopWithoutSignals) as runner,
     ):
-        assert runner.run(tell()) == (True, False)
+        assert runner.run(raise_twice()) == (True, False)
     assert [signal.getsignal(each) for each in both] == before
 
 
@@ -135,7 +135,7 @@ def test_a_server_on_such_an_event_loop_drains_and_leaves_the_handlers_as_they_w
             asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)
 
         @app.after_serving
-        async def tell():
+        async def report():
             print("drained:", lanarky.is_draining)
 
         before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]

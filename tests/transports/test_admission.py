@@ -1,4 +1,4 @@
-"""Admission: what the app and the log are told of a run, and what is refused."""
+"""Admission: what signals and the log say of a run, and what is refused."""
 
 import asyncio
 import logging
@@ -84,11 +84,11 @@ Reports = list[tuple[str, RunReport]]
 
 @pytest.fixture
 def reports(app: Quart) -> Iterator[Reports]:
-    """Collect what the signals of the app tell."""
-    told: Reports = []
+    """Collect the reports that the signals of the app carry."""
+    collected: Reports = []
 
     def note(name: str) -> Any:
-        return lambda sender, run: told.append((name, run))
+        return lambda sender, run: collected.append((name, run))
 
     kinds = {
         "started": run_started,
@@ -99,7 +99,7 @@ def reports(app: Quart) -> Iterator[Reports]:
     with ExitStack() as stack:
         for name, signal in kinds.items():
             stack.enter_context(signal.connected_to(note(name), sender=app))
-        yield told
+        yield collected
 
 
 Lines = Callable[[], list[str]]
@@ -162,7 +162,7 @@ async def settle(lanarky: LanarkyExtension) -> None:
             await asyncio.sleep(0.01)
 
 
-def check_told(reports: Reports, outcome: str, transport: str) -> RunReport:
+def check_reports(reports: Reports, outcome: str, transport: str) -> RunReport:
     """See that there are two reports, of one run, and return the last."""
     assert [name for name, _ in reports] == ["started", outcome]
     (_, first), (_, last) = reports
@@ -172,12 +172,12 @@ def check_told(reports: Reports, outcome: str, transport: str) -> RunReport:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_run_that_finishes_is_told_with_its_tokens_and_its_times(
+async def test_a_run_that_finishes_is_reported_with_its_tokens_and_its_times(
     app: Quart, lanarky: LanarkyExtension, reports: Reports, lines: Lines, transport: str
 ) -> None:
     await ask(app, transport, "/echo")
     await settle(lanarky)
-    report = check_told(reports, "finished", transport)
+    report = check_reports(reports, "finished", transport)
     assert report.route == ("/echo/ws" if transport == "websocket" else "/echo")
     assert (report.tokens, report.reason, report.usage) == (20, None, None)
     assert report.time_to_first_token is not None
@@ -196,27 +196,27 @@ async def test_a_model_that_does_not_stream_has_one_token(
 ) -> None:
     await ask(app, transport, "/silent")
     await settle(lanarky)
-    assert check_told(reports, "finished", transport).tokens == 1
+    assert check_reports(reports, "finished", transport).tokens == 1
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_the_cost_that_the_model_reports_is_told(
+async def test_the_usage_that_the_model_has_is_reported(
     app: Quart, lanarky: LanarkyExtension, reports: Reports, lines: Lines, transport: str
 ) -> None:
     await ask(app, transport, "/counting")
     await settle(lanarky)
     usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
-    assert check_told(reports, "finished", transport).usage == usage
+    assert check_reports(reports, "finished", transport).usage == usage
     assert lines()[0].endswith(f"usage {usage}")
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_run_that_fails_is_told_with_the_kind_of_its_error(
+async def test_a_run_that_fails_is_reported_with_the_kind_of_its_error(
     app: Quart, lanarky: LanarkyExtension, reports: Reports, lines: Lines, transport: str
 ) -> None:
     await ask(app, transport, "/failing", status=500)
     await settle(lanarky)
-    report = check_told(reports, "failed", transport)
+    report = check_reports(reports, "failed", transport)
     assert (report.tokens, report.reason) == (2, "RuntimeError")
     [line] = lines()
     assert line.startswith(f"run {report.run_id} failed (RuntimeError): route {report.route}, ")
@@ -229,7 +229,7 @@ async def test_a_run_that_takes_too_long_has_failed(
     app.config["QUART_LANARKY_RUN_TIMEOUT"] = 0.1
     await ask(app, transport, "/hanging/7", status=504)
     await settle(lanarky)
-    report = check_told(reports, "failed", transport)
+    report = check_reports(reports, "failed", transport)
     assert (report.tokens, report.reason) == (1, "it took too long")
     assert len(lines()) == 1
 
@@ -240,7 +240,7 @@ async def test_a_run_whose_client_leaves_is_cancelled(
 ) -> None:
     await ask(app, transport, "/hanging/7", leaves=True)
     await settle(lanarky)
-    report = check_told(reports, "cancelled", transport)
+    report = check_reports(reports, "cancelled", transport)
     assert (report.tokens, report.reason) == (1, "the client left")
     assert len(lines()) == 1
 
@@ -250,7 +250,7 @@ async def test_a_run_that_its_client_stops_is_cancelled(
 ) -> None:
     await ask(app, "websocket", "/hanging/7", say='{"event": "stop"}')
     await settle(lanarky)
-    report = check_told(reports, "cancelled", "websocket")
+    report = check_reports(reports, "cancelled", "websocket")
     assert report.reason == "the client stopped it"
     assert len(lines()) == 1
 
@@ -265,7 +265,7 @@ async def test_a_run_that_a_shutdown_ends_is_cancelled(
             await asyncio.sleep(0.01)
         await lanarky.drain(0.05)
         await asking
-    report = check_told(reports, "cancelled", transport)
+    report = check_reports(reports, "cancelled", transport)
     assert report.reason == "the server is shutting down"
     assert len(lines()) == 1
 
@@ -275,7 +275,7 @@ async def test_the_route_is_the_rule_and_not_what_a_client_made_of_it(
 ) -> None:
     await ask(app, "sse", f"/hanging/{SECRET}", leaves=True)
     await settle(lanarky)
-    assert check_told(reports, "cancelled", "sse").route == "/hanging/<key>"
+    assert check_reports(reports, "cancelled", "sse").route == "/hanging/<key>"
     assert len(lines()) == 1
 
 
@@ -301,14 +301,14 @@ async def test_receivers_that_raise_or_take_their_time_do_not_harm_a_run(
     caplog: pytest.LogCaptureFixture,
     transport: str,
 ) -> None:
-    heard: list[UUID] = []
+    received: list[UUID] = []
 
     def fail(sender: object, run: RunReport) -> None:
         raise RuntimeError("the disk is full")
 
     async def take_time(sender: object, run: RunReport) -> None:
         await asyncio.sleep(0.05)
-        heard.append(run.run_id)
+        received.append(run.run_id)
 
     with ExitStack() as stack:
         for signal in (run_started, run_finished):
@@ -316,15 +316,15 @@ async def test_receivers_that_raise_or_take_their_time_do_not_harm_a_run(
             stack.enter_context(signal.connected_to(take_time, sender=app))
         await ask(app, transport, "/echo")
         await settle(lanarky)
-        assert heard in ([], [reports[0][1].run_id])
+        assert received in ([], [reports[0][1].run_id])
         await asyncio.sleep(0.1)
-    report = check_told(reports, "finished", transport)
-    assert heard == [report.run_id] * 2
+    report = check_reports(reports, "finished", transport)
+    assert received == [report.run_id] * 2
     assert caplog.text.count("RuntimeError: the disk is full") == 2
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_log_that_is_full_keeps_no_answer_back(
+async def test_logging_that_raises_keeps_no_answer_back(
     app: Quart,
     lanarky: LanarkyExtension,
     reports: Reports,
@@ -339,7 +339,7 @@ async def test_a_log_that_is_full_keeps_no_answer_back(
         reports.clear()
         await ask(app, transport, "/echo")
         await settle(lanarky)
-        check_told(reports, "finished", transport)
+        check_reports(reports, "finished", transport)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -384,11 +384,11 @@ async def test_a_run_is_counted_from_when_it_is_admitted(
         async with reader:
             pass
     assert lanarky.registry.count == 0
-    assert check_told(reports, "cancelled", "sse").route is None
+    assert check_reports(reports, "cancelled", "sse").route is None
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_one_run_too_many_is_told_to_try_again_later(
+async def test_one_run_too_many_gets_503_with_retry_after(
     app: Quart, lanarky: LanarkyExtension, reports: Reports, transport: str
 ) -> None:
     app.config["QUART_LANARKY_MAX_RUNS"] = 1

@@ -1,4 +1,4 @@
-"""What is beneath Quart: a line that can be hung up, and a server that says when it stops."""
+"""The incoming side of a connection: passed on, bounded, and ended by a forced disconnect."""
 
 import asyncio
 from typing import Any
@@ -34,10 +34,10 @@ async def check_that_nobody_waits() -> None:
     assert not [task for task in asyncio.all_tasks() if "Queue.get" in repr(task.get_coro())]
 
 
-# -- the line ------------------------------------------------------------------------------
+# -- a connection --------------------------------------------------------------------------
 
 
-async def test_a_line_passes_on_what_the_client_sends_in_its_order(client: Sent) -> None:
+async def test_a_connection_passes_on_what_the_client_sends_in_its_order(client: Sent) -> None:
     connection = ClientConnection(client.get)
     messages = [{"type": "websocket.receive", "text": str(number)} for number in range(5)]
     for message in messages:
@@ -45,7 +45,7 @@ async def test_a_line_passes_on_what_the_client_sends_in_its_order(client: Sent)
     assert [await connection.receive() for _ in messages] == messages
 
 
-async def test_a_line_that_is_hung_up_tells_who_waits_that_the_client_is_gone(
+async def test_a_forced_disconnect_ends_a_pending_receive(
     client: Sent,
 ) -> None:
     connection = ClientConnection(client.get)
@@ -56,7 +56,7 @@ async def test_a_line_that_is_hung_up_tells_who_waits_that_the_client_is_gone(
     await check_that_nobody_waits()
 
 
-async def test_nothing_comes_after_a_line_was_hung_up(client: Sent) -> None:
+async def test_after_a_forced_disconnect_nothing_else_is_received(client: Sent) -> None:
     connection = ClientConnection(client.get)
     connection.force_disconnect()
     connection.force_disconnect()
@@ -101,7 +101,7 @@ async def test_a_body_that_is_not_too_large_comes_as_it_was_sent(
     assert not connection.body_is_too_large
 
 
-async def test_a_body_that_is_too_large_ends_and_what_follows_of_it_is_dropped(
+async def test_a_body_that_is_too_large_ends_and_its_rest_is_discarded(
     client: Sent,
 ) -> None:
     connection = ClientConnection(client.get, "http")
@@ -149,13 +149,13 @@ async def take_all(connection: ClientConnection) -> None:
         await connection.receive()
 
 
-async def test_a_request_whose_line_is_hung_up_has_lost_its_client(client: Sent) -> None:
+async def test_a_forced_disconnect_of_a_request_is_one_of_http(client: Sent) -> None:
     connection = ClientConnection(client.get, "http")
     connection.force_disconnect()
     assert (await connection.receive())["type"] == "http.disconnect"
 
 
-async def test_a_line_is_dead_when_the_server_has_given_the_client_up(client: Sent) -> None:
+async def test_a_connection_knows_when_the_server_has_closed_it(client: Sent) -> None:
     stream = Stream(closed=False)
     connection = ClientConnection(client.get, "websocket", stream.app_send)
     assert not connection.closed_by_server
@@ -165,7 +165,7 @@ async def test_a_line_is_dead_when_the_server_has_given_the_client_up(client: Se
         assert not ClientConnection(client.get, "websocket", other).closed_by_server
 
 
-async def test_what_comes_on_a_line_that_was_let_go_is_taken_when_the_client_has_left_as_well(
+async def test_discarding_input_takes_all_of_it_even_after_the_client_has_left(
     client: Sent,
 ) -> None:
     connection = ClientConnection(client.get)
@@ -176,7 +176,7 @@ async def test_what_comes_on_a_line_that_was_let_go_is_taken_when_the_client_has
     assert client.empty()
 
 
-async def test_on_a_line_whose_client_has_left_nothing_is_waited_for(client: Sent) -> None:
+async def test_discarding_input_of_an_ended_connection_does_not_wait(client: Sent) -> None:
     left, dead = (
         ClientConnection(client.get),
         ClientConnection(client.get, send=Stream(closed=True).app_send),
@@ -204,7 +204,7 @@ async def test_what_comes_after_the_view_is_over_is_taken() -> None:
     assert {"type": "websocket.receive", "text": "hello"} not in left
 
 
-async def test_a_request_of_an_app_with_the_extension_has_a_line_too() -> None:
+async def test_a_request_of_an_app_with_the_extension_has_a_connection() -> None:
     app = Quart(__name__)
 
     @app.get("/")
@@ -219,36 +219,36 @@ async def test_a_request_of_an_app_with_the_extension_has_a_line_too() -> None:
         assert current_connection() is None
 
 
-async def test_a_websocket_of_an_app_with_the_extension_has_a_line_of_its_own() -> None:
+async def test_a_websocket_of_an_app_with_the_extension_has_its_own_connection() -> None:
     app = Quart(__name__)
-    lines: list[object] = []
+    connections: list[object] = []
 
     @app.websocket("/ws")
     async def look() -> None:
-        lines.append(current_connection())
+        connections.append(current_connection())
         await websocket.send(str(CONNECTION_KEY in websocket.scope))
 
-    async def has_line() -> str | bytes:
+    async def has_connection() -> str | bytes:
         async with app.test_client().websocket("/ws") as connection:
             return await connection.receive()
 
-    assert await has_line() == "False"
+    assert await has_connection() == "False"
     LanarkyExtension(app)
-    assert [await has_line(), await has_line()] == ["True", "True"]
-    nothing, first, second = lines
+    assert [await has_connection(), await has_connection()] == ["True", "True"]
+    nothing, first, second = connections
     assert nothing is None
     assert isinstance(first, ClientConnection)
     assert isinstance(second, ClientConnection)
     assert first is not second
 
 
-async def test_hanging_up_ends_a_view_that_waits_for_its_client() -> None:
+async def test_a_forced_disconnect_ends_a_view_that_waits_for_its_client() -> None:
     app = Quart(__name__)
     LanarkyExtension(app)
     ended = asyncio.Event()
 
     @app.websocket("/ws")
-    async def listen() -> None:
+    async def wait_for_client() -> None:
         connection = current_connection()
         assert connection is not None
         asyncio.get_running_loop().call_later(0.01, connection.force_disconnect)
@@ -271,7 +271,7 @@ def test_only_what_says_that_the_client_has_left_is_raised() -> None:
 
 
 @pytest.mark.parametrize("passed_on", [True, False])
-def test_a_line_knows_whether_quart_answers_by_the_send_of_the_server(passed_on: bool) -> None:
+def test_a_connection_knows_whether_quart_uses_the_send_of_the_server(passed_on: bool) -> None:
     async def wrapper(message: Any) -> None: ...
 
     connection = ClientConnection(asyncio.Queue().get, "websocket", send)

@@ -1,4 +1,4 @@
-"""What is beneath Quart: a line that can be hung up, and a server that says when it stops."""
+"""The inside of Hypercorn: its shutdown, a deferred SIGTERM, and frames in one write."""
 
 import asyncio
 import functools
@@ -112,7 +112,7 @@ async def test_a_hypercorn_that_does_not_say_when_it_stops_is_logged_once(
     assert "SIGTERM is not deferred" in line
 
 
-def test_another_server_is_told_of_once_and_not_as_a_warning(
+def test_another_server_is_logged_once_and_not_as_a_warning(
     log: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(3):
@@ -136,7 +136,7 @@ def test_a_hypercorn_that_does_not_say_whom_it_has_given_up_is_logged_once(
     assert "WSStream has no `closed`: clients that it gives up are noticed late" in line
 
 
-def test_the_version_is_told_or_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_is_returned_or_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert inside.hypercorn_version()[0].isdigit()
 
     def fail(name: str) -> str:
@@ -171,7 +171,7 @@ def stopping_server() -> Server:
 
 
 @pytest.mark.parametrize("when", ["within", "afterwards"])
-async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
+async def test_sigterm_is_deferred_until_some_seconds_after_the_block(
     killed: list[float], when: str
 ) -> None:
     with defer_sigterm(stopping_server(), 0.1):
@@ -188,7 +188,7 @@ async def test_sigterm_is_put_off_until_some_seconds_after_the_block(
 
 
 @pytest.mark.parametrize("stops", [True, False])
-async def test_a_signal_before_the_stop_is_heeded_unless_the_stop_follows(
+async def test_a_signal_before_the_stop_terminates_unless_the_stop_follows(
     killed: list[float], monkeypatch: pytest.MonkeyPatch, stops: bool
 ) -> None:
     monkeypatch.setattr(inside, "STOP_POLL_TIMEOUT", 0.1)
@@ -222,7 +222,7 @@ async def test_a_process_that_handles_the_signal_itself_is_left_alone(killed: li
     assert not killed
 
 
-async def test_in_another_thread_nothing_can_be_put_off(killed: list[float]) -> None:
+async def test_in_another_thread_nothing_is_deferred(killed: list[float]) -> None:
     def in_thread() -> None:
         with defer_sigterm(stopping_server(), 0.01):
             pass
@@ -328,16 +328,16 @@ async def test_without_the_extension_frames_are_written_one_by_one(
     assert frame_writes(writes) == len(TEXTS) - 1
 
 
-async def test_who_wants_to_hear_of_each_frame_does(streaming: Quart) -> None:
-    heard: list[str] = []
+async def test_receivers_of_websocket_sent_get_each_frame(streaming: Quart) -> None:
+    signalled: list[str] = []
 
     async def note(sender: Any, **_: Any) -> None:
-        heard.append(sender)
+        signalled.append(sender)
 
     with websocket_sent.connected_to(note):
         async with asked(streaming) as received:
             assert received == TEXTS
-    assert heard == TEXTS
+    assert signalled == TEXTS
 
 
 def noting(app: Any, seen: list[str]) -> Any:

@@ -216,7 +216,7 @@ async def test_a_stream_in_which_nothing_happens_has_heartbeats(app: Quart) -> N
     assert decoder.comments == 3
 
 
-async def test_heartbeats_do_not_get_into_an_answer_in_one_document(app: Quart) -> None:
+async def test_heartbeats_do_not_get_into_a_json_response(app: Quart) -> None:
     @app.get("/slow")
     async def slow() -> Response:
         run = run_of(lambda _: asyncio.sleep(0.1))
@@ -227,7 +227,7 @@ async def test_heartbeats_do_not_get_into_an_answer_in_one_document(app: Quart) 
     assert json.loads(await response.get_data()) == {"output": "slow"}
 
 
-async def test_an_output_that_is_no_json_is_a_500_that_tells_only_the_log(
+async def test_an_output_that_is_no_json_is_a_500_whose_reason_is_only_logged(
     app: Quart, lanarky: LanarkyExtension, caplog: pytest.LogCaptureFixture
 ) -> None:
     def output() -> str:
@@ -258,7 +258,7 @@ async def test_a_run_that_a_shutdown_ends_is_a_503_that_says_when_to_try_again(
     assert (response.status_code, response.headers.get("Retry-After")) == (503, "5")
 
 
-async def test_a_run_that_is_dropped_ends_the_request_though_the_client_stays(
+async def test_aborting_a_reader_ends_the_request_though_the_client_stays(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     run = run_of(hang)

@@ -130,7 +130,7 @@ class Socket:
             "extensions": {},
             "state": {},
         }
-        self._serve: Any = partial(app, scope, self._sent.get, self._hear)
+        self._serve: Any = partial(app, scope, self._sent.get, self._note)
 
     async def __aenter__(self) -> Self:
         self._serving = asyncio.create_task(self._serve())
@@ -141,7 +141,7 @@ class Socket:
         await self._sent.put({"type": "websocket.disconnect", "code": 1000})
         await self._serving
 
-    async def _hear(self, message: Any) -> None:
+    async def _note(self, message: Any) -> None:
         await self._received.put(message)
 
     async def send(self, message: str | bytes | None) -> None:
@@ -354,7 +354,7 @@ async def test_a_message_of_too_many_bytes_closes_the_session_with_1009(
     assert turns.asked == ([message] if fits else [])
 
 
-async def test_after_its_farewell_a_session_answers_nothing(
+async def test_after_its_close_a_session_answers_nothing(
     app: Quart, turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(websockets, "CLOSE_TIMEOUT", 0.3)
@@ -387,7 +387,7 @@ async def test_turns_wait_up_to_a_bound_and_then_the_session_is_closed_with_1008
     assert turns.running == []
 
 
-async def test_a_turn_that_is_not_let_in_is_told_so_and_the_session_is_closed_with_1013(
+async def test_a_turn_that_is_not_admitted_gets_503_and_the_session_is_closed_with_1013(
     app: Quart, lanarky: LanarkyExtension
 ) -> None:
     app.config["QUART_LANARKY_MAX_RUNS"] = 1
@@ -457,7 +457,7 @@ async def test_a_shutdown_that_is_over_ends_the_turn_with_503_and_the_session_wi
     assert turns.running == []
 
 
-async def test_a_session_that_is_dropped_ends_whatever_its_client_does(
+async def test_a_session_ends_by_a_forced_disconnect_whatever_its_client_does(
     app: Quart, turns: Turns
 ) -> None:
     sessions: list[WebSocketSession] = []
