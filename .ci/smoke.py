@@ -33,8 +33,8 @@ async def main() -> None:
     assert 'event: completion\ndata: {"token": "hello"}\n\n' in stream, stream
     assert stream.count("event: end\n") == 1, stream
 
-    document = await (await app.test_client().get("/openapi.json")).get_json()
-    assert "question" in document["components"]["schemas"]["ChatInput"]["properties"], document
+    spec = await (await app.test_client().get("/openapi.json")).get_json()
+    assert "question" in spec["components"]["schemas"]["ChatInput"]["properties"], spec
     for page in ("/docs", "/docs/websockets"):  # without the extra, from a delivery network
         text = await (await app.test_client().get(page)).get_data(as_text=True)
         assert 'src="https://' in text, text

@@ -1,4 +1,4 @@
-// Reads an AsyncAPI document with the parser of its makers; fails on any error.
+// Reads an AsyncAPI spec with the parser of its makers; fails on any error.
 import { readFileSync } from "node:fs";
 import { Parser } from "@asyncapi/parser";
 

@@ -1,4 +1,4 @@
-// What a front end does with the types that openapi-typescript makes of the document. It has to
+// What a front end does with the types that openapi-typescript makes of the OpenAPI spec. It has to
 // compile, and each line marked with @ts-expect-error has to be an error.
 import type { components, operations } from "./schema";
 
