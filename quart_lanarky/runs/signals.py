@@ -80,7 +80,7 @@ def publish(signal: NamedSignal, app: object, run: RunReport) -> None:
         try:
             result = receiver(app, run=run)
         except Exception:
-            with suppress(Exception):  # a log that is full raises
+            with suppress(Exception):  # logging handlers may raise (disk full)
                 logger.exception("a receiver of %s raised", signal.name)
         else:
             if iscoroutine(result):

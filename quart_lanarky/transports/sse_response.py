@@ -32,7 +32,7 @@ class _RunBody(ResponseBody):
     would leak if the client went away before the body was entered.
     """
 
-    def __init__(self, reader: Reader, resources: AsyncExitStack, encoder: Encoder) -> None:
+    def __init__(self, reader: Reader, resources: AsyncExitStack, encoder: Encoder | None) -> None:
         self._reader = reader
         self._encoder = encoder
         self._resources = resources
@@ -66,8 +66,11 @@ class _RunBody(ResponseBody):
                 self._connection.force_disconnect()  # Quart 0.23 would wait for the client
 
     async def _chunks(self, batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
+        encoder = self._encoder
         async for batch in batches:
-            yield self._encoder.encode(batch) if batch else self._encoder.heartbeat
+            if encoder is None:  # not before: a handler that the work makes may say the mode
+                encoder = NativeEncoder(check_mode(self._reader.run.mode or "json"))
+            yield encoder.encode(batch) if batch else encoder.heartbeat
 
 
 class EventStreamResponse(Response):
@@ -92,10 +95,11 @@ class EventStreamResponse(Response):
         *,
         encoder: Encoder | None = None,
     ) -> None:
-        encoder = NativeEncoder(check_mode(run.mode or "json")) if encoder is None else encoder
+        check_mode(run.mode or "json")
         reader = register_run(run, "sse")
         resources = AsyncExitStack() if resources is None else resources.pop_all()
-        super().__init__(_RunBody(reader, resources, encoder), content_type=encoder.content_type)
+        content_type = NativeEncoder.content_type if encoder is None else encoder.content_type
+        super().__init__(_RunBody(reader, resources, encoder), content_type=content_type)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.

@@ -1,8 +1,8 @@
-"""The WebSocket side: a session with one reader, one writer and a queue of turns between them.
+"""The WebSocket side: a session that receives, sends, and has a queue of turns between the two.
 
 ::
 
-    client ──frames──▶ reader ──runs──▶ queue of turns ──▶ writer ──frames──▶ client
+    client ──frames──▶ _receive ──runs──▶ queue of turns ──▶ _send ──frames──▶ client
                           └── {"event": "stop"} stops the oldest turn
 """
 
@@ -47,15 +47,18 @@ async def answer(run: Run) -> None:
 
     If too many runs are live, or the server is shutting down, that is an `error` and an `end`.
     """
-    await _answer(run, NativeEncoder(check_mode(run.mode or "json")))
+    check_mode(run.mode or "json")
+    await _answer(run)
 
 
-async def _answer(run: Run, encoder: Encoder) -> None:
+async def _answer(run: Run, encoder: Encoder | None = None) -> None:
     socket, _ = _current_socket_and_loop()
     connection = current_connection()
     send = None if connection is None else connection.direct_send
     async with _reader_of(run) as batches:
         async for batch in batches:
+            if encoder is None:  # not before: a handler that the work makes may say the mode
+                encoder = NativeEncoder(check_mode(run.mode or "json"))
             await send_frames(socket, encoder.frames(batch or [events.ping()]), send)
 
 
@@ -161,19 +164,19 @@ class WebSocketSession:
             self.force_disconnect()
         registry = current_registry() or RunRegistry()
         with registry.session(self):
-            reader = asyncio.create_task(self._read())
-            writer = asyncio.create_task(self._write())
+            receiver = asyncio.create_task(self._receive())
+            sender = asyncio.create_task(self._send())
             try:
-                sides: set[asyncio.Future[Any]] = {reader, writer, self._closing}
+                sides: set[asyncio.Future[Any]] = {receiver, sender, self._closing}
                 await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-                closing = self._closing_after(reader, writer)
-                writer.cancel()
-                await asyncio.wait({writer})
-                await self._close(closing, reader)
+                closing = self._closing_after(receiver, sender)
+                sender.cancel()
+                await asyncio.wait({sender})
+                await self._close(closing, receiver)
             finally:
-                reader.cancel()
-                writer.cancel()
-                await asyncio.gather(reader, writer, return_exceptions=True)
+                receiver.cancel()
+                sender.cancel()
+                await asyncio.gather(receiver, sender, return_exceptions=True)
 
     def shut_down(self) -> None:
         """End the session with code 1012: at once, or after the turns that are waiting."""
@@ -185,9 +188,9 @@ class WebSocketSession:
         if self._connection is not None:
             self._connection.force_disconnect()
 
-    # -- the reader ------------------------------------------------------------------------
+    # -- the receiver ----------------------------------------------------------------------
 
-    async def _read(self) -> None:
+    async def _receive(self) -> None:
         """Take messages, also after the close frame: what is not read would pile up."""
         while True:
             frame = await websocket.receive()
@@ -229,9 +232,9 @@ class WebSocketSession:
         if self._turns:
             self._turns[0].stop()
 
-    # -- the writer ------------------------------------------------------------------------
+    # -- the sender ------------------------------------------------------------------------
 
-    async def _write(self) -> None:
+    async def _send(self) -> None:
         while True:
             await self._wait_for_turn()
             run = self._turns[0]
@@ -267,12 +270,12 @@ class WebSocketSession:
     # -- the end ---------------------------------------------------------------------------
 
     def _closing_after(
-        self, reader: asyncio.Task[None], writer: asyncio.Task[None]
+        self, receiver: asyncio.Task[None], sender: asyncio.Task[None]
     ) -> _CloseSessionError:
         """Return the close code, or raise what tells Quart that the client has left."""
         if self._closing.done():
             return self._closing.result()
-        side = writer if writer.done() else reader
+        side = sender if sender.done() else receiver
         error = None if side.cancelled() else side.exception()
         if isinstance(error, _CloseSessionError):
             return error
@@ -282,7 +285,7 @@ class WebSocketSession:
         logger.error("a WebSocket session failed", exc_info=error)
         return _CloseSessionError(1011, "internal error")
 
-    async def _close(self, closing: _CloseSessionError, reader: asyncio.Task[None]) -> None:
+    async def _close(self, closing: _CloseSessionError, receiver: asyncio.Task[None]) -> None:
         """Send the close frame, and read on until the client has answered it.
 
         Were the connection cut before, the client could lose the last frames: TCP resets what
@@ -293,7 +296,7 @@ class WebSocketSession:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await websocket.close(closing.code, closing.reason)
-                await asyncio.wait({reader})
+                await asyncio.wait({receiver})
         except TimeoutError:
             self.force_disconnect()
 

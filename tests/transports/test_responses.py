@@ -372,3 +372,18 @@ async def test_a_stream_is_not_cut_by_quarts_own_timeout(app: Quart) -> None:
     stream = await (await app.test_client().get("/paced")).get_data(as_text=False)
     names = [event.name for event in Decoder().feed(stream)]
     assert names == ["completion"] * 4 + ["end"]
+
+
+async def test_a_handler_that_the_work_makes_may_say_the_mode(app: Quart) -> None:
+    @app.get("/late-mode")
+    async def late() -> Response:
+        stream = EventStream()
+
+        async def work() -> None:
+            stream.mode = "text"  # as a handler with that mode does
+            await stream.send(completion("hi"))
+
+        return EventStreamResponse(Run(stream, work))
+
+    response = await app.test_client().get("/late-mode")
+    assert b"data: hi\n" in await response.get_data()

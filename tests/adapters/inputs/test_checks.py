@@ -233,3 +233,10 @@ async def test_unknown_names_in_a_query_string_are_not_repeated_at_length(app: Q
     response = await app.test_client().post(f"/graph?{query}", json={})
     assert response.status_code == 400
     assert len(await response.get_data()) <= BOUND
+
+
+def test_a_field_is_named_without_the_checks_of_ours() -> None:
+    adapter = bounded_adapter(dict[str, int] | list[int])
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python({"k": "x"})
+    assert "function-wrap" not in " ".join(problems_of(caught.value))

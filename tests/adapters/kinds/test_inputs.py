@@ -1216,3 +1216,17 @@ async def test_a_field_that_pydantic_cannot_check_is_anything() -> None:
     value = {"old": {"text": "hi"}, "odd": "x", "number": "1"}
     assert await run(graph(Nested), value) == value | {"number": 1}
     assert list(refused(graph(Nested), {"number": "x"})) == ["number"]
+
+
+def test_fields_that_are_named_as_those_of_chunks_are_the_chains_own() -> None:
+    class Place(BaseModel):
+        chunk_position: int
+        docs: list[dict[str, Any]]
+
+    docs = [{"type": "page", "chunk_position": 4, "invalid_tool_calls": [1]}]
+    data = {"chunk_position": 3, "docs": docs}
+    given = chain_inputs(None, Place).for_chain(data)
+    assert given == {"chunk_position": 3, "docs": [dict(docs[0])]}
+    prompt = ChatPromptTemplate.from_template("{chunk_position} {question}")
+    asked = {"chunk_position": "3", "question": "q"}
+    assert chain_inputs(prompt | FakeListChatModel(responses=["a"])).for_chain(asked) == asked

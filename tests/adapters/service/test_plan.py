@@ -208,7 +208,10 @@ def test_a_custom_handler_or_handler_pair_serves_its_transport(
     assert options.handler_for(over_websocket=True) is websocket
 
 
-@pytest.mark.parametrize("own", [(), (StreamingCallbackHandler,), (StreamingCallbackHandler,) * 3])
+@pytest.mark.parametrize(
+    "own",
+    [(), (StreamingCallbackHandler,), (StreamingCallbackHandler,) * 3, 5, "ab", ("a", "b")],
+)
 def test_other_than_two_handlers_are_refused_at_decoration(own: Any) -> None:
     with pytest.raises(ConfigurationError, match="a handler class, or a pair of them"):
         RouteOptions(handlers=own)

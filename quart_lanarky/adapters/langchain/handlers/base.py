@@ -12,6 +12,7 @@ of its other ways to call a handler.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -94,7 +95,8 @@ class EventCallbackHandler(AsyncCallbackHandler):
         self.mode = check_mode(mode)
         self.sink = self.default_sink() if stream is None else stream
         if self.mode != "json" and hasattr(self.sink, "mode"):
-            self.sink.mode = self.mode  # for the encoder of what is sent there
+            with suppress(AttributeError):  # a sink of the app's own may not let it be set
+                self.sink.mode = self.mode  # for the encoder of what is sent there
 
     def default_sink(self) -> EventSink:
         """Return where events go if the constructor was given no stream."""

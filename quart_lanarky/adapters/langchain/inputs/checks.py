@@ -83,4 +83,10 @@ def problems_of(error: ValidationError) -> dict[str, str]:
     if count > MAX_ERRORS:
         return {"": f"{count:,} values are wrong"}
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return {".".join(map(str, e["loc"])): e["msg"].removeprefix("Value error, ") for e in found}
+    return {_field_of(e["loc"]): e["msg"].removeprefix("Value error, ") for e in found}
+
+
+def _field_of(location: tuple[int | str, ...]) -> str:
+    """Return the name of a field, without what the checks of this module add to it."""
+    own = f"function-wrap[{_validate_in_batches.__name__}()]"
+    return ".".join(str(part) for part in location if part != own)

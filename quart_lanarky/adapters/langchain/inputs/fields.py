@@ -154,7 +154,8 @@ class Fields:
         """
         if max_messages is not None:
             self._check_message_count(data, max_messages)
-        drop_chunks(data)
+        # An object of any fields may be a message itself; names of fields are the chain's own.
+        drop_chunks(data.values() if self.hints else [data])
         unknown = dict.fromkeys(self._unknown_names(data), "Extra inputs are not permitted")
         wrong: dict[str, str] = {}
         try:

@@ -7,7 +7,7 @@ where that of LangChain's own types has twenty definitions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, NoReturn, Union, cast, get_args, get_origin
 
@@ -176,7 +176,7 @@ def _to_message(item: Any) -> BaseMessage:
         item = {"role": item[0], "content": item[1]}
     if not isinstance(item, dict) or not item.keys() & {"role", "type"}:
         _raise_invalid(ACCEPTED)
-    drop_chunks(item)
+    drop_chunks([item])
     if _contains_langchain_object(item):
         _raise_invalid(f"LangChain's serialised objects are not accepted; {ACCEPTED}")
     return _convert(
@@ -208,22 +208,38 @@ _CHUNK_TYPES: Final = {
 }
 
 
-def drop_chunks(data: Any) -> None:
+_PARTIAL_CALLS: Final = ("tool_call_chunks", "invalid_tool_calls", "additional_kwargs")
+"""Where LangChain's messages have tool calls whose JSON may be truncated."""
+
+
+def drop_chunks(values: Iterable[Any]) -> None:
     """Turn message chunks into whole messages, in place, at any depth of a client's data.
+
+    Only objects that look like messages are changed: by their type, their role, or by a content
+    beside tool calls that are not whole.
 
     LangChain completes the truncated JSON of a chunk's tool calls in quadratic time, and also that
     of invalid tool calls once messages are merged. No client needs to send either. This applies to
     data of any type, since a user's model, or a graph behind a chain that takes any object, makes
     messages without the types of this module.
     """
-    left = [data]
+    left = list(values)
     while left:  # not recursive: the client controls the depth
         inner = left.pop()
         if isinstance(inner, dict):
-            _drop_chunk_fields(inner)
+            if _looks_like_message(inner):
+                _drop_chunk_fields(inner)
             left += inner.values()
         elif isinstance(inner, list):
             left += inner
+
+
+def _looks_like_message(item: dict[str, Any]) -> bool:
+    kind, role = item.get("type"), item.get("role")
+    if role in ROLES or kind in _LANGCHAIN_TYPES or kind in tuple(_CHUNK_TYPES):
+        return True
+    has_content = not item.keys().isdisjoint(("content", "content_blocks"))
+    return has_content and not item.keys().isdisjoint(_PARTIAL_CALLS)
 
 
 def _drop_chunk_fields(item: dict[str, Any]) -> None:
@@ -231,6 +247,8 @@ def _drop_chunk_fields(item: dict[str, Any]) -> None:
     kind = item.get("type")
     if isinstance(kind, str) and kind in _CHUNK_TYPES:
         item["type"] = _CHUNK_TYPES[kind]
+    if isinstance(item.get("data"), dict):  # as `messages_to_dict` writes it
+        _drop_chunk_fields(item["data"])
     for name in ("tool_call_chunks", "chunk_position", "invalid_tool_calls"):
         item.pop(name, None)
     extra = item.get("additional_kwargs")
@@ -290,7 +308,7 @@ def _convert(make: Callable[[dict[str, Any]], BaseMessage], item: dict[str, Any]
         _raise_invalid(f"this is no valid message: {f'{where}: ' if where else ''}{wrong}")
     except PydanticCustomError:  # readable already; it is a ValueError
         raise
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         _raise_invalid(f"this is no valid message; {ACCEPTED}")
 
 

@@ -75,16 +75,17 @@ class RouteOptions:
         """Return the custom handler for a transport; None if there is none.
 
         Raises:
-            ConfigurationError: `handlers` is a sequence of other than two.
+            ConfigurationError: `handlers` is neither a handler class nor a pair of them.
         """
-        if not isinstance(self.handlers, tuple | list):
+        if self.handlers is None or callable(self.handlers):
             return self.handlers
-        if len(self.handlers) != 2:  # noqa: PLR2004  # a pair
+        pair = self.handlers if isinstance(self.handlers, tuple | list) else ()
+        if len(pair) != 2 or not all(map(callable, pair)):  # noqa: PLR2004  # it is a pair
             raise ConfigurationError(
                 "handlers= takes a handler class, or a pair of them: the one for HTTP streaming "
-                f"and the one for WebSockets; it got {len(self.handlers)}"
+                f"and the one for WebSockets; not {self.handlers!r}"
             )
-        return self.handlers[over_websocket]
+        return pair[over_websocket]
 
 
 def _is_model_class(candidate: Any) -> bool:
