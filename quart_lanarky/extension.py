@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 from weakref import WeakSet
 
 from quart import Blueprint, Quart
 
+from .adapters import Adapter, default_adapter
 from .apidocs.commands import commands_for
 from .apidocs.specs import ApiSpecs
 from .playground.views import add_playground, check_path
@@ -34,19 +34,22 @@ class LanarkyExtension:
         app: The app; without one, call `init_app` later. One extension may serve several apps.
         playground: The path of a page on which people try the chain routes, such as
             `"/playground"`; None for no page. It asks as its visitor could, with their cookies.
+        adapter: Makes routes from the chains of another LLM framework. LangChain's is imported
+            when `add_chain` is first called.
 
     Raises:
         ConfigurationError: `playground` is no path, or a setting makes no sense.
     """
 
-    adapter = "quart_lanarky.adapters.langchain.routing"
-    """The module whose `chain_blueprint()` makes routes from a chain.
-
-    It is imported when it is first needed: the core knows no LLM framework.
-    """
-
-    def __init__(self, app: Quart | None = None, *, playground: str | None = None) -> None:
+    def __init__(
+        self,
+        app: Quart | None = None,
+        *,
+        playground: str | None = None,
+        adapter: Adapter | None = None,
+    ) -> None:
         self.registry = RunRegistry()
+        self._adapter = adapter
         self._playground = None if playground is None else check_path(playground)
         self._stopping: Any = None  # the sign of the server that is watched
         self._apps: WeakSet[Quart] = WeakSet()
@@ -89,7 +92,8 @@ class LanarkyExtension:
         Raises:
             ChainTypeError: `chain` is neither a chain nor callable.
         """
-        blueprint: Blueprint = import_module(self.adapter).chain_blueprint(rule, chain, **options)
+        self._adapter = self._adapter or default_adapter()
+        blueprint = self._adapter.chain_blueprint(rule, chain, **options)
         self._blueprints.append(blueprint)
         for app in self._apps:
             app.register_blueprint(blueprint)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableLambda
-from quart import Quart
+from quart import Blueprint, Quart
 
 from quart_lanarky import ChainTypeError, ConfigurationError, LanarkyExtension, stream_chain
 from quart_lanarky.settings import SETTING_KEYS, Settings, current_settings
@@ -135,3 +135,20 @@ def test_the_view_keeps_the_name_and_the_docstring_of_its_factory() -> None:
         """Chat."""
 
     assert (chat.__name__, chat.__doc__) == ("chat", "Chat.")  # type: ignore[attr-defined]
+
+
+async def test_another_adapter_makes_the_routes_of_its_own_chains() -> None:
+    class Words:
+        def chain_blueprint(self, rule: str, chain: Any, /, **options: Any) -> Blueprint:
+            blueprint = Blueprint("words", __name__)
+
+            @blueprint.get(rule)
+            async def say() -> str:
+                return f"{chain} {options}"
+
+            return blueprint
+
+    app = Quart(__name__)
+    LanarkyExtension(app, adapter=Words()).add_chain("/say", "hi", mode="text")
+    response = await app.test_client().get("/say")
+    assert await response.get_data(as_text=True) == "hi {'mode': 'text'}"
