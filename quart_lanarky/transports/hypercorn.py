@@ -95,7 +95,7 @@ async def send_frames(socket: Websocket, texts: Sequence[str], send: object = No
     """Send each text as a frame of its own, all in one write where the server lets us.
 
     ASGI has a message for each frame, which costs a write of its own. So Hypercorn's stream is
-    asked itself, unless somebody wants to hear of each frame.
+    called directly, unless a receiver of `websocket_sent` wants each frame.
 
     Args:
         socket: Where the frames go.
@@ -130,7 +130,7 @@ def _takes_frames(stream: Any, parts: _FrameParts) -> bool:
 def has_closed(send: object) -> bool:
     """Tell whether the server has given the client up, which it says to nobody.
 
-    Hypercorn does when a client speaks before it was accepted.
+    Hypercorn does when a client sends before it was accepted.
     """
     stream = _stream_of(send)
     closed = getattr(stream, "closed", None)

@@ -140,7 +140,7 @@ class WebSocketSession:
         open_run: Makes the run for a message.
         settings: The app's: how long and how many messages may be, how long the client may be
             silent, and after how long a silence of ours it gets a `ping`.
-        protocol: How the client is understood, and spoken to.
+        protocol: How messages are parsed and events encoded.
     """
 
     def __init__(self, open_run: OpenRun, *, settings: Settings, protocol: RouteProtocol) -> None:

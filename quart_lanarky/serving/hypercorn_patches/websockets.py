@@ -44,12 +44,12 @@ class WSStream(HypercornWSStream):
     """A WebSocket that keeps nothing of what is too long, and says what was wrong with a frame."""
 
     _is_closing = False
-    _is_deaf = False  # the parser has given up, and would only keep what comes
+    _ignores_input = False  # the parser has given up, and would only keep what comes
 
     @override
     async def handle(self, event: Any) -> None:
-        """Take what arrives; a client that speaks before it was accepted is gone for the app."""
-        if self._is_deaf and isinstance(event, Body | Data):
+        """Take what arrives; a client that sends before it was accepted is gone for the app."""
+        if self._ignores_input and isinstance(event, Body | Data):
             return
         is_early = (
             isinstance(event, Body | Data) and not self.closed and not self.handshake.accepted
@@ -84,7 +84,7 @@ class WSStream(HypercornWSStream):
 
     async def _on_close(self, event: CloseConnection) -> None:
         if self.connection.state is ConnectionState.OPEN:  # not the client's: the parser gave up
-            self._is_deaf = True
+            self._ignores_input = True
             await self._reject(event)
             return
         if self.connection.state is ConnectionState.REMOTE_CLOSING:

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from quart_lanarky.adapters.langchain.callbacks import (
     FinalTokenStreamingCallbackHandler,
+    StreamingCallbackHandler,
     TokenStreamingCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.handlers.selection import (
@@ -465,3 +466,11 @@ async def test_the_output_of_an_agent_is_also_found_without_a_spec(
 ) -> None:
     await final.on_chain_end(output, run_id=ROOT)
     assert sink.text() == answer
+
+
+def test_langchain_takes_a_handler_of_tokens_for_one_that_wants_to_stream() -> None:
+    """Chat models stream under `ainvoke` only for such handlers; LangChain's class is private."""
+    from langchain_core.tracers._streaming import _StreamingCallbackHandler
+
+    assert isinstance(TokenStreamingCallbackHandler(), _StreamingCallbackHandler)
+    assert not isinstance(StreamingCallbackHandler(), _StreamingCallbackHandler)
