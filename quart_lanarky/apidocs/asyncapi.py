@@ -22,7 +22,7 @@ from quart_schema.openapi import (
 )
 
 from ..protocols.base import EncodedEvent, RouteDescription
-from ..protocols.json_schema import Components, Schema, numbered, plain
+from ..protocols.json_schema import Components, Schema, numbered
 from ..protocols.native.encode import encode_frame
 from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
 from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
@@ -34,6 +34,7 @@ from ..transports.route_description import (
     chain_rules,
     path_of,
 )
+from .schema_objects import plain
 
 __all__ = ["build", "with_server"]
 

@@ -18,7 +18,7 @@ from quart_schema.openapi import PATH_RE, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
 from ..protocols.base import RouteDescription
-from ..protocols.json_schema import Components, numbered, plain
+from ..protocols.json_schema import Components, numbered
 from ..settings import OpenAPIVersion
 from ..transports.route_description import (
     CHAIN_EXTENSION,
@@ -29,6 +29,7 @@ from ..transports.route_description import (
 )
 from .operations import Operation, OperationBuilder
 from .pages import websocket_page_link
+from .schema_objects import plain
 
 __all__ = ["ChainOpenAPIProvider", "RouteDescriber"]
 

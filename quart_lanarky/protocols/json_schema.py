@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import is_dataclass
 from itertools import count
 from typing import Any, Final, Literal
 
@@ -13,7 +12,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-__all__ = ["Components", "Schema", "numbered", "plain"]
+__all__ = ["Components", "Schema", "numbered"]
 
 Schema = dict[str, Any]
 
@@ -132,15 +131,6 @@ def numbered(name: str) -> Iterator[str]:
     yield name
     for number in count(2):
         yield f"{name}_{number}"
-
-
-def plain(value: Any) -> Any:
-    """Return a copy of `value` with quart-schema's own objects, such as a contact, as JSON."""
-    if is_dataclass(value) and hasattr(value, "schema"):
-        return plain(value.schema(camelize=True))
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _generate_schema(kind: Any, mode: SchemaMode) -> Schema:
