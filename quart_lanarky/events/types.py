@@ -130,7 +130,7 @@ class Event:
             refused here, where it is made, and not in the middle of a response.
         id: The event's id in the sense of server-sent events, if it has one.
         json: `data` as JSON, pure ASCII; None for a bare text. Made from `data`, unless it is
-            given: a text that is to travel as a JSON string.
+            given: a text that is to be sent as a JSON string.
 
     Raises:
         ConfigurationError: The name or the id would break the format of server-sent events.

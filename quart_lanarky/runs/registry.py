@@ -38,7 +38,7 @@ class Session(Protocol):
 
 
 LeavePolicy = Callable[[Run], Awaitable[None]]
-"""What becomes of a run that its last reader has left."""
+"""The policy for a run that its last reader has left."""
 
 
 async def cancel_run(run: Run) -> None:
@@ -88,7 +88,7 @@ class Reader:
             self._task = self._timer = None
 
     def discard_unstarted(self) -> None:
-        """Give the place of the run back: this reader will not come."""
+        """Give the place of the run back: the run is never read."""
         self.run.discard_unstarted()
 
     def abort(self) -> None:
@@ -106,7 +106,7 @@ class RunRegistry:
     """The runs of a process and their readers, on one event loop.
 
     Args:
-        on_left: What becomes of a run that its last reader has left.
+        on_left: The policy for a run that its last reader has left.
     """
 
     def __init__(self, on_left: LeavePolicy = cancel_run) -> None:
@@ -196,7 +196,7 @@ class RunRegistry:
     # -- draining --------------------------------------------------------------------------
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # the runs get an `end`
-        """Let nothing more in; return when all is over, after `timeout` seconds by force."""
+        """Refuse new runs; return when all have ended, after `timeout` seconds by force."""
         self.is_draining = True
         self._reservations.cancel()
         for session in list(self._sessions):

@@ -77,7 +77,7 @@ class Run:
         stream: Where the events go.
         produce: Does the work. Called once, in the context (of contextvars) in which the run
             was created, so `quart.request` works in it.
-        mode: How its tokens travel, for the encoder; by default the mode of the stream. The run
+        mode: How its tokens are encoded; by default the mode of the stream. The run
             only passes it on.
 
     Attributes:
@@ -114,7 +114,7 @@ class Run:
 
     @property
     def mode(self) -> str | None:
-        """How its tokens travel, for the encoder: its own mode, or that of its stream."""
+        """How its tokens are encoded: its own mode, or that of its stream."""
         return self.stream.mode if self._mode is None else self._mode
 
     @property

@@ -84,7 +84,7 @@ class EventStream:
     Attributes:
         tokens: How many `completion` events were sent into it.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
-        mode: How its tokens travel, for the encoder; a handler used by hand sets it.
+        mode: How its tokens are encoded; a handler used by hand sets it.
     """
 
     def __init__(

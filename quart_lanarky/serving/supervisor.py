@@ -139,7 +139,7 @@ def _work(
     insecure: list[socket],
     tell: Connection,
 ) -> None:
-    """Serve in a process of its own; what is passed here has travelled to it."""
+    """Serve in a process of its own; the arguments were pickled for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's; it sends others
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     first, second = (secure, insecure) if config.ssl_enabled else (insecure, [])

@@ -150,7 +150,7 @@ class Worker:
                 await extension.drain(0)
 
     async def _cut(self, serving: asyncio.Task[None]) -> None:
-        """End what Hypercorn waits for: from Python 3.12 on it waits for every client, for ever."""
+        """End what Hypercorn waits for: from Python 3.12 on this has no time limit."""
         logger.warning("some clients kept their connections open: they are cut")
         asyncio.get_running_loop().set_exception_handler(_ignore)  # all that fails now is known
         serving.cancel()

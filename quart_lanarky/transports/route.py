@@ -116,7 +116,7 @@ def chain_view(
 
     Args:
         source: Where the chain comes from.
-        mode: How tokens travel; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
+        mode: How tokens are encoded; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
         protocol: Makes the protocol of the route, for its mode.
         named_after: The function whose name and attributes the view takes over.
     """
@@ -126,7 +126,7 @@ def chain_view(
         try:
             return await (route.talk(path) if has_websocket_context() else route.respond(path))
         except InputError as error:
-            # Quart makes a circle of it and its frames, which have all that the client has sent.
+            # Quart keeps a reference cycle with its frames, which hold all that the client sent.
             raise error.with_traceback(None)  # noqa: B904  # it is the same error
 
     if named_after is not None:

@@ -68,7 +68,7 @@ class _RunBody(ResponseBody):
     async def _chunks(self, batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
         encoder = self._encoder
         async for batch in batches:
-            if encoder is None:  # not before: a handler that the work makes may say the mode
+            if encoder is None:  # not earlier: a handler made during the run may set the mode
                 encoder = NativeEncoder(check_mode(self._reader.run.mode or "json"))
             yield encoder.encode(batch) if batch else encoder.heartbeat
 

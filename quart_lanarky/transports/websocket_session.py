@@ -57,7 +57,7 @@ async def _answer(run: Run, encoder: Encoder | None = None) -> None:
     send = None if connection is None else connection.direct_send
     async with _reader_of(run) as batches:
         async for batch in batches:
-            if encoder is None:  # not before: a handler that the work makes may say the mode
+            if encoder is None:  # not earlier: a handler made during the run may set the mode
                 encoder = NativeEncoder(check_mode(run.mode or "json"))
             await send_frames(socket, encoder.frames(batch or [events.ping()]), send)
 
@@ -79,7 +79,7 @@ class WebSocketSink:
     view: `send` then works from any thread and any event loop.
 
     Args:
-        mode: How tokens travel; a handler with another mode sets it.
+        mode: How tokens are encoded; a handler with another mode sets it.
     """
 
     def __init__(self, mode: Mode = "json") -> None:

@@ -15,7 +15,7 @@ class NativeProtocol:
     """Inputs as JSON or bare text; events as they are.
 
     Args:
-        mode: How tokens travel.
+        mode: How tokens are encoded.
     """
 
     def __init__(self, mode: Mode) -> None:

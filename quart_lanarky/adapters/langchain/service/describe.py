@@ -89,7 +89,7 @@ class ChainDescriber:
         Args:
             chain: The chain, if it is known.
             over_websocket: Whether on a WebSocket.
-            mode: How tokens travel.
+            mode: How tokens are encoded.
         """
         inputs = chain_inputs(chain, self._options.input_model, self.declared_input)
         handlers = self._handlers(chain, over_websocket=over_websocket)

@@ -91,7 +91,7 @@ class OpenedChain:
     Args:
         chain: The chain.
         handlers: What makes its handlers, each called with a stream and `mode=`.
-        mode: How tokens travel; handlers only pass it on.
+        mode: How tokens are encoded; handlers only pass it on.
         config: The configuration of the route, for LangChain.
         settings: The app's.
         source: Whose runs these are, for the log.
