@@ -27,6 +27,7 @@ from tests.servers import Server
 MB = 2**20
 FLOOD = 200 * MB
 BOUND = 20 * MB
+MESSAGE = 17 * MB  # Hypercorn takes 16
 DEADLINE = 40  # seconds in which a flood has to be over
 
 PIECE = b"x" * 65_000
@@ -44,8 +45,8 @@ RAW_CUT_OFF = {"id": "1", "function": {"name": "x", "arguments": CUT_OFF["args"]
 
 
 @asynccontextmanager
-async def others_are_unaffected(server: Server) -> AsyncIterator[None]:
-    """Check that the process stays small, that others are served, and that nothing is leaked."""
+async def others_are_unaffected(server: Server, bound: int = BOUND) -> AsyncIterator[None]:
+    """Check that the process grows by less than `bound`, others are served, nothing is leaked."""
     await ask_something_quick(server)
     before = await vitals(server, "?collect")
     process = Path(f"/proc/{server.process.pid}")
@@ -55,7 +56,7 @@ async def others_are_unaffected(server: Server) -> AsyncIterator[None]:
         others.create_task(ask_until(is_over, server))
         yield
         is_over.set()
-    assert peak_of(process) - before["rss"] < BOUND
+    assert peak_of(process) - before["rss"] < bound
     await ask_something_quick(server)
     names = ("live", "sessions", "our_tasks", "tasks", "fds")
     await wait_until(
@@ -182,15 +183,17 @@ async def test_invalid_messages_of_a_megabyte_get_short_errors(either: Server) -
 
 
 async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(either: Server) -> None:
-    async with others_are_unaffected(either), busy_socket(either) as client:
-        await client.send(frame(b"x" * 17 * MB))
+    # The plain server keeps what it takes of one message, and a copy of it while its buffer grows.
+    bound = BOUND + MESSAGE
+    async with others_are_unaffected(either, bound), busy_socket(either) as client:
+        await client.send(frame(b"x" * MESSAGE))
         assert await client.close_code() == 1009
 
 
 async def test_nothing_is_buffered_after_a_message_of_17_megabytes(serve: Server) -> None:
     async with others_are_unaffected(serve), busy_socket(serve) as client:
         code = asyncio.create_task(client.close_code())
-        await send_repeatedly(client, frame(b"x" * 17 * MB))
+        await send_repeatedly(client, frame(b"x" * MESSAGE))
         assert await code == 1009
 
 
