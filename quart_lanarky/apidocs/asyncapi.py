@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from inspect import getdoc
-from typing import Any, Final
+from typing import Any
 
 from quart import Quart, has_request_context, request
 from quart_schema import QuartSchema
@@ -21,15 +21,13 @@ from quart_schema.openapi import (
     QUART_SCHEMA_TAG_ATTRIBUTE,
 )
 
-from ..protocols.base import EncodedEvent, RouteDescription
-from ..protocols.json_schema import Components, Schema, numbered
-from ..protocols.native.encode import encode_frame
-from ..protocols.native.examples import NO_EXAMPLE, example_events, example_input
-from ..protocols.native.requests import PONG, STOP, WHITE_SPACE
-from ..protocols.native.schemas import RouteEvent, frame_kinds, frame_schema, input_schema, pascal
+from ..protocols.base import MessageDocs
+from ..protocols.json_schema import Components, Schema, numbered, pascal
+from ..protocols.negotiation import JSON
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
+    DescribedRoute,
     ServedRule,
     chain_rules,
     path_of,
@@ -38,20 +36,8 @@ from .schema_objects import plain
 
 __all__ = ["build", "with_server"]
 
-Describe = Callable[[ChainRoute], RouteDescription]
+Describe = Callable[[ChainRoute], DescribedRoute]
 """Describes a chain route on a WebSocket."""
-
-_JSON: Final = "application/json"
-_TEXT: Final = "text/plain"
-_TURNS: Final = (
-    "Each message is a turn. Turns are answered one after the other, each ending in `end`. A "
-    "message that does not fit is answered by `error` and `end`, and the connection lives on."
-)
-_NOT_AN_OBJECT: Final = f"^[{WHITE_SPACE}]*([^{WHITE_SPACE}{{]|$)"
-_CONTROL_MESSAGES: Final = (
-    ("Stop", STOP, "Stop the turn in progress", "Ends the turn in progress; its `end` follows."),
-    ("Pong", PONG, "Answer a ping", "Says that the client is still there. It is not answered."),
-)
 
 
 def build(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]:
@@ -66,7 +52,7 @@ def build(app: Quart, schema: QuartSchema, describe: Describe) -> dict[str, Any]
     spec: dict[str, Any] = {
         "asyncapi": "3.0.0",
         "info": _info(schema),
-        "defaultContentType": _JSON,
+        "defaultContentType": JSON,
         "channels": {},
         "operations": {},
     }
@@ -107,22 +93,23 @@ class _ChannelBuilder:
         self,
         served: ServedRule,
         name: str,
-        description: RouteDescription,
+        route: DescribedRoute,
         components: Components,
         messages: dict[str, Schema],
     ) -> None:
         self._served = served
         self._name = name
-        self._description = description
+        self._description, protocol = route
+        self._options = dict(protocol.options)
+        self._docs = protocol.docs(self._description, pascal(name), components)
         self._components = components
         self._messages = messages
-        self._title = pascal(name)
         self._address = path_of(served.rule)
         summary, text = _docstring_parts(served.view)
         self._summary = summary or f"Ask {self._address}"
         self._text = _paragraphs(text, *self._description.notes)
-        self._client_messages = self._add_client_messages()
-        self._event_messages = self._add_event_messages()
+        self._client_messages = list(map(self._add_message, self._docs.client_messages()))
+        self._server_messages = list(map(self._add_message, self._docs.server_messages()))
 
     def channel(self) -> Schema:
         """Return the channel: its address and all its messages."""
@@ -132,10 +119,10 @@ class _ChannelBuilder:
             "summary": self._summary,
             "messages": {
                 n: _reference("components/messages", n)
-                for n in [*self._client_messages, *self._event_messages]
+                for n in [*self._client_messages, *self._server_messages]
             },
             "bindings": {"ws": self._websocket_binding()},
-            CHAIN_EXTENSION: {"mode": self._description.mode},
+            CHAIN_EXTENSION: self._options,
         }
         if self._text:
             channel["description"] = self._text
@@ -146,8 +133,7 @@ class _ChannelBuilder:
     def operations(self) -> dict[str, Schema]:
         """Return the two operations."""
         # Viewers show the description of operations, and often not that of their channel.
-        receiving = _paragraphs(f"{self._summary.rstrip('.')}.", self._text, _TURNS)
-        sending = _paragraphs("One text frame for each event, a JSON object.", self._event_list())
+        receiving = _paragraphs(f"{self._summary.rstrip('.')}.", self._text, self._docs.turns_text)
         return {
             f"{self._name}.receive": self._operation(
                 "receive",
@@ -160,17 +146,10 @@ class _ChannelBuilder:
                 "send",
                 f"From {self._address}",
                 "Events of the answer",
-                sending,
-                self._event_messages,
+                self._docs.frames_text,
+                self._server_messages,
             ),
         }
-
-    def _event_list(self) -> str:
-        """Return a Markdown list of the events; this is what people read first."""
-        examples = example_events(self._description)
-        frames = {name: f"`{encode_frame(event)}`" for name, event in examples.items()}
-        kinds = frame_kinds(self._description)
-        return "\n".join(f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in kinds)
 
     def _parameter_list(self) -> str:
         """Return a Markdown list of the query parameters, for viewers may not show bindings."""
@@ -236,82 +215,16 @@ class _ChannelBuilder:
             query["required"] = required
         return {"method": "GET", "query": query, "bindingVersion": "0.1.0"}
 
-    def _add_client_messages(self) -> list[str]:
-        """Add what a client may send, and return the names of the messages."""
-        body = input_schema(self._description, self._components)
-        example = example_input(self._description.body, self._components)
-        has_example = example is not NO_EXAMPLE
-        inputs = self._add_message(
-            f"{self._title}Input",
-            self._components.add(f"{self._title}Input", body),
-            "The inputs of a turn",
-            [("A turn", example)] if has_example else [],
-        )
-        names = [inputs]
-        text_input = self._description.text_input
-        if text_input is not None:
-            field = body.get("properties", {}).get(text_input, {})
-            names.append(self._add_text_message(text_input, field, example))
-        return [*names, *(self._add_control_message(*each) for each in _CONTROL_MESSAGES)]
-
-    def _add_control_message(
-        self, name: str, value: Mapping[str, str], summary: str, meaning: str
-    ) -> str:
-        """Add a message that begins no turn: a stop or a pong."""
-        schema: Schema = {
-            "type": "object",
-            "description": meaning,
-            "properties": {"event": {"type": "string", "const": value["event"]}},
-            "required": ["event"],
-            "additionalProperties": False,
+    def _add_message(self, message: MessageDocs) -> str:
+        """Add a message under its name, or a numbered one if another has it; return the name."""
+        content: Schema = {
+            "summary": message.summary,
+            "contentType": message.content_type,
+            "payload": message.schema,
         }
-        return self._add_message(name, self._components.add(name, schema), summary, [(name, value)])
-
-    def _add_text_message(self, name: str, field: Schema, example: Any) -> str:
-        """Add a bare text for one input: it has to fit the input, and not be a JSON object."""
-        summary = f"A text that does not start with a brace: the input `{name}`"
-        schema: Schema = {"type": "string", "description": f"{summary}.", "pattern": _NOT_AN_OBJECT}
-        if field:
-            schema["allOf"] = [field]
-        text = example.get(name) if isinstance(example, dict) else None
-        return self._add_message(
-            f"{self._title}Text",
-            self._components.add(f"{self._title}Text", schema),
-            summary,
-            [("A turn", text)] if isinstance(text, str) else [],
-            content_type=_TEXT,
-        )
-
-    def _add_event_messages(self) -> list[str]:
-        """Add the events of an answer, and return the names of the messages."""
-        examples = example_events(self._description)
-        return [self._add_event_message(k, examples) for k in frame_kinds(self._description)]
-
-    def _add_event_message(self, kind: RouteEvent, examples: Mapping[str, EncodedEvent]) -> str:
-        payload = frame_schema(kind, self._components)
-        name = payload["$ref"].rpartition("/")[2].removesuffix("Frame")
-        frames = [json.loads(encode_frame(examples[kind.name]))] if kind.name in examples else []
-        shown = [(f"A frame of `{kind.name}`", value) for value in frames]
-        return self._add_message(name, payload, kind.description, shown)
-
-    def _add_message(
-        self,
-        name: str,
-        payload: Schema,
-        summary: str,
-        examples: Iterable[tuple[str, Any]],
-        *,
-        content_type: str = _JSON,
-    ) -> str:
-        """Add a message under this name, or a numbered one if another has it; return the name."""
-        message: Schema = {
-            "summary": summary,
-            "contentType": content_type,
-            "payload": payload,
-        }
-        if shown := [{"summary": what, "payload": value} for what, value in examples]:
-            message["examples"] = shown
-        named = ({"name": free, "title": free, **message} for free in numbered(name))
+        if shown := [{"summary": what, "payload": value} for what, value in message.examples]:
+            content["examples"] = shown
+        named = ({"name": free, "title": free, **content} for free in numbered(message.name))
         found = next(m for m in named if self._messages.setdefault(m["name"], m) == m)
         return str(found["name"])
 

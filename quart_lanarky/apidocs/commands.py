@@ -11,7 +11,6 @@ import click
 
 from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components
-from ..protocols.native.schemas import input_schema
 from .specs import ApiSpecs
 
 __all__ = ["commands_for"]
@@ -54,12 +53,12 @@ def _write(spec: dict[str, Any], output: Path | None) -> None:
 
 
 def _rows(specs: ApiSpecs) -> Iterator[Sequence[str]]:
-    for rule, description in specs.route_descriptions():
+    for rule, (description, protocol) in specs.described_routes():
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         yield (
             rule.rule,
             "WebSocket" if rule.websocket else ", ".join(methods),
-            description.mode,
+            protocol.options.get("mode", ""),
             ", ".join(description.handlers) or "as fit the chain",
             _inputs(description),
         )
@@ -67,7 +66,7 @@ def _rows(specs: ApiSpecs) -> Iterator[Sequence[str]]:
 
 def _inputs(description: RouteDescription) -> str:
     """Return the names of the inputs, optional ones in brackets."""
-    schema = input_schema(description, Components())
+    schema = description.input_schema(Components())
     required = schema.get("required", ())
     names = [n if n in required else f"[{n}]" for n in schema.get("properties", {})]
     return ", ".join([*names, "..."] if description.takes_other_inputs else names)

@@ -17,12 +17,12 @@ from quart_schema import OpenAPIProvider, QuartSchema
 from quart_schema.openapi import PATH_RE, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
-from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components, numbered
 from ..settings import OpenAPIVersion
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
+    DescribedRoute,
     chain_rules,
     path_of,
     route_of,
@@ -53,7 +53,7 @@ class RouteDescriber(Protocol):
     def inspect_chains_sync(self) -> None:
         """Inspect the chains that are not inspected yet, unless an event loop is running."""
 
-    def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
+    def describe(self, route: ChainRoute, *, over_websocket: bool) -> DescribedRoute:
         """Describe a chain route on one transport."""
 
 
@@ -170,8 +170,8 @@ class _SpecBuilder:
         schemas |= components.added
 
     def _operation_builder(self, route: ChainRoute, components: Components) -> OperationBuilder:
-        description = self._describer.describe(route, over_websocket=False)
-        return OperationBuilder(description, route.label, self._describer.version, components)
+        described = self._describer.describe(route, over_websocket=False)
+        return OperationBuilder(described, route.label, self._describer.version, components)
 
     def _link_websocket(self, operation: Operation, path: str) -> None:
         """Say where the route is served over a WebSocket."""

@@ -6,52 +6,30 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from ..errors import InputError, InputProblem, InputTooLargeError
-from ..events import EVENT_KINDS, ErrorData
-from ..protocols import sse
-from ..protocols.base import EncodedEvent, RouteDescription
-from ..protocols.json_schema import Components, Schema
-from ..protocols.native.examples import (
-    NO_EXAMPLE,
-    example_answer,
-    example_events,
-    example_input,
-    example_turn,
-    failed_turn,
-)
-from ..protocols.native.schemas import (
-    event_kinds,
-    event_table,
-    input_schema,
-    pascal,
-    server_sent_event,
-)
+from ..events import ErrorData
+from ..protocols.base import MessageDocs, StreamDocs
+from ..protocols.json_schema import Components, Schema, pascal
+from ..protocols.negotiation import JSON
 from ..settings import OpenAPIVersion
-from ..transports.route_description import CHAIN_EXTENSION
+from ..transports.route_description import CHAIN_EXTENSION, DescribedRoute
 
 __all__ = ["Operation", "OperationBuilder"]
 
 Operation = dict[str, Any]
-
-_RESPONSE_FORMATS: Final = (
-    "Answers with a stream of server-sent events, or with one JSON document if the request has "
-    "the header `Accept: application/json`."
-)
-_STREAM: Final = "text/event-stream"
-_JSON: Final = "application/json"
 
 
 class OperationBuilder:
     """Fills in the operations of one route, for each of its methods.
 
     Args:
-        description: The description of the route.
+        route: The description of the route, and its protocol.
         label: The name of the route in the spec.
         version: The OpenAPI version of the spec.
         components: The named schemas of the spec; those of the route are added.
@@ -59,25 +37,24 @@ class OperationBuilder:
 
     def __init__(
         self,
-        description: RouteDescription,
+        route: DescribedRoute,
         label: str,
         version: OpenAPIVersion,
         components: Components,
     ) -> None:
-        self._title = pascal(label)
-        self._description = description
+        self._description, protocol = route
+        self._options = dict(protocol.options)
         self._has_item_schema = version == "3.2.0"
         self._components = components
-        self._body = input_schema(description, components)
-        self._kinds = event_kinds(description)
-        self._examples = example_events(description)
+        self._docs = protocol.docs(self._description, pascal(label), components)
+        self._inputs = self._description.input_schema(components)
 
     def fill_in(self, operation: Operation, rule: Rule, method: str) -> None:
         """Add to an operation of quart-schema's; what the user documented stays."""
         operation.setdefault("summary", f"Ask {rule.rule}")
         operation["description"] = self._description_text(operation.get("description", ""))
         operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
-        operation[CHAIN_EXTENSION] = {"mode": self._description.mode}
+        operation[CHAIN_EXTENSION] = dict(self._options)
         if method != "get" and "requestBody" not in operation:
             operation["requestBody"] = self._request_body()
         documented = {str(status): r for status, r in operation.get("responses", {}).items()}
@@ -85,12 +62,7 @@ class OperationBuilder:
 
     def _description_text(self, own: str) -> str:
         """Return the user's description and the response formats; people read this first."""
-        parts = [
-            own.strip(),
-            *self._description.notes,
-            _RESPONSE_FORMATS,
-            event_table(self._kinds, {name: e.data for name, e in self._examples.items()}),
-        ]
+        parts = [own.strip(), *self._description.notes, self._docs.answer_text]
         return "\n\n".join(part for part in parts if part)
 
     def _parameters(self, own: list[Schema], rule: Rule, method: str) -> list[Schema]:
@@ -114,12 +86,12 @@ class OperationBuilder:
         parameter["required"] = name in container.get("required", ())
         query_schema = _query_schema(schema, self._components)
         if query_schema is None:
-            return parameter | {"content": {_JSON: {"schema": schema}}}
+            return parameter | {"content": {JSON: {"schema": schema}}}
         return parameter | {"schema": query_schema}
 
     def _input_parameters(self, parameters: set[str]) -> list[Schema]:
-        names = [name for name in self._body.get("properties", {}) if name not in parameters]
-        inputs = [self._parameter(name, self._body) for name in names]
+        names = [name for name in self._inputs.get("properties", {}) if name not in parameters]
+        inputs = [self._parameter(name, self._inputs) for name in names]
         if self._description.takes_other_inputs:
             anything = {"type": "object", "additionalProperties": {"type": "string"}}
             free = {"name": "inputs", "in": "query", "description": "Any further inputs, by name."}
@@ -127,14 +99,10 @@ class OperationBuilder:
         return [{**parameter, CHAIN_EXTENSION: "input"} for parameter in inputs]
 
     def _request_body(self) -> Schema:
-        content: Schema = {"schema": self._components.add(f"{self._title}Input", self._body)}
-        example = example_input(self._description.body, self._components)
-        if example is not NO_EXAMPLE:
-            content["example"] = example
-        return {"required": True, "content": {_JSON: content}}
+        return {"required": True, "content": _content(self._docs.request_body())}
 
     def _responses(self, rule: Rule, method: str) -> Schema:
-        field = next(iter(self._body.get("properties", ())), "question")
+        field = next(iter(self._inputs.get("properties", ())), "question")
         input_error = InputError("the inputs do not fit", {field: "Field required"})
         retry_after = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         responses = {
@@ -167,74 +135,40 @@ class OperationBuilder:
 
     def _error_response(self, kind: type[BaseModel], description: str, example: Schema) -> Schema:
         schema = self._components.named(kind, "serialization")
-        content = {_JSON: {"schema": schema, "example": example}}
+        content = {JSON: {"schema": schema, "example": example}}
         return {"description": description, "content": content}
 
     @cached_property
     def _ok_response(self) -> Schema:
-        event = self._components.add(
-            f"{self._title}Event",
-            {
-                "description": "One event of the stream.",
-                "oneOf": [server_sent_event(kind, self._components) for kind in self._kinds],
-            },
-        )
-        stream = _stream_text(example_turn(self._description))
+        stream = self._docs.stream()
+        _, example = next(iter(stream.examples.values()))
         return {
-            "description": f"The answer: in one document, or as it comes:\n\n```\n{stream}```",
-            "content": {_STREAM: self._stream(event), _JSON: self._json_response()},
+            "description": f"The answer: in one document, or as it comes:\n\n```\n{example}```",
+            "content": {
+                stream.content_type: self._stream(stream),
+                **_content(self._docs.json_response()),
+            },
         }
 
-    def _stream(self, event: Schema) -> Schema:
-        """Describe the stream by its events; only OpenAPI 3.2 has examples of a whole one too."""
-        if not self._has_item_schema:
-            names = {kind.name for kind in self._kinds}
-            examples = {
-                n: _event_example(event) for n, event in self._examples.items() if n in names
-            }
-            return {"schema": event, "examples": examples}
-        turns = {
-            "answer": ("An answer", example_turn(self._description)),
-            "failure": ("A chain that fails", failed_turn(self._description)),
-        }
-        examples = {
-            n: {"summary": what, "value": _stream_text(turn)} for n, (what, turn) in turns.items()
-        }
-        return {"itemSchema": event, "examples": examples}
-
-    def _json_response(self) -> Schema:
-        output = self._components.named(self._description.output, "serialization")
-        properties = {"output": {"description": _output_description(output), **output}}
-        for kind in EVENT_KINDS.values():
-            if kind.in_json_response:
-                fields = self._components.of(kind.payload, "serialization")["properties"]
-                properties |= fields if kind.name in self._description.events else {}
-        schema = {
-            "type": "object",
-            "description": "The answer in one document.",
-            "properties": properties,
-            "required": ["output"],
-            "additionalProperties": False,
-        }
-        content = {"schema": self._components.add(f"{self._title}Answer", schema)}
-        example = example_answer(self._description)
-        return content if example is None else content | {"example": example}
+    def _stream(self, stream: StreamDocs) -> Schema:
+        """Describe a stream by its events; only OpenAPI 3.2 has examples of a whole one too."""
+        if self._has_item_schema:
+            whole = [(name, *example) for name, example in stream.examples.items()]
+            return {"itemSchema": stream.event, "examples": _examples(whole)}
+        single = [(name, name, value) for name, value in stream.event_examples.items()]
+        return {"schema": stream.event, "examples": _examples(single)}
 
 
-def _event_example(event: EncodedEvent) -> Schema:
-    value = {"event": event.name, "data": event.data}
-    return {
-        "summary": event.name,
-        "value": value if event.id is None else {**value, "id": event.id},
-    }
+def _content(message: MessageDocs) -> Schema:
+    """Return the content of a body, with its first example."""
+    content: Schema = {"schema": message.schema}
+    if message.examples:
+        content["example"] = message.examples[0][1]
+    return {message.content_type: content}
 
 
-def _stream_text(turn: Iterable[EncodedEvent]) -> str:
-    return sse.encode(*turn).decode()
-
-
-def _output_description(schema: Schema) -> str:
-    return "The answer." if schema else "The answer: a text, unless the chain returns data."
+def _examples(named: Iterable[tuple[str, str, Any]]) -> Schema:
+    return {name: {"summary": summary, "value": value} for name, summary, value in named}
 
 
 def _merged_path_parameter(documented: Schema, parameters: Mapping[str, Schema]) -> Schema:

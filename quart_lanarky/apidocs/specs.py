@@ -19,9 +19,8 @@ from quart import Quart, Response
 from quart_schema import QuartSchema, hide
 from werkzeug.routing import Rule
 
-from ..protocols.base import RouteDescription
 from ..settings import OpenAPIVersion, Settings
-from ..transports.route_description import ChainRoute, chain_rules
+from ..transports.route_description import ChainRoute, DescribedRoute, chain_rules
 from . import asyncapi
 from .openapi import ChainOpenAPIProvider, Spec
 from .pages import ASYNCAPI_ENDPOINT, add_pages
@@ -89,13 +88,13 @@ class ApiSpecs:
             self._asyncapi = (cache_key, asyncapi.build(self._app, schema, on_websocket))
         return asyncapi.with_server(self._asyncapi[1])
 
-    def route_descriptions(self) -> Iterator[tuple[Rule, RouteDescription]]:
+    def described_routes(self) -> Iterator[tuple[Rule, DescribedRoute]]:
         """Yield the URL rules of the chain routes with their descriptions."""
         self.inspect_chains_sync()
         for served in chain_rules(self._app):
             yield served.rule, self.describe(served.route, over_websocket=served.rule.websocket)
 
-    def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteDescription:
+    def describe(self, route: ChainRoute, *, over_websocket: bool) -> DescribedRoute:
         """Describe a chain route on one transport, with its chain if that was inspected."""
         mode = Settings.from_config(self._app.config).default_mode
         inspected = self._inspected.get(route)

@@ -1,4 +1,4 @@
-"""What protocols have in common: encoders, encoded events, and descriptions of routes."""
+"""What a route asks of its protocol: to parse what clients send, to encode events, API docs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from ..events import Event
+from .json_schema import Components, Schema
+from .negotiation import JSON
 
-__all__ = ["ClientSignal", "EncodedEvent", "Encoder", "RouteDescription", "RouteProtocol"]
+__all__ = [
+    "ClientSignal",
+    "EncodedEvent",
+    "Encoder",
+    "MessageDocs",
+    "RouteDescription",
+    "RouteDocs",
+    "RouteProtocol",
+    "StreamDocs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,10 @@ class ClientSignal(Enum):
 class RouteProtocol(Protocol):
     """How a route and its clients understand each other. The folder of a protocol has one."""
 
+    @property
+    def options(self) -> Mapping[str, str]:
+        """What a client has to know to read its answers; it is a field of both API specs."""
+
     def new_encoder(self) -> Encoder:
         """Return the encoder of one stream."""
 
@@ -90,13 +105,21 @@ class RouteProtocol(Protocol):
             InputError: It is none of this protocol.
         """
 
+    def docs(self, route: RouteDescription, name: str, components: Components) -> RouteDocs:
+        """Return what an API spec says of a route in this protocol.
+
+        Args:
+            route: The route.
+            name: What the names of its schemas begin with, in PascalCase.
+            components: The named schemas of the spec, to which those of the route are added.
+        """
+
 
 @dataclass(frozen=True)
 class RouteDescription:
-    """The description of a chain route on one transport.
+    """The description of a chain route on one transport, whatever its protocol.
 
     Attributes:
-        mode: How tokens are encoded in the native protocol.
         parameters: The parameters in its path and query string, as the fields of an object.
         body: The inputs, as a JSON object.
         output: The type of the answer in the JSON response.
@@ -110,7 +133,6 @@ class RouteDescription:
         notes: Further sentences for the API docs.
     """
 
-    mode: str
     parameters: TypeAdapter[Any]
     body: TypeAdapter[Any]
     output: Any
@@ -121,3 +143,77 @@ class RouteDescription:
     sends_other_events: bool = False
     handlers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def input_schema(self, components: Components) -> Schema:
+        """Return the schema of the inputs, without additional ones unless they are accepted."""
+        schema = components.resolve(components.of(self.body, "validation"))
+        if "properties" in schema and not self.takes_other_inputs:
+            return {"additionalProperties": False, **schema}
+        return schema
+
+
+@dataclass(frozen=True)
+class MessageDocs:
+    """What an API spec says of a body or of a message on a WebSocket.
+
+    Attributes:
+        name: Its name in the spec.
+        summary: What it is, in a few words.
+        schema: Its schema.
+        examples: Examples with what they are.
+        content_type: Its content type.
+    """
+
+    name: str
+    summary: str
+    schema: Schema
+    examples: Sequence[tuple[str, Any]] = ()
+    content_type: str = JSON
+
+
+@dataclass(frozen=True)
+class StreamDocs:
+    """What an API spec says of the stream of an HTTP response.
+
+    Attributes:
+        content_type: Its content type.
+        event: The schema of one event, as the parsers of this content type return it.
+        event_examples: Examples of single events, by name.
+        examples: Examples of whole streams, by name, with what they are and their text.
+    """
+
+    content_type: str
+    event: Schema
+    event_examples: Mapping[str, Any]
+    examples: Mapping[str, tuple[str, str]]
+
+
+class RouteDocs(Protocol):
+    """What an API spec says of a route in one protocol."""
+
+    @property
+    def answer_text(self) -> str:
+        """How HTTP requests are answered, in Markdown."""
+
+    @property
+    def turns_text(self) -> str:
+        """How the messages on a WebSocket are answered, in Markdown."""
+
+    @property
+    def frames_text(self) -> str:
+        """What the frames of the server have, in Markdown."""
+
+    def request_body(self) -> MessageDocs:
+        """Describe the body of a request."""
+
+    def stream(self) -> StreamDocs:
+        """Describe the stream of a response."""
+
+    def json_response(self) -> MessageDocs:
+        """Describe the response to a request that accepts JSON only."""
+
+    def client_messages(self) -> list[MessageDocs]:
+        """Describe what a client may send on a WebSocket."""
+
+    def server_messages(self) -> list[MessageDocs]:
+        """Describe the frames of the server."""

@@ -12,7 +12,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-__all__ = ["Components", "Schema", "numbered"]
+__all__ = ["Components", "Schema", "numbered", "pascal"]
 
 Schema = dict[str, Any]
 
@@ -131,6 +131,12 @@ def numbered(name: str) -> Iterator[str]:
     yield name
     for number in count(2):
         yield f"{name}_{number}"
+
+
+def pascal(name: str) -> str:
+    """Return a name in PascalCase: `source_documents` as `SourceDocuments`."""
+    words = "".join(c if c.isalnum() and c.isascii() else " " for c in name).split()
+    return "".join(word[:1].upper() + word[1:] for word in words) or "Chain"
 
 
 def _generate_schema(kind: Any, mode: SchemaMode) -> Schema:

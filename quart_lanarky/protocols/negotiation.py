@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["prefers_json"]
+__all__ = ["EVENT_STREAM", "JSON", "prefers_json"]
 
 EVENT_STREAM: Final = "text/event-stream"
 JSON: Final = "application/json"

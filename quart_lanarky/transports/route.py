@@ -27,7 +27,7 @@ from ..settings import Settings, current_settings
 from .admission import reserve_slot
 from .guards import check_origin, is_finished_reconnect, limit_body, read_json, setup_timeout
 from .json_response import json_answer
-from .route_description import attach_route
+from .route_description import DescribedRoute, attach_route
 from .sse_response import EventStreamResponse
 from .websocket_session import WebSocketSession
 
@@ -101,7 +101,7 @@ class ChainSource(Protocol):
     async def inspect_chain(self) -> Any:
         """Return what has to be looked at to describe the chain, or None; it may call a factory."""
 
-    def describe(self, inspected: Any, *, over_websocket: bool, mode: Mode) -> RouteDescription:
+    def describe(self, inspected: Any, *, over_websocket: bool) -> RouteDescription:
         """Describe the route on one transport, with what `inspect_chain` returned."""
 
 
@@ -158,17 +158,17 @@ class _Route:
 
     def describe(
         self, inspected: Any, *, over_websocket: bool, default_mode: Mode
-    ) -> RouteDescription:
+    ) -> DescribedRoute:
         """Describe the route on one transport."""
-        mode = self._mode or default_mode
-        return self._source.describe(inspected, over_websocket=over_websocket, mode=mode)
+        description = self._source.describe(inspected, over_websocket=over_websocket)
+        return DescribedRoute(description, self._protocol(default_mode))
 
     # -- requests --------------------------------------------------------------------------
 
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
         settings = current_settings()
-        protocol = self._protocol(settings)
+        protocol = self._protocol(settings.default_mode)
         wants_json = prefers_json(request.headers.get("Accept", ""))
         limit_body(settings.max_message_bytes)
         body = None
@@ -204,12 +204,12 @@ class _Route:
                 return chain.new_run(message, _new_stream(settings))
 
             session = WebSocketSession(
-                open_run, settings=settings, protocol=self._protocol(settings)
+                open_run, settings=settings, protocol=self._protocol(settings.default_mode)
             )
             await session.serve()
 
-    def _protocol(self, settings: Settings) -> RouteProtocol:
-        return self._new_protocol(self._mode or settings.default_mode)
+    def _protocol(self, default_mode: Mode) -> RouteProtocol:
+        return self._new_protocol(self._mode or default_mode)
 
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
         """Return the source's parameters, and what the query string holds besides them."""

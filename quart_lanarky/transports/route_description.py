@@ -14,12 +14,13 @@ from quart import Blueprint, Quart
 from quart_schema.openapi import QUART_SCHEMA_HIDDEN_ATTRIBUTE
 from werkzeug.routing import Rule
 
-from ..protocols.base import RouteDescription
+from ..protocols.base import RouteDescription, RouteProtocol
 from ..protocols.native.encode import Mode
 
 __all__ = [
     "CHAIN_EXTENSION",
     "ChainRoute",
+    "DescribedRoute",
     "ServedRule",
     "attach_route",
     "chain_rules",
@@ -31,6 +32,18 @@ CHAIN_EXTENSION: Final = "x-chain"
 """The field of both API specs that says that this is a chain route; tools skip `x-` fields."""
 
 _ROUTE_ATTRIBUTE: Final = "_quart_lanarky_route"
+
+
+class DescribedRoute(NamedTuple):
+    """A chain route on one transport, as the API docs describe it.
+
+    Attributes:
+        description: Its description, whatever its protocol.
+        protocol: Its protocol, which says how it is encoded.
+    """
+
+    description: RouteDescription
+    protocol: RouteProtocol
 
 
 class ChainRoute(Protocol):
@@ -46,7 +59,7 @@ class ChainRoute(Protocol):
         It is called once for each app, when the API docs are first asked for.
         """
 
-    def describe(self, seen: Any, *, over_websocket: bool, default_mode: Mode) -> RouteDescription:
+    def describe(self, seen: Any, *, over_websocket: bool, default_mode: Mode) -> DescribedRoute:
         """Describe the route, with what `inspect_chain` returned if it was called."""
 
 

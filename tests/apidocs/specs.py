@@ -117,7 +117,6 @@ def parsed(event: EncodedEvent) -> dict[str, str]:
 def described(**known: Any) -> RouteDescription:
     """Return the description of a route that takes a question."""
     defaults: dict[str, Any] = {
-        "mode": "json",
         "parameters": TypeAdapter(dict[str, Any]),
         "body": TypeAdapter(Question),
         "output": str,

@@ -35,7 +35,7 @@ def built(row: Row) -> Runnable[Any, Any]:
 def described(row: Row, chain: Runnable[Any, Any]) -> RouteDescription:
     options = RouteOptions(**row.options)
     describer = ChainDescriber(lambda: chain, Fields({}), options, "chain")
-    return describer.describe(chain, over_websocket=False, mode="json")
+    return describer.describe(chain, over_websocket=False)
 
 
 async def served(row: Row, chain: Runnable[Any, Any]) -> tuple[Any, list[Event]]:

@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import TypeAdapter
@@ -13,8 +14,9 @@ from typing_extensions import TypedDict
 
 from quart_lanarky import InputError, LanarkyExtension, Run
 from quart_lanarky.events import CompletionData, completion
-from quart_lanarky.protocols.base import RouteDescription
-from quart_lanarky.protocols.native.protocol import NativeProtocol
+from quart_lanarky.protocols.base import MessageDocs, RouteDescription, RouteDocs, StreamDocs
+from quart_lanarky.protocols.json_schema import Components
+from quart_lanarky.protocols.native.encode import Mode
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.testing import answer_of, connect, stream
 from quart_lanarky.transports.route import ChainSource, chain_view
@@ -60,9 +62,9 @@ class Echo:
 
     async def inspect_chain(self) -> None: ...
 
-    def describe(self, inspected: Any, *, over_websocket: bool, mode: str) -> RouteDescription:
+    def describe(self, inspected: Any, *, over_websocket: bool) -> RouteDescription:
         events = {"completion": CompletionData}
-        return RouteDescription(mode, TypeAdapter(NoParameters), TypeAdapter(Question), str, events)
+        return RouteDescription(TypeAdapter(NoParameters), TypeAdapter(Question), str, events)
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ QUESTION = {"question": "to be or not"}
 def test_the_mode_of_a_route_is_its_own_or_the_apps(own: Any, default: Any, mode: str) -> None:
     route: Any = route_of(chain_view(Echo(), own))
     described = route.describe(None, over_websocket=False, default_mode=default)
-    assert described.mode == mode
+    assert described.protocol.options == {"mode": mode}
 
 
 async def test_a_source_without_langchain_is_served_over_http(app: Quart) -> None:
@@ -151,11 +153,14 @@ async def test_what_it_opens_is_closed_after_its_run(app: Quart) -> None:
     await asyncio.wait_for(closed.wait(), 5)
 
 
-class Shouting(NativeProtocol):
+class Shouting:
     """Another protocol: text in capitals, and what a client sends is its question."""
 
+    options: ClassVar = {"volume": "loud"}
     content_type = "text/plain"
     heartbeat = b"\n"
+
+    def __init__(self, mode: Mode) -> None: ...
 
     def new_encoder(self) -> Any:
         return self
@@ -172,14 +177,90 @@ class Shouting(NativeProtocol):
     def frames(self, batch: Any) -> list[str]:
         return [str(event.data).upper() for event in batch if event.name == "completion"]
 
+    def docs(self, route: RouteDescription, name: str, components: Components) -> RouteDocs:
+        return ShoutingDocs(name, components)
 
-async def test_a_route_speaks_another_protocol(app: Quart) -> None:
+
+class ShoutingDocs:
+    """What the API docs say of that protocol."""
+
+    answer_text = "Answers in capitals."
+    turns_text = "Each message is a question."
+    frames_text = "Each frame is a word."
+
+    def __init__(self, name: str, components: Components) -> None:
+        self._text = MessageDocs(
+            f"{name}Words",
+            "Words",
+            components.add(f"{name}Words", {"type": "string"}),
+            [("A word", "TO")],
+            content_type="text/plain",
+        )
+
+    def request_body(self) -> MessageDocs:
+        return self._text
+
+    def stream(self) -> StreamDocs:
+        return StreamDocs("text/plain", self._text.schema, {}, {"answer": ("An answer", "TO BE")})
+
+    def json_response(self) -> MessageDocs:
+        return replace(self._text, content_type="application/json")
+
+    def client_messages(self) -> list[MessageDocs]:
+        return [self._text]
+
+    def server_messages(self) -> list[MessageDocs]:
+        return [self._text]
+
+
+@pytest.fixture
+def shouting(app: Quart) -> Quart:
     view = chain_view(Echo(), protocol=Shouting)
     app.add_url_rule("/shout", "shout", view, methods=["POST"])
     app.add_websocket("/shout/ws", "shout_ws", view)
+    return app
+
+
+async def test_a_route_uses_another_protocol(shouting: Quart) -> None:
+    app = shouting
     response = await app.test_client().post("/shout", json="to be")
     assert response.content_type == "text/plain"
     assert await response.get_data() == b"TO BE "
     async with app.test_client().websocket("/shout/ws") as connection:
         await connection.send("OR NOT")
         assert [await connection.receive() for _ in range(2)] == ["OR ", "NOT "]
+
+
+async def test_the_api_docs_describe_another_protocol_as_it_says(shouting: Quart) -> None:
+    response = await shouting.test_client().get("/openapi.json")
+    spec = json.loads(await response.get_data())
+    operation = spec["paths"]["/shout"]["post"]
+    words = {"$ref": "#/components/schemas/EchoWords"}
+    assert "Answers in capitals." in operation["description"]
+    assert operation["x-chain"] == {"volume": "loud", "websocket": "/shout/ws"}
+    assert operation["requestBody"]["content"]["text/plain"] == {"schema": words, "example": "TO"}
+    answer = operation["responses"]["200"]
+    assert "TO BE" in answer["description"]
+    assert answer["content"]["text/plain"]["itemSchema"] == words
+    assert answer["content"]["application/json"]["schema"] == words
+
+
+async def test_the_asyncapi_spec_describes_another_protocol_as_it_says(shouting: Quart) -> None:
+    response = await shouting.test_client().get("/asyncapi.json")
+    spec = json.loads(await response.get_data())
+    [name] = [n for n, channel in spec["channels"].items() if channel["address"] == "/shout/ws"]
+    channel = spec["channels"][name]
+    assert channel["x-chain"] == {"volume": "loud"}
+    [message] = channel["messages"]
+    assert spec["components"]["messages"][message]["contentType"] == "text/plain"
+    received, sent = (spec["operations"][f"{name}.{way}"] for way in ("receive", "send"))
+    assert "Each message is a question." in received["description"]
+    assert sent["description"] == "Each frame is a word."
+
+
+async def test_the_schema_of_refusals_is_the_same_in_each_protocol(shouting: Quart) -> None:
+    response = await shouting.test_client().get("/openapi.json")
+    paths = json.loads(await response.get_data())["paths"]
+    refusals = [paths[path]["post"]["responses"]["400"]["content"] for path in ("/shout", "/echo")]
+    schemas = [each["application/json"]["schema"] for each in refusals]
+    assert schemas[0] == schemas[1]

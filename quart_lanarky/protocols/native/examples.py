@@ -23,7 +23,7 @@ from ...events import (
 from ...events.fold import Answer
 from ..base import EncodedEvent, RouteDescription
 from ..json_schema import Components, Schema
-from .encode import check_mode, encode
+from .encode import Mode, encode
 
 __all__ = [
     "NO_EXAMPLE",
@@ -80,7 +80,7 @@ def example_answer(description: RouteDescription) -> dict[str, Any] | None:
     return {"output": answer.text} | answer.fields
 
 
-def example_events(description: RouteDescription) -> dict[str, EncodedEvent]:
+def example_events(description: RouteDescription, mode: Mode) -> dict[str, EncodedEvent]:
     """Return an example of each kind of event that a route can send, by name."""
     declared = {
         name: next(iter(_builtin_examples(name, payload)), None) or _example_event(name, payload)
@@ -92,15 +92,15 @@ def example_events(description: RouteDescription) -> dict[str, EncodedEvent]:
         if kind.is_always_sent or kind.is_of_the_connection
     }
     return {
-        name: encode(event, check_mode(description.mode))
+        name: encode(event, mode)
         for name, event in (declared | always).items()
         if event is not None
     }
 
 
-def example_turn(description: RouteDescription) -> list[EncodedEvent]:
+def example_turn(description: RouteDescription, mode: Mode) -> list[EncodedEvent]:
     """Return the events of an example turn; custom events come first, as they mostly do."""
-    examples, mode = example_events(description), check_mode(description.mode)
+    examples = example_events(description, mode)
     turn = [event for name, event in examples.items() if name not in EVENT_KINDS]
     for name in EVENT_KINDS:
         if name in examples and name not in _NOT_IN_AN_ANSWER:
@@ -109,11 +109,11 @@ def example_turn(description: RouteDescription) -> list[EncodedEvent]:
     return turn
 
 
-def failed_turn(description: RouteDescription) -> list[EncodedEvent]:
+def failed_turn(mode: Mode) -> list[EncodedEvent]:
     """Return the events of a turn whose chain fails."""
     run_id = UUID(EVENT_KINDS[END].examples[0].data["run_id"])
     events = [*_builtin_examples(ERROR), end(run_id, None)]
-    return [encode(event, check_mode(description.mode)) for event in events]
+    return [encode(event, mode) for event in events]
 
 
 def _builtin_examples(name: str, payload: Any = None) -> tuple[Event, ...]:

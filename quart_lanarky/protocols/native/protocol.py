@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..base import ClientSignal
+from ..base import ClientSignal, RouteDescription
+from ..json_schema import Components
+from .docs import NativeDocs
 from .encode import Mode, NativeEncoder
 from .requests import PONG, STOP, parse_message, parse_object
 
@@ -21,6 +24,11 @@ class NativeProtocol:
     def __init__(self, mode: Mode) -> None:
         self._mode: Mode = mode
 
+    @property
+    def options(self) -> Mapping[str, str]:
+        """How tokens are encoded."""
+        return {"mode": self._mode}
+
     def new_encoder(self) -> NativeEncoder:
         """Return the encoder of one stream."""
         return NativeEncoder(self._mode)
@@ -35,3 +43,7 @@ class NativeProtocol:
         if message == STOP:
             return ClientSignal.STOP
         return ClientSignal.ALIVE if message == PONG else message
+
+    def docs(self, route: RouteDescription, name: str, components: Components) -> NativeDocs:
+        """Return what an API spec says of a route in this protocol."""
+        return NativeDocs(route, self._mode, name, components)

@@ -1,4 +1,4 @@
-"""Make the schemas of the native protocol for the API specs: inputs and encoded events.
+"""Make the schemas of encoded events for the API specs.
 
 A server-sent event (for OpenAPI) and a WebSocket frame (for AsyncAPI) have the same payloads. The
 data of a server-sent event is text that contains JSON; the data of a frame is the JSON itself.
@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from ...events import END, EVENT_KINDS, PING
 from ..base import RouteDescription
-from ..json_schema import Components, Schema
+from ..json_schema import Components, Schema, pascal
+from .encode import Mode
 
 __all__ = [
     "RouteEvent",
@@ -20,8 +21,6 @@ __all__ = [
     "event_table",
     "frame_kinds",
     "frame_schema",
-    "input_schema",
-    "pascal",
     "server_sent_event",
 ]
 
@@ -98,32 +97,24 @@ class RouteEvent(NamedTuple):
 _PING: Final = RouteEvent(PING, EVENT_KINDS[PING].payload)
 
 
-def input_schema(description: RouteDescription, components: Components) -> Schema:
-    """Return the schema of a route's inputs, without additional ones unless they are accepted."""
-    schema = components.resolve(components.of(description.body, "validation"))
-    if "properties" in schema and not description.takes_other_inputs:
-        return {"additionalProperties": False, **schema}
-    return schema
-
-
-def event_kinds(description: RouteDescription) -> list[RouteEvent]:
+def event_kinds(description: RouteDescription, mode: Mode) -> list[RouteEvent]:
     """Return the kinds of events that a route can send, in the order in which they are sent."""
     named = {**description.events, **_ALWAYS_SENT}
     order = [*(n for n in named if n not in EVENT_KINDS), *(n for n in EVENT_KINDS if n in named)]
-    kinds = [_route_event(name, named[name], description.mode) for name in order]
+    kinds = [_route_event(name, named[name], mode) for name in order]
     others = RouteEvent("", Any, others=tuple(order))
     return [*kinds, others] if description.sends_other_events else kinds
 
 
-def frame_kinds(description: RouteDescription) -> list[RouteEvent]:
+def frame_kinds(description: RouteDescription, mode: Mode) -> list[RouteEvent]:
     """Return the kinds of events in the frames of a WebSocket, which include `ping`."""
-    *kinds, last = event_kinds(description)
+    *kinds, last = event_kinds(description, mode)
     if not last.name:
         return [*kinds, _PING, last._replace(others=(*last.others, PING))]
     return [*kinds, last, _PING]
 
 
-def _route_event(name: str, payload: Any, mode: str) -> RouteEvent:
+def _route_event(name: str, payload: Any, mode: Mode) -> RouteEvent:
     in_text_mode = mode == "text"
     if name == END and in_text_mode:
         return RouteEvent(name, str, as_text=True, is_empty=True)
@@ -168,9 +159,3 @@ def _event_schema(kind: RouteEvent, data: Schema) -> Schema:
 
 def _payload_schema(kind: RouteEvent, components: Components) -> Schema:
     return components.named(kind.payload, "serialization") if kind.name else {}
-
-
-def pascal(name: str) -> str:
-    """Return a name in PascalCase: `source_documents` as `SourceDocuments`."""
-    words = "".join(c if c.isalnum() and c.isascii() else " " for c in name).split()
-    return "".join(word[:1].upper() + word[1:] for word in words) or "Chain"

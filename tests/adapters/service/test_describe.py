@@ -72,7 +72,7 @@ def describer(factory: Any, name: str = "chat", **options: Any) -> ChainDescribe
 def described(
     factory: Any, chain: Any, *, over_websocket: bool = False, **options: Any
 ) -> RouteDescription:
-    return describer(factory, **options).describe(chain, over_websocket=over_websocket, mode="json")
+    return describer(factory, **options).describe(chain, over_websocket=over_websocket)
 
 
 def of_chain(chain: Any, *, over_websocket: bool = False, **options: Any) -> RouteDescription:
@@ -414,15 +414,6 @@ def test_a_factory_without_parameters_has_no_defaults() -> None:
     description = of_chain(LCEL)
     assert description.defaults == {}
     assert description.parameters.json_schema()["properties"] == {}
-
-
-# -- its mode ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["json", "text"])
-def test_the_mode_is_passed_on(mode: Any) -> None:
-    description = describer(chat).describe(LCEL, over_websocket=False, mode=mode)
-    assert description.mode == mode
 
 
 # -- its events ----------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from quart_lanarky.events import CompletionData
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
 from quart_lanarky.protocols.json_schema import Components
-from quart_lanarky.protocols.native.encode import encode_frame
+from quart_lanarky.protocols.native.encode import Mode, encode_frame
 from quart_lanarky.protocols.native.examples import (
     NO_EXAMPLE,
     example_answer,
@@ -183,22 +183,24 @@ class Impossible(BaseModel):
 
 OWN = {"step": Step, "note": str, "steps": list[Step], "impossible": Impossible, "count": int}
 
+MODES: list[Mode] = ["json", "text"]
+
 ROUTES = [
-    described(mode=mode, events=events)
-    for mode in ("json", "text")
+    (described(events=events), mode)
+    for mode in MODES
     for events in (OURS, {"completion": CompletionData}, OURS | OWN, {})
 ]
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_every_example_fits_the_type_of_its_event(route: RouteDescription) -> None:
+@pytest.mark.parametrize(("route", "mode"), ROUTES)
+def test_every_example_fits_the_type_of_its_event(route: RouteDescription, mode: Mode) -> None:
     components = Components()
-    examples = example_events(route)
-    for kind in event_kinds(route):
+    examples = example_events(route, mode)
+    for kind in event_kinds(route, mode):
         if kind.name != "impossible":
             schema = server_sent_event(kind, components)
             assert problem(parsed(examples[kind.name]), schema, components.added) is None
-    for kind in frame_kinds(route):
+    for kind in frame_kinds(route, mode):
         if kind.name != "impossible":
             framed = json.loads(encode_frame(examples[kind.name]))
             assert problem(framed, frame_schema(kind, components), components.added) is None
@@ -206,8 +208,8 @@ def test_every_example_fits_the_type_of_its_event(route: RouteDescription) -> No
 
 def test_an_event_without_a_possible_example_has_none() -> None:
     route = described(events=OWN)
-    assert "impossible" not in example_events(route)
-    assert "impossible" not in [event.name for event in example_turn(route)]
+    assert "impossible" not in example_events(route, "json")
+    assert "impossible" not in [event.name for event in example_turn(route, "json")]
 
 
 def names(turn: list[EncodedEvent]) -> list[str]:
@@ -215,7 +217,7 @@ def names(turn: list[EncodedEvent]) -> list[str]:
 
 
 def test_an_answer_is_tokens_documents_and_the_end() -> None:
-    assert names(example_turn(described())) == [
+    assert names(example_turn(described(), "json")) == [
         *["completion"] * 3,
         "source_documents",
         "end",
@@ -223,46 +225,46 @@ def test_an_answer_is_tokens_documents_and_the_end() -> None:
 
 
 def test_an_answer_without_documents_is_tokens_and_the_end() -> None:
-    turn = example_turn(described(events={"completion": CompletionData}))
+    turn = example_turn(described(events={"completion": CompletionData}), "json")
     assert names(turn) == ["completion", "completion", "completion", "end"]
 
 
 def test_custom_events_come_first() -> None:
-    turn = example_turn(described(events=OURS | {"note": str, "step": Step}))
+    turn = example_turn(described(events=OURS | {"note": str, "step": Step}), "json")
     assert names(turn)[:3] == ["note", "step", "completion"]
 
 
 def test_the_example_of_a_route_without_events_is_the_end() -> None:
-    assert names(example_turn(described(events={}))) == ["end"]
+    assert names(example_turn(described(events={}), "json")) == ["end"]
 
 
 def test_tokens_are_json_or_bare_text() -> None:
-    as_json, as_text = (example_turn(described(mode=mode))[0] for mode in ("json", "text"))
+    as_json, as_text = (example_turn(described(), mode)[0] for mode in MODES)
     assert as_json.json() == {"token": "A token"}
     assert as_text.data == "A token"
 
 
 def test_the_end_is_json_or_empty() -> None:
-    as_json, as_text = (example_turn(described(mode=mode))[-1] for mode in ("json", "text"))
+    as_json, as_text = (example_turn(described(), mode)[-1] for mode in MODES)
     assert sorted(as_json.json()) == ["run_id", "usage"]
     assert as_text.data == ""
 
 
-@pytest.mark.parametrize("mode", ["json", "text"])
-def test_a_failure_is_an_error_and_the_end(mode: str) -> None:
-    error, end = failed_turn(described(mode=mode))
+@pytest.mark.parametrize("mode", MODES)
+def test_a_failure_is_an_error_and_the_end(mode: Mode) -> None:
+    error, end = failed_turn(mode)
     assert error.json() == {"status_code": 500, "detail": "Internal Server Error"}
     assert end.name == "end"
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_an_example_turn_round_trips_as_bytes(route: RouteDescription) -> None:
-    turn = example_turn(route) + failed_turn(route)
+@pytest.mark.parametrize(("route", "mode"), ROUTES)
+def test_an_example_turn_round_trips_as_bytes(route: RouteDescription, mode: Mode) -> None:
+    turn = example_turn(route, mode) + failed_turn(mode)
     assert sse.Decoder().feed(b"".join(map(sse.encode, turn))) == turn
 
 
 def test_a_custom_event_has_the_aliases_of_its_fields() -> None:
-    example = example_events(described(events={"step": Step}))["step"]
+    example = example_events(described(events={"step": Step}), "json")["step"]
     assert example.json() == {"name": "What is a token?", "secs": 1.0}
 
 
@@ -270,7 +272,9 @@ def test_the_example_of_the_json_response_matches_that_of_the_stream() -> None:
     answer = example_answer(described())
     assert answer is not None
     assert answer["output"] == "".join(
-        event.json()["token"] for event in example_turn(described()) if event.name == "completion"
+        event.json()["token"]
+        for event in example_turn(described(), "json")
+        if event.name == "completion"
     )
     assert [document["id"] for document in answer["source_documents"]] == [None]
 

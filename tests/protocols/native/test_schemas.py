@@ -13,7 +13,7 @@ from quart_lanarky import events
 from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
-from quart_lanarky.protocols.json_schema import Components
+from quart_lanarky.protocols.json_schema import Components, pascal
 from quart_lanarky.protocols.native.encode import Mode, encode, encode_frame
 from quart_lanarky.protocols.native.examples import example_events
 from quart_lanarky.protocols.native.schemas import (
@@ -22,8 +22,6 @@ from quart_lanarky.protocols.native.schemas import (
     event_table,
     frame_kinds,
     frame_schema,
-    input_schema,
-    pascal,
     server_sent_event,
 )
 from tests.apidocs.specs import OURS, described, parsed, problem
@@ -79,8 +77,8 @@ MODES: list[Mode] = ["json", "text"]
 CASES = [(mode, encode(event, mode)) for mode in MODES for event in SENT[mode] + OF_ONES_OWN]
 
 
-def kinds_by_name(**known: Any) -> dict[str, RouteEvent]:
-    return {kind.name: kind for kind in event_kinds(described(**known))}
+def kinds_by_name(mode: Mode = "json", **known: Any) -> dict[str, RouteEvent]:
+    return {kind.name: kind for kind in event_kinds(described(**known), mode)}
 
 
 def decoded(event: EncodedEvent) -> Any:
@@ -100,14 +98,14 @@ def frame_problem(value: Any, kind: RouteEvent) -> str | None:
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_an_encoded_event_fits_the_schema_of_its_kind(mode: str, event: EncodedEvent) -> None:
+def test_an_encoded_event_fits_the_schema_of_its_kind(mode: Mode, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     assert sse_problem(decoded(event), kind) is None
     assert frame_problem(json.loads(encode_frame(event)), kind) is None
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_an_encoded_event_fits_the_schema_of_no_other_kind(mode: str, event: EncodedEvent) -> None:
+def test_an_encoded_event_fits_the_schema_of_no_other_kind(mode: Mode, event: EncodedEvent) -> None:
     kinds = kinds_by_name(mode=mode, events=OURS | OWN)
     del kinds[event.name]
     framed = json.loads(encode_frame(event))
@@ -116,7 +114,7 @@ def test_an_encoded_event_fits_the_schema_of_no_other_kind(mode: str, event: Enc
 
 
 @pytest.mark.parametrize(("mode", "event"), CASES)
-def test_an_envelope_has_its_keys_and_no_others(mode: str, event: EncodedEvent) -> None:
+def test_an_envelope_has_its_keys_and_no_others(mode: Mode, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for check, value in (
         (sse_problem, decoded(event)),
@@ -130,7 +128,7 @@ def test_an_envelope_has_its_keys_and_no_others(mode: str, event: EncodedEvent) 
 
 
 def test_only_the_end_of_a_stream_has_an_id_and_no_frame_has_one() -> None:
-    for mode, kinds in ((mode, kinds_by_name(mode=mode)) for mode in ("json", "text")):
+    for mode, kinds in ((mode, kinds_by_name(mode=mode)) for mode in MODES):
         components = Components()
         for kind in kinds.values():
             reference = server_sent_event(kind, components)
@@ -157,7 +155,7 @@ JSON_CASES = [
 
 
 @pytest.mark.parametrize(("mode", "event"), JSON_CASES)
-def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: EncodedEvent) -> None:
+def test_a_payload_without_one_of_its_fields_does_not_fit(mode: Mode, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     payload = event.json()
     for name in payload:
@@ -168,7 +166,7 @@ def test_a_payload_without_one_of_its_fields_does_not_fit(mode: str, event: Enco
 
 @pytest.mark.parametrize(("mode", "event"), JSON_CASES)
 def test_a_built_in_payload_with_an_extra_field_does_not_fit(
-    mode: str, event: EncodedEvent
+    mode: Mode, event: EncodedEvent
 ) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     more = {**event.json(), "more": 1}
@@ -178,7 +176,7 @@ def test_a_built_in_payload_with_an_extra_field_does_not_fit(
 
 
 @pytest.mark.parametrize(("mode", "event"), [case for case in CASES if case[1].is_json])
-def test_data_that_is_no_json_does_not_fit(mode: str, event: EncodedEvent) -> None:
+def test_data_that_is_no_json_does_not_fit(mode: Mode, event: EncodedEvent) -> None:
     kind = kinds_by_name(mode=mode, events=OURS | OWN)[event.name]
     for data in ("bare text", "", "{", event.json(), None):
         assert sse_problem(decoded(event) | {"data": data}, kind)
@@ -205,11 +203,11 @@ def test_any_token_fits(token: str, mode: Mode) -> None:
 def test_events_are_listed_in_the_order_in_which_they_are_sent() -> None:
     shuffled = {"source_documents": OURS["source_documents"], "step": Step, **OURS}
     expected = ["step", "completion", "retract", "source_documents", "error", "end"]
-    assert [kind.name for kind in event_kinds(described(events=shuffled))] == expected
+    assert [kind.name for kind in event_kinds(described(events=shuffled), "json")] == expected
 
 
 def test_every_route_sends_errors_and_ends() -> None:
-    kinds = event_kinds(described(events={}))
+    kinds = event_kinds(described(events={}), "json")
     assert [(kind.name, kind.payload) for kind in kinds] == [
         ("error", ErrorData),
         ("end", EndData),
@@ -217,14 +215,14 @@ def test_every_route_sends_errors_and_ends() -> None:
 
 
 @pytest.mark.parametrize(("mode", "as_text"), [("json", set()), ("text", {"completion", "end"})])
-def test_the_mode_decides_whether_tokens_are_bare_text(mode: str, as_text: set[str]) -> None:
-    kinds = event_kinds(described(mode=mode))
+def test_the_mode_decides_whether_tokens_are_bare_text(mode: Mode, as_text: set[str]) -> None:
+    kinds = event_kinds(described(), mode)
     assert {kind.name for kind in kinds if kind.as_text} == as_text
     assert {kind.name for kind in kinds if kind.is_empty} == as_text - {"completion"}
 
 
 @pytest.mark.parametrize("mode", ["json", "text"])
-def test_an_event_declared_as_str_is_bare_text_in_both_modes(mode: str) -> None:
+def test_an_event_declared_as_str_is_bare_text_in_both_modes(mode: Mode) -> None:
     assert kinds_by_name(mode=mode, events={"note": str})["note"].as_text
     assert not kinds_by_name(mode=mode, events={"step": Step})["step"].as_text
 
@@ -236,7 +234,7 @@ def test_a_declared_completion_replaces_the_built_in_one() -> None:
 
 
 def test_handlers_without_declared_events_may_send_other_events() -> None:
-    *_, other = event_kinds(described(sends_other_events=True))
+    *_, other = event_kinds(described(sends_other_events=True), "json")
     assert other.name == ""
     assert sse_problem({"event": "mine", "data": "x"}, other) is None
     assert frame_problem({"event": "mine", "data": {"a": [1]}}, other) is None
@@ -247,8 +245,8 @@ def test_handlers_without_declared_events_may_send_other_events() -> None:
 
 def test_a_websocket_has_pings_besides_the_events_of_a_turn() -> None:
     route = described()
-    kinds = frame_kinds(route)
-    assert kinds[:-1] == event_kinds(route)
+    kinds = frame_kinds(route, "json")
+    assert kinds[:-1] == event_kinds(route, "json")
     assert frame_problem(json.loads(encode_frame(encode(events.ping(), "json"))), kinds[-1]) is None
     for wrong in (
         {"event": "ping"},
@@ -259,7 +257,7 @@ def test_a_websocket_has_pings_besides_the_events_of_a_turn() -> None:
 
 
 def test_a_ping_does_not_fit_the_schema_of_other_events() -> None:
-    *_, ping, other = frame_kinds(described(sends_other_events=True))
+    *_, ping, other = frame_kinds(described(sends_other_events=True), "json")
     value = json.loads(encode_frame(encode(events.ping(), "json")))
     assert frame_problem(value, ping) is None
     assert frame_problem(value, other)
@@ -267,10 +265,10 @@ def test_a_ping_does_not_fit_the_schema_of_other_events() -> None:
 
 def test_both_modes_have_components_of_their_own() -> None:
     components = Components()
-    for mode in ("json", "text"):
-        for kind in event_kinds(described(mode=mode)):
+    for mode in MODES:
+        for kind in event_kinds(described(), mode):
             server_sent_event(kind, components)
-        for kind in frame_kinds(described(mode=mode)):
+        for kind in frame_kinds(described(), mode):
             frame_schema(kind, components)
     names = (
         *("Completion", "CompletionText", "Retract", "SourceDocuments"),
@@ -296,9 +294,9 @@ def test_an_event_without_a_docstring_does_not_inherit_one() -> None:
     assert kinds["plain"].description == "It comes by a handler of this app."
 
 
-def rows(route: RouteDescription) -> list[str]:
-    examples = {name: event.data for name, event in example_events(route).items()}
-    return event_table(event_kinds(route), examples).splitlines()
+def rows(route: RouteDescription, mode: Mode = "json") -> list[str]:
+    examples = {name: event.data for name, event in example_events(route, mode).items()}
+    return event_table(event_kinds(route, mode), examples).splitlines()
 
 
 def test_the_table_has_a_row_for_each_event() -> None:
@@ -313,7 +311,7 @@ def test_the_table_has_a_row_for_each_event() -> None:
 
 
 def test_the_table_shows_example_data() -> None:
-    as_json, as_text = (rows(described(mode=mode)) for mode in ("json", "text"))
+    as_json, as_text = (rows(described(), mode) for mode in MODES)
     assert '| `completion` | `{"token": "A token"}` | for each token of the answer |' in as_json
     assert "| `completion` | `A token` | for each token of the answer |" in as_text
     assert "| `end` | empty | exactly once, last, whatever happened |" in as_text
@@ -353,15 +351,15 @@ def test_events_with_similar_names_have_separate_components() -> None:
     components = Components()
     references = {
         server_sent_event(kind, components)["$ref"]
-        for kind in event_kinds(route)
+        for kind in event_kinds(route, "json")
         if kind.name in route.events
     }
     assert references == {f"#/components/schemas/AStepEvent{n}" for n in ("", "2")}
 
 
 def test_additional_inputs_are_refused_unless_the_chain_takes_others() -> None:
-    closed = input_schema(described(), Components())
-    open_ = input_schema(described(takes_other_inputs=True), Components())
+    closed = described().input_schema(Components())
+    open_ = described(takes_other_inputs=True).input_schema(Components())
     assert closed["additionalProperties"] is False
     assert "additionalProperties" not in open_
 
@@ -373,7 +371,7 @@ class Tree(BaseModel):
 
 def test_recursive_inputs_refuse_additional_fields() -> None:
     components = Components()
-    schema = input_schema(described(body=TypeAdapter(Tree)), components)
+    schema = described(body=TypeAdapter(Tree)).input_schema(components)
     assert problem({"label": "x", "children": [{"label": "y"}]}, schema, components.added) is None
     assert problem({"children": []}, schema, components.added)
     assert list(components.resolve(schema)["properties"]) == ["label", "children"]

@@ -20,7 +20,6 @@ from pydantic import BaseModel
 from ....events import SOURCE_DOCUMENTS
 from ....events.declared import declared_events
 from ....protocols.base import RouteDescription
-from ....protocols.native.encode import Mode
 from ..callbacks import PAIRS
 from ..handlers.documents import SourceDocumentHandler
 from ..handlers.extraction import to_json
@@ -82,14 +81,13 @@ class ChainDescriber:
             return await open_chain(self._factory, {}, stack)
 
     def describe(
-        self, chain: Runnable[Any, Any] | None, *, over_websocket: bool, mode: Mode
+        self, chain: Runnable[Any, Any] | None, *, over_websocket: bool
     ) -> RouteDescription:
         """Describe the route on one transport.
 
         Args:
             chain: The chain, if it is known.
             over_websocket: Whether on a WebSocket.
-            mode: How tokens are encoded.
         """
         inputs = chain_inputs(chain, self._options.input_model, self.declared_input)
         handlers = self._handlers(chain, over_websocket=over_websocket)
@@ -98,7 +96,6 @@ class ChainDescriber:
         if self._options.handlers is None and not self._may_send_documents(chain, inputs):
             events.pop(SOURCE_DOCUMENTS, None)
         return RouteDescription(
-            mode=mode,
             parameters=self._parameters.adapter,
             body=inputs.adapter,
             output=self._output(chain),

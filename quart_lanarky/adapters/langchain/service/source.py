@@ -55,9 +55,9 @@ class LangChainSource:
         """Return the chain, made for this once, or None if it need not or cannot be made."""
         return await self._describer.inspect_chain()
 
-    def describe(self, inspected: Any, *, over_websocket: bool, mode: Mode) -> RouteDescription:
+    def describe(self, inspected: Any, *, over_websocket: bool) -> RouteDescription:
         """Describe the route on one transport."""
-        return self._describer.describe(inspected, over_websocket=over_websocket, mode=mode)
+        return self._describer.describe(inspected, over_websocket=over_websocket)
 
     async def open(
         self,
