@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from quart import has_request_context, has_websocket_context, request, websocket, wrappers
 
@@ -19,6 +19,7 @@ from .hypercorn import has_closed
 __all__ = [
     "CONNECTION_KEY",
     "ClientConnection",
+    "behind_proxy",
     "current_connection",
     "note_inner_send",
     "raise_disconnect",
@@ -38,6 +39,8 @@ QUIET_PERIOD: Final = 0.05
 
 
 _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
+
+_T = TypeVar("_T")
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -149,6 +152,13 @@ class ClientConnection:
         message = await self._receive()
         self._has_ended = self._has_ended or message["type"].endswith(".disconnect")
         return message
+
+
+def behind_proxy(proxy: _T) -> _T:
+    """Return the object behind one of Quart's proxies, such as `current_app`."""
+    untyped: Any = proxy  # Quart 0.22 types a proxy as the object behind it
+    found: _T = untyped._get_current_object()  # noqa: SLF001  # Quart documents it
+    return found
 
 
 def current_connection() -> ClientConnection | None:

@@ -28,7 +28,7 @@ from ..runs.run import SHUTTING_DOWN, Run
 from ..runs.stream import LOOP_BLOCKED_AFTER, EventStream
 from ..settings import Settings
 from .admission import current_registry, register_run
-from .connection import current_connection, raise_disconnect
+from .connection import behind_proxy, current_connection, raise_disconnect
 from .hypercorn import send_frames
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer"]
@@ -104,9 +104,7 @@ class WebSocketSink:
 
 
 def _current_socket_and_loop() -> tuple[Websocket, asyncio.AbstractEventLoop]:
-    # Quart types the proxy as the object behind it, and has no other way to get at that.
-    socket: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    return socket, asyncio.get_running_loop()
+    return behind_proxy(websocket), asyncio.get_running_loop()
 
 
 class _CloseSessionError(Exception):
