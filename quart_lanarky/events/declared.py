@@ -15,8 +15,7 @@ __all__ = ["DeclaredEvents", "declared_events"]
 
 _BUILT_IN: Final = {kind.name for kind in EVENT_KINDS.values() if not kind.is_of_the_connection}
 
-_FRAMEWORKS: Final = ("quart_lanarky", "langchain_core", "builtins", "abc", "typing")
-"""The packages whose classes send nothing of a user's own."""
+_PACKAGE: Final = __name__.partition(".")[0]
 
 
 class DeclaredEvents:
@@ -33,10 +32,10 @@ class DeclaredEvents:
 
     def __init__(self, handler: type) -> None:
         declared = [events_of for kind in handler.__mro__ if (events_of := _declared_by(kind))]
-        users = [kind for kind in handler.__mro__ if _is_users(kind)]
+        users = _users_classes(handler)
         self._handler = handler.__name__
         self._is_binding = any(_declared_by(kind) is not None for kind in users)
-        self.are_all = self._is_binding or not (users or handler is object)
+        self.are_all = self._is_binding or not users
         self._adapters: dict[str, TypeAdapter[Any]] = {}
         self.types: dict[str, Any] = {}
         for events in reversed(declared):
@@ -111,5 +110,7 @@ def _declared_by(kind: type) -> Mapping[str, Any] | None:
     return events if isinstance(events, Mapping) else None
 
 
-def _is_users(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] not in _FRAMEWORKS
+def _users_classes(handler: type) -> list[type]:
+    """Return the classes of a handler that are neither this package's nor bases of those."""
+    ours = [kind for kind in handler.__mro__ if kind.__module__.partition(".")[0] == _PACKAGE]
+    return [kind for kind in handler.__mro__ if not any(issubclass(each, kind) for each in ours)]

@@ -127,6 +127,15 @@ def test_a_class_adds_to_what_its_bases_declare(handler: Any, types: dict[str, A
     assert DeclaredEvents(handler).types == types
 
 
+def test_the_bases_of_a_handler_of_ours_in_any_framework_are_no_classes_of_the_user() -> None:
+    framework = type("Callback", (), {"__module__": "another_framework.callbacks"})
+    names = {"__module__": "quart_lanarky.adapters.another.handlers", "events": {"note": str}}
+    ours = type("NoteHandler", (framework,), names)
+    assert declared_events(ours).are_all
+    assert not declared_events(type("Users", (ours,), {})).are_all
+    assert not declared_events(framework).are_all
+
+
 def test_the_first_of_two_bases_declares_a_name_that_both_have() -> None:
     number, text = handler_of({"x": int}, object), handler_of({"x": str, "y": str}, object)
     first = type("Both", (number, text, TokenStreamingCallbackHandler), {})
@@ -180,7 +189,7 @@ class Foreign(AsyncCallbackHandler):
         (AskingTokens, True),
         (SilentAndAsking, True),
         (object, False),  # stands for a function that makes handlers
-        (AsyncCallbackHandler, True),
+        (AsyncCallbackHandler, False),  # nothing here knows the frameworks
     ],
 )
 def test_a_user_class_without_declared_events_can_send_any_event(
