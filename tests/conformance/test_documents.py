@@ -8,8 +8,8 @@ from langchain_core.runnables import Runnable
 from pydantic import TypeAdapter
 
 from quart_lanarky.adapters.langchain.inputs.fields import Fields
-from quart_lanarky.adapters.langchain.kinds.inputs import chain_inputs
-from quart_lanarky.adapters.langchain.kinds.outputs import answer_type, may_retrieve
+from quart_lanarky.adapters.langchain.kinds.chain_inputs import chain_inputs
+from quart_lanarky.adapters.langchain.kinds.chain_outputs import answer_type, may_retrieve
 from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
 from quart_lanarky.adapters.langchain.service.options import RouteOptions

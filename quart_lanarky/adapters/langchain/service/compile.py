@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.runnables import Runnable
 
 from ..inputs.fields import Fields
-from ..kinds.inputs import chain_inputs
+from ..kinds.chain_inputs import chain_inputs
 from .options import RouteOptions
 from .plan import ChainPlan
 

@@ -27,8 +27,8 @@ from ..handlers.tokens import TokenHandler
 from ..inputs.fields import AnyObject, Fields
 from ..inputs.parameters import declared_chain, parameter_defaults
 from ..inputs.types import is_required
-from ..kinds.inputs import chain_inputs
-from ..kinds.outputs import answer_type, declared_type, holds_documents, may_retrieve
+from ..kinds.chain_inputs import chain_inputs
+from ..kinds.chain_outputs import answer_type, declared_type, holds_documents, may_retrieve
 from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory, class_of

@@ -48,7 +48,7 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from langgraph.func import entrypoint
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, computed_field
 
-from quart_lanarky.adapters.langchain.kinds.outputs import answer_type, may_retrieve
+from quart_lanarky.adapters.langchain.kinds.chain_outputs import answer_type, may_retrieve
 from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
 from quart_lanarky.adapters.langchain.service.plan import plan_chain
 from quart_lanarky.runs.stream import EventStream

@@ -60,7 +60,7 @@ from werkzeug.datastructures import MultiDict
 
 from quart_lanarky.adapters.langchain.inputs.fields import AnyObject, Fields
 from quart_lanarky.adapters.langchain.inputs.messages import Message, Messages, TextOrMessages
-from quart_lanarky.adapters.langchain.kinds.inputs import chain_inputs
+from quart_lanarky.adapters.langchain.kinds.chain_inputs import chain_inputs
 from quart_lanarky.errors import InputError
 from tests.adapters.chains import LCEL, MODEL, agent, qa
 
