@@ -127,7 +127,7 @@ def test_markdown_is_rendered_alike_whole_or_in_pieces(player: Player, text: str
     for (let at = 0; at <= text.length; at++) growing.update(text.slice(0, at), true);
     growing.update(text, false);
     return [whole, other.innerHTML];"""
-    whole, grown = player.script("rendering.js", code, text)
+    whole, grown = player.script("markdown_view.js", code, text)
     assert whole == MARKDOWN[text]
     assert grown == whole
 
@@ -138,7 +138,7 @@ def test_code_is_shown_verbatim_with_a_copy_button(player: Player) -> None:
         view.update(given[0].slice(0, at), true);
     return [root.querySelector("code").textContent, root.querySelector("button").ariaLabel,
             root.querySelector(".bar span").textContent, root.lastElementChild.textContent];"""
-    found = player.script("rendering.js", code, text)
+    found = player.script("markdown_view.js", code, text)
     assert found == ["def f():\n\treturn '`<b>'\n\n    # end", "Copy code", "python", "after"]
 
 
@@ -164,7 +164,7 @@ def test_incomplete_markdown_syntax_is_not_shown_while_streaming(
         seen.push(root.textContent);
     }}
     return seen;"""
-    seen = player.script("rendering.js", code, text)
+    seen = player.script("markdown_view.js", code, text)
     assert [each for each in seen if never in each] == []
 
 
@@ -175,7 +175,7 @@ def test_finished_blocks_are_not_rendered_again(player: Player) -> None:
     const isSame = root.firstElementChild === first;
     view.update("one\\n\\ntw", true);
     return [isSame, root.textContent];"""
-    assert player.script("rendering.js", code) == [True, "onetw"]
+    assert player.script("markdown_view.js", code) == [True, "onetw"]
 
 
 HOSTILE = {
@@ -196,7 +196,7 @@ HOSTILE = {
 def test_no_text_blocks_the_page(player: Player, text: str) -> None:
     code = f"""{RENDER} const start = performance.now(); view.update(given[0], true);
     view.update(given[0], false); return performance.now() - start;"""
-    assert player.script("rendering.js", code, text) < 5_000  # milliseconds; some take 10
+    assert player.script("markdown_view.js", code, text) < 5_000  # milliseconds; some take 10
 
 
 # -- snippets --------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import { Answer } from "./answer.js";
 import { button, copyButton, element, freshId } from "./elements.js";
-import { MarkdownView } from "./rendering.js";
+import { MarkdownView } from "./markdown_view.js";
 
 /** For each millisecond of drawing, so many are left to everything else. */
 const REST = 3;
