@@ -56,7 +56,7 @@ def test_a_stream_is_decoded_alike_under_any_split(player: Player, stream: str) 
         if (!same(decode([text.slice(0, at), text.slice(at)]))) throw new Error(`split at ${at}`);
     if (!same(decode([...text]))) throw new Error("split everywhere");
     return whole.map(({ name, data, id }) => [name, data, id]);"""
-    found = player.script("decoder.js", f"const [text] = given; {DECODE} {halves}", stream)
+    found = player.script("event_decoder.js", f"const [text] = given; {DECODE} {halves}", stream)
     assert found == STREAMS[stream]
 
 
@@ -68,7 +68,7 @@ def test_the_decoder_reads_what_the_server_encodes(player: Player) -> None:
         encode(events.json_event("own", {"x": "\u2028"}), "json"),
     ]
     code = f"{DECODE} return decode(given).map(({{ name, data }}) => [name, data]);"
-    found = player.script("decoder.js", code, sse.encode(*sent).decode())
+    found = player.script("event_decoder.js", code, sse.encode(*sent).decode())
     assert found == [[event.name, event.data] for event in sent]
 
 
@@ -293,8 +293,8 @@ def test_every_type_of_value_is_written_as_a_python_and_javascript_literal(playe
     value = {"a": [None, True, False, 1, -2.5, 1e21, "x", [], {}], "": {"__proto__": "x"}}
     text = json.dumps(value)
     code = """const value = JSON.parse(given[0]);
-    const text = m.javascript(value);
-    return [m.python(value), text];"""
+    const text = m.toJavaScript(value);
+    return [m.toPython(value), text];"""
     in_python, in_javascript = player.script("snippets.js", code, text)
     assert eval(in_python) == value  # noqa: S307  # our own text
     read = player.page.evaluate(f"() => JSON.stringify(({in_javascript}))")
@@ -344,6 +344,6 @@ DOCUMENT = {
 
 @pytest.mark.parametrize(("schema", "kind"), SCHEMAS)
 def test_each_schema_gets_a_matching_form_control(player: Player, schema: Any, kind: str) -> None:
-    code = """const [schema, document] = given;
-    return m.fieldOf({ name: "x", place: "body", schema }, m.resolverOf(document)).kind;"""
+    code = """const [schema, spec] = given;
+    return m.fieldOf({ name: "x", location: "body", schema }, m.createResolver(spec)).kind;"""
     assert player.script("schemas.js", code, schema, DOCUMENT) == kind

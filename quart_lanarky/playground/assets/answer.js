@@ -1,10 +1,10 @@
-/** What is known of an answer while its events come. */
+/** Collects what the events of an answer contain, and measures how fast its tokens arrive. */
 
 /**
- * @typedef {object} Recorded an event with the milliseconds after which it came
+ * @typedef {object} ReceivedEvent
  * @property {string} name
  * @property {string} data
- * @property {number} at
+ * @property {number} elapsed milliseconds between the request and the event
  */
 
 export class Answer {
@@ -12,77 +12,86 @@ export class Answer {
   tokens = [];
   text = "";
   /** @type {any[] | null} */
-  sources = null;
-  /** @type {{name: string, payload: any, isEarly: boolean}[]} events of the app's own */
-  notes = [];
+  sourceDocuments = null;
+  /** @type {{name: string, payload: any, isBeforeText: boolean}[]} */
+  customEvents = [];
   /** @type {{status_code: number, detail: string} | null} */
   error = null;
   /** @type {Object<string, any> | null} */
   usage = null;
   /** @type {string | null} */
   runId = null;
-  /** @type {Recorded[]} */
+  /** @type {ReceivedEvent[]} */
   events = [];
   /** @type {number | null} */
-  total = null;
-  received = 0;
-  #started;
+  totalTime = null;
+  /** The number of `completion` events, those included whose tokens were retracted later. */
+  tokenCount = 0;
+  #startedAt;
   /** @type {number | null} */
-  #first = null;
+  #firstTokenAt = null;
   /** @type {number | null} */
-  #last = null;
+  #lastTokenAt = null;
 
-  /** @param {number} now the time on the page's clock at which it was asked */
+  /** @param {number} now the time of the request, as `performance.now()` returns it */
   constructor(now) {
-    this.#started = now;
+    this.#startedAt = now;
   }
 
-  /** Take an event that came at `now`. */
-  take({ name, data, payload, id = null }, now) {
-    const at = now - this.#started;
-    this.events.push({ name, data, at });
-    const take = TAKE[name];
-    if (name === "completion") this.#time(at);
-    if (take) take(this, payload, id);
-    else this.notes.push({ name, payload, isEarly: this.text === "" });
+  /**
+   * Adds an event.
+   * @param {import("./transports.js").ChainEvent} event
+   * @param {number} now the time at which it arrived, as `performance.now()` returns it
+   */
+  add({ name, data, payload, id = null }, now) {
+    const elapsed = now - this.#startedAt;
+    this.events.push({ name, data, elapsed });
+    const handle = HANDLERS[name];
+    if (name === "completion") this.#recordToken(elapsed);
+    if (handle) handle(this, payload, id);
+    else this.customEvents.push({ name, payload, isBeforeText: this.text === "" });
   }
 
-  /** Note when all was over. */
+  /**
+   * Records that the answer has ended.
+   * @param {number} now the time of the end, as `performance.now()` returns it
+   */
   finish(now) {
-    this.total = now - this.#started;
+    this.totalTime = now - this.#startedAt;
   }
 
-  #time(at) {
-    this.#first ??= at;
-    this.#last = at;
-    this.received++;
+  #recordToken(elapsed) {
+    this.#firstTokenAt ??= elapsed;
+    this.#lastTokenAt = elapsed;
+    this.tokenCount++;
   }
 
-  /** Milliseconds until the first token came, or null. */
-  get timeToFirst() {
-    return this.#first;
+  /** Milliseconds from the request to the first token, null before that. */
+  get timeToFirstToken() {
+    return this.#firstTokenAt;
   }
 
-  /** Tokens per second after the first one, or null. */
-  get pace() {
-    const [first, last] = /** @type {number[]} */ ([this.#first, this.#last]);
+  /** Tokens per second since the first token, null if fewer than two have arrived. */
+  get tokensPerSecond() {
+    const [first, last] = /** @type {number[]} */ ([this.#firstTokenAt, this.#lastTokenAt]);
     const seconds = (last - first) / 1000;
-    return this.received > 1 && seconds > 0 ? (this.received - 1) / seconds : null;
+    return this.tokenCount > 1 && seconds > 0 ? (this.tokenCount - 1) / seconds : null;
   }
 }
 
-const TAKE = {
+/** What each event changes in an answer, by its name; any other name is a custom event. */
+const HANDLERS = {
   completion(answer, payload) {
     const token = typeof payload === "string" ? payload : payload.token;
     answer.tokens.push(token);
     answer.text += token;
   },
   retract(answer, { tokens }) {
-    const gone = answer.tokens.splice(-tokens).join("");
-    answer.text = answer.text.slice(0, answer.text.length - gone.length);
+    const removed = answer.tokens.splice(-tokens).join("");
+    answer.text = answer.text.slice(0, answer.text.length - removed.length);
   },
   source_documents(answer, payload) {
-    answer.sources = payload.source_documents;
+    answer.sourceDocuments = payload.source_documents;
   },
   error(answer, payload) {
     answer.error = payload;

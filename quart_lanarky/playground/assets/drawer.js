@@ -1,9 +1,9 @@
-/** The details of one question: its events as they came, and the code that asks it. */
+/** Shows the details of a turn in a panel at the side: its events, and its request as code. */
 
 import { button, copyButton, element } from "./elements.js";
 import { snippetsOf } from "./snippets.js";
 
-const MOST = 500; // events that are shown at once
+const MAX_EVENTS_SHOWN = 500; // the latest events, so that the list stays short
 
 export class Drawer {
   #root;
@@ -13,18 +13,18 @@ export class Drawer {
   /** @type {any} */
   #turn = null;
   #tab = "Events";
-  #shown = 0;
+  #shownCount = 0;
   /** @type {HTMLElement | null} */
-  #opener = null;
+  #previousFocus = null;
 
-  /** @param {HTMLElement} root */
+  /** @param {HTMLElement} root the element of the panel */
   constructor(root) {
     this.#root = root;
     this.#tabs = ["Events", "Code"].map((name) =>
       button(name, () => this.open(this.#turn, name), { role: "tab", "aria-controls": "details" }),
     );
     const tabs = element("div", { role: "tablist", "aria-label": "Details" }, ...this.#tabs);
-    tabs.addEventListener("keydown", (event) => this.#switch(event));
+    tabs.addEventListener("keydown", (event) => this.#handleKeydown(event));
     const close = button("Close", () => this.close(), { class: "quiet" });
     root.append(element("header", {}, this.#title, close), tabs, this.#body);
   }
@@ -33,49 +33,58 @@ export class Drawer {
     return !this.#root.hidden;
   }
 
-  /** Show the details of a turn. */
+  /**
+   * Shows the details of a turn.
+   * @param {import("./turn.js").Turn} turn
+   * @param {string} tab "Events" or "Code"
+   */
   open(turn, tab) {
-    if (!this.isOpen) this.#opener = /** @type {HTMLElement} */ (document.activeElement);
-    const isNew = !this.isOpen;
-    [this.#turn, this.#tab, this.#shown] = [turn, tab, 0];
+    if (!this.isOpen) this.#previousFocus = /** @type {HTMLElement} */ (document.activeElement);
+    const isOpening = !this.isOpen;
+    [this.#turn, this.#tab, this.#shownCount] = [turn, tab, 0];
     this.#root.hidden = false;
     this.#title.textContent = `Question ${turn.number}`;
     for (const each of this.#tabs) {
       const isChosen = each.textContent === tab;
       each.setAttribute("aria-selected", String(isChosen));
       each.tabIndex = isChosen ? 0 : -1;
-      if (isChosen && isNew) each.focus();
+      if (isChosen && isOpening) each.focus();
     }
     this.#body.setAttribute("aria-label", tab);
     this.#body.replaceChildren(...(tab === "Code" ? codeView(turn) : this.#eventsView()));
     this.refresh();
   }
 
-  /** Go on to the next question, if the details of one are open. */
-  follow(turn) {
+  /**
+   * Shows the details of another turn, unless the panel is closed.
+   * @param {import("./turn.js").Turn} turn
+   */
+  switchTo(turn) {
     if (this.isOpen) this.open(turn, this.#tab);
   }
 
-  /** Show the events that came since, if those of this turn are open. */
+  /** Adds the latest events of the turn, if the list of events is open. */
   refresh() {
     const list = this.#body.querySelector("ol");
     if (!this.isOpen || this.#tab !== "Events" || !list) return;
     const { events } = this.#turn.answer;
-    const from = Math.max(this.#shown, events.length - MOST);
+    const from = Math.max(this.#shownCount, events.length - MAX_EVENTS_SHOWN);
     list.append(...events.slice(from).map(eventView));
-    while (list.childElementCount > MOST) /** @type {Element} */ (list.firstElementChild).remove();
-    this.#shown = events.length;
+    while (list.childElementCount > MAX_EVENTS_SHOWN)
+      /** @type {Element} */ (list.firstElementChild).remove();
+    this.#shownCount = events.length;
     const count = /** @type {Element} */ (this.#body.querySelector(".count"));
-    count.textContent = countOf(events.length);
+    count.textContent = countText(events.length);
   }
 
   #eventsView() {
-    const copy = copyButton(() => this.#turn.answer.events.map(recordOf).join("\n"), "events");
+    const copy = copyButton(() => this.#turn.answer.events.map(eventToJson).join("\n"), "events");
     const bar = element("div", { class: "bar" }, element("span", { class: "count" }), copy);
     return [bar, element("ol", { class: "events" })];
   }
 
-  #switch(event) {
+  /** Switches between the two tabs with the arrow keys. */
+  #handleKeydown(event) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     const isOther = (tab) => tab.tabIndex === -1;
     const other = /** @type {HTMLElement} */ (this.#tabs.find(isOther));
@@ -83,33 +92,34 @@ export class Drawer {
     other.focus();
   }
 
+  /** Closes the panel, and returns the focus to where it was. */
   close() {
     this.#root.hidden = true;
-    if (this.#opener?.isConnected) this.#opener.focus();
+    if (this.#previousFocus?.isConnected) this.#previousFocus.focus();
   }
 }
 
-function countOf(count) {
+function countText(count) {
   const all = count === 1 ? "1 event" : `${count} events`;
-  return count > MOST ? `${all}, the last ${MOST} are shown` : all;
+  return count > MAX_EVENTS_SHOWN ? `${all}, the last ${MAX_EVENTS_SHOWN} are shown` : all;
 }
 
-function recordOf({ name, data, at }) {
-  return JSON.stringify({ milliseconds: Math.round(at), event: name, data });
+function eventToJson({ name, data, elapsed }) {
+  return JSON.stringify({ milliseconds: Math.round(elapsed), event: name, data });
 }
 
-function eventView({ name, data, at }) {
+function eventView({ name, data, elapsed }) {
   return element(
     "li",
     {},
-    element("span", { class: "at" }, `+${Math.round(at)} ms`),
+    element("span", { class: "at" }, `+${Math.round(elapsed)} ms`),
     element("code", { class: "name" }, name),
     element("code", { class: "data" }, data),
   );
 }
 
-function codeView({ question }) {
-  const views = snippetsOf(question).map(({ name, code }) => {
+function codeView({ request }) {
+  const views = snippetsOf(request).map(({ name, code }) => {
     const bar = element(
       "div",
       { class: "bar" },

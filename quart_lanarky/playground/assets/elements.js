@@ -1,69 +1,83 @@
-/** Elements made from text and attributes. Nothing on this page is ever parsed as HTML. */
+/** Creates DOM elements from text and attributes, without ever parsing HTML. */
 
 /**
- * Make an element.
+ * Creates an element.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Object<string, any>} [attributes] `on…` are listeners; true is an empty attribute, false
- *   and null are none
- * @param {...(Node | string | null)} children
+ * @param {Object<string, any>} [attributes] those named `on…` are event listeners; true makes an
+ *   empty attribute, false and null make none
+ * @param {...(Node | string | null)} children null is left out
  * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) created.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined && value !== false)
-      made.setAttribute(name, value === true ? "" : value);
+      created.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null));
-  return made;
+  created.append(...children.filter((child) => child !== null));
+  return created;
 }
 
-/** Make a button. */
+/**
+ * Creates a button.
+ * @param {string} label
+ * @param {((event: Event) => void) | null} onclick
+ * @param {Object<string, any>} [attributes] as those of `element`
+ * @returns {HTMLButtonElement}
+ */
 export function button(label, onclick, attributes = {}) {
   return element("button", { type: "button", onclick, ...attributes }, label);
 }
 
 /**
- * Make a button that copies a text, and says for a moment that it did.
- * @param {() => string} text
- * @param {string} what names what is copied, for those who do not see where the button is
+ * Creates a button that copies a text, and says for a moment whether that worked.
+ * @param {() => string} getText returns the text to copy
+ * @param {string} contentName names the text in the button's accessible name
+ * @returns {HTMLButtonElement}
  */
-export function copyButton(text, what) {
+export function copyButton(getText, contentName) {
   const copy = async () => {
-    const isCopied = await toClipboard(text());
-    made.textContent = isCopied ? "Copied" : "Not copied";
-    setTimeout(() => (made.textContent = "Copy"), 1500);
+    const isCopied = await copyToClipboard(getText());
+    created.textContent = isCopied ? "Copied" : "Not copied";
+    setTimeout(() => (created.textContent = "Copy"), 1500);
   };
-  const made = button("Copy", copy, { class: "quiet copy", "aria-label": `Copy ${what}` });
-  return made;
+  const created = button("Copy", copy, {
+    class: "quiet copy",
+    "aria-label": `Copy ${contentName}`,
+  });
+  return created;
 }
 
-async function toClipboard(text) {
+async function copyToClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyBySelection(text); // a page that came over plain HTTP has no clipboard
+    return copyBySelection(text); // pages served over plain HTTP have no Clipboard API
   }
 }
 
 function copyBySelection(text) {
-  const area = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
+  const textarea = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-  area.value = text;
-  document.body.append(area);
-  area.select();
+  textarea.value = text;
+  document.body.append(textarea);
+  textarea.select();
   const isCopied = document.execCommand("copy");
-  area.remove();
+  textarea.remove();
   focused?.focus();
   return isCopied;
 }
 
 let lastId = 0;
 
-/** Return an id that no other element has. */
-export function freshId(prefix) {
+/**
+ * Returns an id that no other element has.
+ * @param {string} prefix
+ * @returns {string}
+ */
+export function uniqueId(prefix) {
   return `${prefix}-${++lastId}`;
 }

@@ -1,36 +1,39 @@
-/** The page: the list of routes, the one that is tried, and what holds them together. */
+/**
+ * Sets up the playground page: lists the chain routes, shows the selected one, sends its requests.
+ */
 
-import { Composer } from "./composer.js";
-import { readDocuments } from "./documents.js";
+import { loadApiSpecs } from "./api_specs.js";
 import { Drawer } from "./drawer.js";
 import { button, element } from "./elements.js";
-import { questionOf } from "./question.js";
-import { switchTheme } from "./theme.js";
+import { buildRequest } from "./request.js";
+import { RequestForm } from "./request_form.js";
+import { retryUntilReachable } from "./retry.js";
+import { setUpThemeButton } from "./theme.js";
 import { Thread } from "./thread.js";
-import { waitFor } from "./watch.js";
 
 const { root, openapi, asyncapi } = /** @type {any} */ (document.body.dataset);
-const ROOT = new URL(root, location.href).href;
-const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const ROOT_URL = new URL(root, location.href).href;
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-const drawer = new Drawer(find("drawer"));
-const visits = new Map(); // by key: what there is to keep of a route when another one is tried
+const drawer = new Drawer(byId("drawer"));
+const routeStates = new Map(); // by route key: what is kept of a route while another one is shown
+/** @type {import("./api_specs.js").Route[]} */
 let routes = [];
-/** @type {any} */
+/** @type {any} the state of the route that is shown */
 let current = null;
 
-/** Read the documents, and show what is in them. */
-async function read() {
-  const places = { openapi: ROOT + openapi, asyncapi: ROOT + asyncapi };
-  const found = await readDocuments(places);
-  routes = found.routes;
-  const list = /** @type {Element} */ (find("routes").firstElementChild);
-  list.replaceChildren(...routes.map(listed));
+/** Loads the API specs, and shows the chain routes in them. */
+async function loadRoutes() {
+  const urls = { openapi: ROOT_URL + openapi, asyncapi: ROOT_URL + asyncapi };
+  const specs = await loadApiSpecs(urls);
+  routes = specs.routes;
+  const list = /** @type {Element} */ (byId("routes").firstElementChild);
+  list.replaceChildren(...routes.map(listItem));
   if (routes.length === 0) showEmpty();
-  else show();
+  else showSelectedRoute();
 }
 
-function listed({ key, summary }) {
+function listItem({ key, summary }) {
   const link = element(
     "a",
     { href: `#${key}` },
@@ -40,140 +43,165 @@ function listed({ key, summary }) {
   return element("li", {}, link);
 }
 
-/** Show the route that the address names, or the first one. */
-function show() {
-  const named = decodeURIComponent(location.hash.slice(1));
-  const route = routes.find(({ key }) => key === named) ?? routes[0];
-  mark(routes.indexOf(route));
-  visit(route);
+/** Shows the route that the URL fragment names, or the first one. */
+function showSelectedRoute() {
+  const selectedKey = decodeURIComponent(location.hash.slice(1));
+  const route = routes.find(({ key }) => key === selectedKey) ?? routes[0];
+  highlight(routes.indexOf(route));
+  showRoute(route);
 }
 
-/** Mark the route that is tried in the list of all. */
-function mark(chosen) {
-  find("routes")
+/** Marks the selected route in the list. */
+function highlight(selectedIndex) {
+  byId("routes")
     .querySelectorAll("a")
     .forEach((link, n) => {
-      if (n === chosen) link.setAttribute("aria-current", "page");
+      if (n === selectedIndex) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
-      if (n === chosen) link.scrollIntoView({ block: "nearest" });
+      if (n === selectedIndex) link.scrollIntoView({ block: "nearest" });
     });
 }
 
-/** Show a route as it was left. */
-function visit(route) {
-  const known = visits.get(route.key) ?? { memory: new Map(), transport: route.ways[0].transport };
-  const thread = known.thread ?? newThread(route.key);
-  const way = route.ways.find(({ transport }) => transport === known.transport) ?? route.ways[0];
-  const composer = new Composer(way, known.memory, { onAsk: ask, onStop: () => thread.stop() });
-  composer.isAnswering = thread.isAnswering;
-  current = { ...known, route, way, thread, composer, state: known.state ?? "" };
-  visits.set(route.key, current);
-  find("route").replaceChildren(...headOf(current).filter((part) => part !== null));
-  find("conversation").replaceChildren(thread.element);
-  find("ask").replaceChildren(composer.element);
-  thread.toBottom();
+/** Shows a route in the state in which it was left. */
+function showRoute(route) {
+  const saved = routeStates.get(route.key) ?? {
+    savedValues: new Map(),
+    transport: route.endpoints[0].transport,
+  };
+  const thread = saved.thread ?? newThread(route.key);
+  const endpoint =
+    route.endpoints.find(({ transport }) => transport === saved.transport) ?? route.endpoints[0];
+  const form = new RequestForm(endpoint, saved.savedValues, {
+    onSend: send,
+    onStop: () => thread.stop(),
+  });
+  form.isAnswering = thread.isAnswering;
+  current = {
+    ...saved,
+    route,
+    endpoint,
+    thread,
+    form,
+    connectionState: saved.connectionState ?? "",
+  };
+  routeStates.set(route.key, current);
+  byId("route").replaceChildren(...routeHeader(current).filter((part) => part !== null));
+  byId("conversation").replaceChildren(thread.element);
+  byId("ask").replaceChildren(form.element);
+  thread.scrollToBottom();
 }
 
 function newThread(key) {
-  return new Thread(find("conversation"), {
-    onTurn: (turn) => drawer.follow(turn),
-    onDetails: (turn, tab) => drawer.open(turn, tab),
-    onEvents: () => drawer.refresh(),
-    onState(state) {
-      visits.get(key).state = state;
-      if (current.route.key === key) showState();
+  return new Thread(byId("conversation"), {
+    onNewTurn: (turn) => drawer.switchTo(turn),
+    onShowDetails: (turn, tab) => drawer.open(turn, tab),
+    onUpdate: () => drawer.refresh(),
+    onConnectionState(connectionState) {
+      routeStates.get(key).connectionState = connectionState;
+      if (current.route.key === key) showConnectionState();
     },
   });
 }
 
-function headOf({ route, way }) {
+function routeHeader({ route, endpoint }) {
   return [
     element("h2", {}, element("code", {}, route.key)),
     route.summary ? element("p", { class: "summary" }, route.summary) : null,
-    transports(route, way),
+    transportChoice(route, endpoint),
     element(
       "p",
       { class: "place" },
-      element("code", {}, `${way.method} ${way.path}`),
+      element("code", {}, `${endpoint.method} ${endpoint.path}`),
       element("span", { id: "state" }),
     ),
   ];
 }
 
-const TRANSPORTS = { sse: "Server-sent events", websocket: "WebSocket" };
+const TRANSPORT_LABELS = { sse: "Server-sent events", websocket: "WebSocket" };
 
-function transports({ ways }, chosen) {
-  const choices = ways.map((way) => {
-    const name = { type: "radio", name: "transport", value: way.transport };
-    const input = element("input", { ...name, checked: way === chosen, onchange: switchWay });
-    return element("label", {}, input, element("span", {}, TRANSPORTS[way.transport]));
+function transportChoice({ endpoints }, selected) {
+  const choices = endpoints.map((endpoint) => {
+    const attributes = { type: "radio", name: "transport", value: endpoint.transport };
+    const input = element("input", {
+      ...attributes,
+      checked: endpoint === selected,
+      onchange: switchTransport,
+    });
+    return element("label", {}, input, element("span", {}, TRANSPORT_LABELS[endpoint.transport]));
   });
   const legend = element("legend", { class: "visually-hidden" }, "Transport");
   return element("fieldset", { class: "transport" }, legend, ...choices);
 }
 
-function switchWay({ target }) {
+function switchTransport({ target }) {
   current.transport = target.value;
-  visit(current.route);
+  showRoute(current.route);
   /** @type {HTMLElement} */ (document.querySelector("[name=transport]:checked")).focus();
-  showState();
+  showConnectionState();
 }
 
-function showState() {
-  find("state").textContent = current.transport === "websocket" ? (current.state ?? "") : "";
+function showConnectionState() {
+  byId("state").textContent =
+    current.transport === "websocket" ? (current.connectionState ?? "") : "";
 }
 
-/** Ask what was given. */
-async function ask() {
-  const { route, way, thread, composer } = current;
-  const given = composer.read(thread.messages);
-  if (given === null || thread.isAnswering) return;
-  const question = questionOf(way, ROOT, given.parameters, given.inputs);
-  composer.clear();
-  composer.isAnswering = true;
+/** Sends the values of the form, and shows the answer. */
+async function send() {
+  const { route, endpoint, thread, form } = current;
+  const values = form.readValues(thread.messages);
+  if (values === null || thread.isAnswering) return;
+  const request = buildRequest(endpoint, ROOT_URL, values.parameters, values.inputs);
+  form.clearMainInput();
+  form.isAnswering = true;
   announce("Answering");
-  const turn = await thread.ask(question, given);
-  const now = visits.get(route.key).composer; // another one, if the transport was switched
-  now.isAnswering = false;
+  const turn = await thread.send(request, values);
+  // This is another form than `form` if the transport was switched meanwhile.
+  const currentForm = routeStates.get(route.key).form;
+  currentForm.isAnswering = false;
   drawer.refresh();
-  announce(turn.spoken);
-  if (turn.problem?.fields?.length) now.complain(turn.problem.fields);
-  if (turn.problem?.isAway) recover();
+  announce(turn.announcement);
+  if (turn.problem?.fields?.length) currentForm.showErrors(turn.problem.fields);
+  if (turn.problem?.mayBeDown) waitForServer();
 }
 
 function announce(text) {
-  find("announcer").textContent = text;
+  byId("announcer").textContent = text;
 }
 
-/** Wait until the server is there again, and read what it says of itself now. */
-async function recover() {
-  find("banner").textContent = "The server does not answer. This page waits for it.";
-  if (!(await waitFor(read))) return;
-  find("banner").textContent = "The server answers. Its documents were read again.";
-  setTimeout(() => (find("banner").textContent = ""), 6000);
+/** Waits until the server answers again, and loads the API specs anew. */
+async function waitForServer() {
+  byId("banner").textContent = "The server does not answer. This page waits for it.";
+  if (!(await retryUntilReachable(loadRoutes))) return;
+  byId("banner").textContent = "The server answers. Its documents were read again.";
+  setTimeout(() => (byId("banner").textContent = ""), 6000);
 }
 
-const EXAMPLE = `@app.post("/chat")
+const EXAMPLE_ROUTE = `@app.post("/chat")
 @app.websocket("/chat/ws")
 @stream_chain
 def chat():
     return prompt | model`;
 
 function showEmpty() {
-  const code = element("div", { class: "code" }, element("pre", {}, element("code", {}, EXAMPLE)));
+  const code = element(
+    "div",
+    { class: "code" },
+    element("pre", {}, element("code", {}, EXAMPLE_ROUTE)),
+  );
   const text = "This app has no chain routes yet. Add one, and load this page again:";
-  showInstead("Nothing to try", element("p", {}, text), code);
+  showPlaceholder("Nothing to try", element("p", {}, text), code);
 }
 
-function showInstead(title, ...content) {
-  find("route").replaceChildren(element("h2", {}, title));
-  find("conversation").replaceChildren(element("div", { class: "thread" }, ...content));
-  find("ask").replaceChildren();
+/** Shows something else in place of a route. */
+function showPlaceholder(title, ...content) {
+  byId("route").replaceChildren(element("h2", {}, title));
+  byId("conversation").replaceChildren(element("div", { class: "thread" }, ...content));
+  byId("ask").replaceChildren();
 }
 
 function showProblem({ problem }) {
   const { title, detail, advice = "" } = problem;
-  showInstead(
+  showPlaceholder(
     "The documents cannot be read",
     element(
       "div",
@@ -184,46 +212,47 @@ function showProblem({ problem }) {
     ),
     element("p", {}, button("Try again", start, { class: "primary" })),
   );
-  if (problem.isAway) recover();
+  if (problem.mayBeDown) waitForServer();
 }
 
-const NO_DOCUMENTS = {
+const NO_API_SPECS = {
   title: "This app serves no documents",
   detail: "The playground learns from the OpenAPI document what there is. Its path was turned off.",
   advice: "Give QuartSchema an openapi_path, or leave it out.",
 };
 
+/** Loads the routes, and shows why if that fails. */
 async function start() {
   try {
-    if (!openapi) showProblem({ problem: NO_DOCUMENTS });
-    else await read();
+    if (!openapi) showProblem({ problem: NO_API_SPECS });
+    else await loadRoutes();
   } catch (error) {
     if (!error.problem) throw error;
     showProblem(error);
   }
 }
 
-function key(event) {
+function handleKeydown(event) {
   if (event.key !== "Escape") return;
   if (current?.thread.isAnswering) current.thread.stop();
   else if (drawer.isOpen) drawer.close();
 }
 
-function toggleMenu(isOpen) {
-  find("menu").setAttribute("aria-expanded", String(isOpen));
+function setMenuOpen(isOpen) {
+  byId("menu").setAttribute("aria-expanded", String(isOpen));
 }
 
-switchTheme(find("theme"));
-document.addEventListener("keydown", key);
+setUpThemeButton(byId("theme"));
+document.addEventListener("keydown", handleKeydown);
 window.addEventListener("hashchange", () => {
-  toggleMenu(false);
-  if (routes.length > 0) show();
+  setMenuOpen(false);
+  if (routes.length > 0) showSelectedRoute();
 });
-find("menu").addEventListener("click", () =>
-  toggleMenu(find("menu").getAttribute("aria-expanded") !== "true"),
+byId("menu").addEventListener("click", () =>
+  setMenuOpen(byId("menu").getAttribute("aria-expanded") !== "true"),
 );
 /** @type {Element} */ (document.querySelector(".skip")).addEventListener("click", (event) => {
-  event.preventDefault(); // the address says which route it is
-  current?.composer.focus();
+  event.preventDefault(); // the fragment of the URL names the route
+  current?.form.focus();
 });
 await start();

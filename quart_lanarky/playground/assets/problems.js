@@ -1,17 +1,17 @@
-/** What can go wrong, in sentences for people. */
+/** Describes what went wrong with a request in sentences for the user. */
 
 /**
  * @typedef {object} Problem
  * @property {string} title
  * @property {string} detail
  * @property {string} [advice] what may help
- * @property {number | null} [status]
- * @property {{field: string, message: string}[]} [fields]
- * @property {boolean} [isAway] whether the server may be gone
- * @property {boolean} [isQuiet] whether it is what the person wanted
+ * @property {number | null} [status] the HTTP status
+ * @property {{field: string, message: string}[]} [fields] the validation errors of fields
+ * @property {boolean} [mayBeDown] whether the server may be down
+ * @property {boolean} [isExpected] whether the user caused it, by stopping the answer
  */
 
-/** An error that carries a `Problem`. */
+/** An error with a `Problem` to show. */
 export class ProblemError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
@@ -20,7 +20,7 @@ export class ProblemError extends Error {
   }
 }
 
-const ADVICE = {
+const STATUS_ADVICE = {
   400: "Nothing was run. The fields that are wrong say so.",
   401: "This page asks with the cookies of your browser: log in to the app in another tab.",
   403: "This page asks as your own session does, and that may not. Log in as somebody who may.",
@@ -34,37 +34,43 @@ const ADVICE = {
 };
 
 /**
- * Throw what a failed `fetch` means, unless it was stopped.
+ * Throws what a failed `fetch` means: the error itself if the request was aborted, otherwise a
+ * `ProblemError`.
+ * @param {Error} error
  * @returns {never}
  */
-export function unreachable(error) {
+export function throwUnreachable(error) {
   if (error.name === "AbortError") throw error;
   throw new ProblemError({
     title: "The server does not answer",
     detail: "It may be starting anew, or the network is down.",
-    isAway: true,
+    mayBeDown: true,
   });
 }
 
 /**
- * Return the error for a response that is not what was asked for.
+ * Returns the error for a response with an error status or of another content type than requested.
  * @param {Response} response
+ * @returns {Promise<ProblemError>}
  */
-export async function refusalOf(response) {
+export async function responseError(response) {
   const text = await response.text();
-  const said = parsed(text);
-  const wait = response.headers.get("Retry-After");
-  const advice = [ADVICE[response.status], wait && `Try again in ${inWords(wait)}.`];
+  const body = parseJson(text);
+  const retryAfter = response.headers.get("Retry-After");
+  const advice = [
+    STATUS_ADVICE[response.status],
+    retryAfter && `Try again in ${formatRetryAfter(retryAfter)}.`,
+  ];
   return new ProblemError({
     title: response.ok ? "This is not an answer" : `Status ${response.status}`,
-    detail: said?.detail ?? summaryOf(response, text),
+    detail: body?.detail ?? describeBody(response, text),
     advice: advice.filter(Boolean).join(" "),
     status: response.status,
-    fields: said?.errors ?? [],
+    fields: body?.errors ?? [],
   });
 }
 
-function parsed(text) {
+function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -72,28 +78,31 @@ function parsed(text) {
   }
 }
 
-/** Say in one sentence what a response is that has no JSON. */
-function summaryOf(response, text) {
+/** Describes a response without a JSON body in one sentence. */
+function describeBody(response, text) {
   if (response.redirected)
     return `The server led to another page (${new URL(response.url).pathname}), perhaps to log in.`;
   const type = response.headers.get("Content-Type") ?? "nothing";
-  const isPage = text.includes("<");
-  const said = isPage ? (/<p>([^<]*)<\/p>/.exec(text)?.[1] ?? "") : text.slice(0, 500);
-  return said.trim() || response.statusText || `It came as ${type}.`;
+  const isHtml = text.includes("<");
+  const message = isHtml ? (/<p>([^<]*)<\/p>/.exec(text)?.[1] ?? "") : text.slice(0, 500);
+  return message.trim() || response.statusText || `It came as ${type}.`;
 }
 
-function inWords(wait) {
-  return /^\d+$/.test(wait) ? `${wait} ${wait === "1" ? "second" : "seconds"}` : wait;
+function formatRetryAfter(retryAfter) {
+  return /^\d+$/.test(retryAfter)
+    ? `${retryAfter} ${retryAfter === "1" ? "second" : "seconds"}`
+    : retryAfter;
 }
 
-/** The stream ended without its `end`. */
-export const cut = {
+/** The problem if a stream ends without an `end` event. */
+export const INCOMPLETE_STREAM = {
   title: "The answer was cut off",
   detail: "The connection ended before the answer did.",
-  isAway: true,
+  mayBeDown: true,
 };
 
-const CLOSED = {
+/** The title and the detail for each close code. */
+const CLOSE_CODES = {
   1000: ["The server closed the connection", "It said nothing of why."],
   1001: ["The server went away", "It is shutting down, or was reloaded."],
   1006: ["The connection broke", "It ended without a word: the server or the network is gone."],
@@ -103,28 +112,33 @@ const CLOSED = {
   1012: ["The server is shutting down", "Ask again when it is back."],
   1013: ["The server is busy", "Too many runs are live now: try again later."],
 };
-const MAY_BE_GONE = [1001, 1006, 1012];
+const SERVER_DOWN_CODES = [1001, 1006, 1012];
 
 /**
- * Say why a WebSocket was closed.
- * @param {number} code
- * @param {string} reason what the server said
+ * Returns the problem if a WebSocket is closed during a turn.
+ * @param {number} code the close code
+ * @param {string} reason the reason that the server gave, or ""
+ * @returns {Problem}
  */
-export function closing(code, reason) {
-  const [title, detail] = CLOSED[code] ?? [
+export function closeProblem(code, reason) {
+  const [title, detail] = CLOSE_CODES[code] ?? [
     "The connection was closed",
     "The code is unknown here.",
   ];
-  const said = reason ? `${detail} It said: ${reason}.` : detail;
-  return { title: `${title} (code ${code})`, detail: said, isAway: MAY_BE_GONE.includes(code) };
+  const explanation = reason ? `${detail} It said: ${reason}.` : detail;
+  return {
+    title: `${title} (code ${code})`,
+    detail: explanation,
+    mayBeDown: SERVER_DOWN_CODES.includes(code),
+  };
 }
 
-/** A handshake failed; a browser tells nobody why. */
-export const notOpened = {
+/** The problem if a WebSocket handshake fails; browsers hide the reason from the page. */
+export const HANDSHAKE_FAILED = {
   title: "The WebSocket did not open",
   detail: "A browser does not tell a page why.",
   advice:
     "If the server runs: a parameter may be wrong, the route may want you to log in, or there is " +
     "no room. Over HTTP the same question is answered with the reason.",
-  isAway: true,
+  mayBeDown: true,
 };

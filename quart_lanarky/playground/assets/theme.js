@@ -1,37 +1,40 @@
-/** Light or dark: what the system says, until the person says something else. */
+/** Switches between the light and the dark theme; the system's theme is the default. */
 
-const KEY = "quart-lanarky-theme";
-const NEXT = { light: "dark", dark: "light" };
+const STORAGE_KEY = "quart-lanarky-theme";
+const OTHER_THEME = { light: "dark", dark: "light" };
 
-/** Let a button switch between light and dark. */
-export function switchTheme(control) {
+/**
+ * Applies the saved theme, and makes a button switch the theme.
+ * @param {HTMLElement} button
+ */
+export function setUpThemeButton(button) {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   const current = () => root.dataset.theme ?? (system.matches ? "dark" : "light");
-  const show = () => (control.textContent = `${NEXT[current()]} theme`);
-  const kept = stored();
-  if (kept !== null && kept in NEXT) root.dataset.theme = kept;
-  control.addEventListener("click", () => {
-    root.dataset.theme = NEXT[current()];
-    store(root.dataset.theme);
-    show();
+  const updateLabel = () => (button.textContent = `${OTHER_THEME[current()]} theme`);
+  const saved = loadTheme();
+  if (saved !== null && saved in OTHER_THEME) root.dataset.theme = saved;
+  button.addEventListener("click", () => {
+    root.dataset.theme = OTHER_THEME[current()];
+    saveTheme(root.dataset.theme);
+    updateLabel();
   });
-  system.addEventListener("change", show);
-  show();
+  system.addEventListener("change", updateLabel);
+  updateLabel();
 }
 
-function stored() {
+function loadTheme() {
   try {
-    return localStorage.getItem(KEY);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
-    return null; // a browser may keep nothing
+    return null; // the browser may deny access to its storage
   }
 }
 
-function store(theme) {
+function saveTheme(theme) {
   try {
-    localStorage.setItem(KEY, theme);
+    localStorage.setItem(STORAGE_KEY, theme);
   } catch {
-    // it holds until the page is closed
+    // the theme then lasts until the page is closed
   }
 }

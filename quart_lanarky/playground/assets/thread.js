@@ -1,45 +1,46 @@
-/** The questions that one route was asked, one below the other. */
+/** Shows the turns of one route, one below the other, and sends its requests. */
 
 import { element } from "./elements.js";
 import { ProblemError } from "./problems.js";
-import { Conversation, askOverHttp } from "./transports.js";
+import { WebSocketConnection, sendOverHttp } from "./transports.js";
 import { Turn } from "./turn.js";
 
-const NEAR = 48; // pixels from the bottom at which a reader counts as being there
+/** Within this many pixels of the bottom, the view counts as scrolled to the bottom. */
+const BOTTOM_TOLERANCE = 48;
 
-const STOPPED = { title: "Stopped", detail: "You stopped the answer.", isQuiet: true };
-const BROKEN = { title: "This page failed", detail: "The console of the browser says more." };
+const STOPPED = { title: "Stopped", detail: "You stopped the answer.", isExpected: true };
+const PAGE_ERROR = { title: "This page failed", detail: "The console of the browser says more." };
 
 export class Thread {
   element = element("div", { class: "thread" });
   /** @type {Turn[]} */
   turns = [];
-  #conversation;
+  #connection;
   #scroller;
   #listeners;
   /** @type {AbortController | null} */
-  #stopping = null;
+  #abortController = null;
 
   /**
-   * @param {HTMLElement} scroller what scrolls when answers grow
-   * @param {{onTurn: (turn: Turn) => void, onDetails: (turn: Turn, tab: string) => void,
-   *   onEvents: () => void, onState: (state: string) => void}} listeners
+   * @param {HTMLElement} scroller the element that scrolls as answers grow
+   * @param {{onNewTurn: (turn: Turn) => void, onShowDetails: (turn: Turn, tab: string) => void,
+   *   onUpdate: () => void, onConnectionState: (state: string) => void}} listeners
    */
-  constructor(scroller, { onTurn, onDetails, onEvents, onState }) {
+  constructor(scroller, { onNewTurn, onShowDetails, onUpdate, onConnectionState }) {
     this.#scroller = scroller;
-    const onDraw = (draw) => {
-      this.#keepAtBottom(draw);
-      onEvents();
+    const wrapRender = (render) => {
+      this.#keepScrolledToBottom(render);
+      onUpdate();
     };
-    this.#listeners = { onTurn, onDetails, onDraw };
-    this.#conversation = new Conversation(onState);
+    this.#listeners = { onNewTurn, onShowDetails, wrapRender };
+    this.#connection = new WebSocketConnection(onConnectionState);
   }
 
   get isAnswering() {
-    return this.#stopping !== null;
+    return this.#abortController !== null;
   }
 
-  /** The conversation so far, as messages. */
+  /** The complete turns so far, as messages. */
   get messages() {
     return this.turns
       .filter(({ isComplete }) => isComplete)
@@ -50,52 +51,56 @@ export class Thread {
   }
 
   /**
-   * Ask, and show the answer while it comes.
-   * @param {import("./transports.js").Question} question
-   * @param {import("./composer.js").Given} given
-   * @returns {Promise<Turn>} when it is over
+   * Sends a request, and shows the answer as it arrives.
+   * @param {import("./request.js").ChainRequest} request
+   * @param {import("./request_form.js").FormValues} values the values that it was built from
+   * @returns {Promise<Turn>} the turn, once it has ended
    */
-  async ask(question, { text, inputs }) {
-    this.#stopping = new AbortController();
-    const turn = new Turn(this.turns.length + 1, question, text ?? inputs, this.#listeners);
+  async send(request, { text, inputs }) {
+    this.#abortController = new AbortController();
+    const turn = new Turn(this.turns.length + 1, request, text ?? inputs, this.#listeners);
     turn.text = text;
     this.turns.push(turn);
     this.element.append(turn.element);
-    this.#listeners.onTurn(turn);
-    this.toBottom();
-    const { signal } = this.#stopping;
-    const problem = await this.#answer(question, signal, (events) => turn.take(events));
-    this.#stopping = null;
+    this.#listeners.onNewTurn(turn);
+    this.scrollToBottom();
+    const { signal } = this.#abortController;
+    const problem = await this.#receiveAnswer(request, signal, (events) => turn.addEvents(events));
+    this.#abortController = null;
     turn.finish(signal.aborted ? STOPPED : problem);
     return turn;
   }
 
-  /** Have a question answered; return what went wrong, or null. */
-  async #answer(question, signal, onEvents) {
+  /** Sends a request and receives the answer; returns what went wrong, or null. */
+  async #receiveAnswer(request, signal, onEvents) {
     try {
-      if (question.transport === "sse") await askOverHttp(question, signal, onEvents);
-      else await this.#conversation.ask(question, signal, onEvents);
+      if (request.transport === "sse") await sendOverHttp(request, signal, onEvents);
+      else await this.#connection.send(request, signal, onEvents);
       return null;
     } catch (error) {
       if (error instanceof ProblemError) return error.problem;
       if (!signal.aborted) console.error(error);
-      return BROKEN;
+      return PAGE_ERROR;
     }
   }
 
+  /** Stops the answer in progress. */
   stop() {
-    this.#stopping?.abort();
+    this.#abortController?.abort();
   }
 
-  /** Do what makes the thread longer; whoever was at its end stays there. */
-  #keepAtBottom(draw) {
+  /**
+   * Calls a function that may make the thread longer; keeps it scrolled to the bottom if it was.
+   */
+  #keepScrolledToBottom(render) {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    const wasAtBottom = scrollHeight - scrollTop - clientHeight < NEAR;
-    draw();
-    if (wasAtBottom && this.element.isConnected) this.toBottom();
+    const wasAtBottom = scrollHeight - scrollTop - clientHeight < BOTTOM_TOLERANCE;
+    render();
+    if (wasAtBottom && this.element.isConnected) this.scrollToBottom();
   }
 
-  toBottom() {
+  /** Scrolls to the last turn. */
+  scrollToBottom() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 }

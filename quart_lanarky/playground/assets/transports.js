@@ -1,56 +1,57 @@
-/** Asking: server-sent events over `fetch`, or turns on a WebSocket. Both give the same events. */
+/** Sends requests over HTTP or a WebSocket, and passes on the events of their answers. */
 
-import { EventDecoder } from "./decoder.js";
-import { ProblemError, closing, cut, notOpened, refusalOf, unreachable } from "./problems.js";
-
-/**
- * @typedef {object} Question what is asked, and where
- * @property {"sse" | "websocket"} transport
- * @property {string} method
- * @property {string} url
- * @property {"json" | "text"} mode
- * @property {Object<string, any> | null} inputs null if they are in the URL
- *
- * @typedef {{name: string, data: string, payload: any, id?: string}} Event `data` is text, as it is
- *   in a stream
- */
-
-const PATIENCE = 3000; // milliseconds in which a stopped turn should have ended
+import { EventDecoder } from "./event_decoder.js";
+import {
+  HANDSHAKE_FAILED,
+  INCOMPLETE_STREAM,
+  ProblemError,
+  closeProblem,
+  responseError,
+  throwUnreachable,
+} from "./problems.js";
 
 /**
- * Ask over HTTP.
- * @param {Question} question
- * @param {AbortSignal} signal stops it: the request is cancelled
- * @param {(events: Event[]) => void} onEvents
+ * @typedef {{name: string, data: string, payload: any, id?: string | null}} ChainEvent
+ *   `data` is the text as it was sent, `payload` the value parsed from it
  */
-export async function askOverHttp({ method, url, inputs, mode }, signal, onEvents) {
+
+const STOP_TIMEOUT = 3000; // milliseconds that the server has to end a stopped turn
+
+/**
+ * Sends a request over HTTP, and receives the answer as server-sent events.
+ * @param {import("./request.js").ChainRequest} request
+ * @param {AbortSignal} signal cancels the request
+ * @param {(events: ChainEvent[]) => void} onEvents is called with the events as they arrive
+ * @returns {Promise<void>} resolves at the end of the answer
+ */
+export async function sendOverHttp({ method, url, inputs, mode }, signal, onEvents) {
   const body = inputs === null ? null : JSON.stringify(inputs);
   /** @type {Record<string, string>} */
   const headers = { Accept: "text/event-stream" };
   if (body !== null) headers["Content-Type"] = "application/json";
   /** @type {RequestInit} */
   const options = { method, headers, body, signal, cache: "no-store" };
-  const response = await fetch(url, options).catch(unreachable);
+  const response = await fetch(url, options).catch(throwUnreachable);
   const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
-  if (!response.ok || !isStream) throw await refusalOf(response);
-  if (!(await readStream(response.body, mode, onEvents))) throw new ProblemError(cut);
+  if (!response.ok || !isStream) throw await responseError(response);
+  if (!(await readStream(response.body, mode, onEvents))) throw new ProblemError(INCOMPLETE_STREAM);
 }
 
-/** Read a stream to its end, and tell whether it had one. */
+/** Reads a stream until it closes; returns whether its last event was `end`. */
 async function readStream(body, mode, onEvents) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   const decoder = new EventDecoder();
-  let last = null;
+  let lastName = null;
   for (;;) {
     const { done, value } = await reader.read().catch((error) => {
       if (error.name === "AbortError") throw error;
       return { done: true };
     });
-    if (done) return last === "end";
+    if (done) return lastName === "end";
     const events = decoder
       .push(value)
       .map((event) => ({ ...event, payload: payloadOf(event.name, event.data, mode) }));
-    last = events.at(-1)?.name ?? last;
+    lastName = events.at(-1)?.name ?? lastName;
     if (events.length > 0) onEvents(events);
   }
 }
@@ -64,28 +65,29 @@ function payloadOf(name, data, mode) {
   }
 }
 
-/** A WebSocket that stays open from turn to turn, and is opened anew when it is needed. */
-export class Conversation {
+/** A WebSocket connection that is kept open between turns, and opened again when it is needed. */
+export class WebSocketConnection {
   /** @type {WebSocket | null} */
   #socket = null;
   #url = "";
   /** @type {any} */
   #turn = null;
-  #onState;
+  #onConnectionState;
 
-  /** @param {(state: string) => void} onState is told in words how the connection stands */
-  constructor(onState) {
-    this.#onState = onState;
+  /** @param {(state: string) => void} onConnectionState is called with the state in words */
+  constructor(onConnectionState) {
+    this.#onConnectionState = onConnectionState;
   }
 
   /**
-   * Ask in a turn of its own.
-   * @param {Question} question
-   * @param {AbortSignal} signal stops it: the server is told to, and says when it has
-   * @param {(events: Event[]) => void} onEvents
+   * Sends a request as a turn of its own, and receives the answer.
+   * @param {import("./request.js").ChainRequest} request
+   * @param {AbortSignal} signal stops the turn: the server is told to stop it, and then ends it
+   * @param {(events: ChainEvent[]) => void} onEvents is called with the events as they arrive
+   * @returns {Promise<void>} resolves at the end of the turn
    */
-  async ask({ url, inputs }, signal, onEvents) {
-    const socket = await this.#open(url, signal);
+  async send({ url, inputs }, signal, onEvents) {
+    const socket = await this.#connect(url, signal);
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const finish = (settle) => (value) => {
@@ -95,7 +97,7 @@ export class Conversation {
       };
       const stop = () => {
         socket.send(JSON.stringify({ event: "stop" }));
-        setTimeout(() => this.#turn === turn && this.#giveUp(signal.reason), PATIENCE);
+        setTimeout(() => this.#turn === turn && this.#abandonTurn(signal.reason), STOP_TIMEOUT);
       };
       const turn = { onEvents, resolve: finish(resolve), reject: finish(reject) };
       this.#turn = turn;
@@ -104,32 +106,35 @@ export class Conversation {
     });
   }
 
-  #giveUp(reason) {
+  /** Ends a turn that the server did not end in time. */
+  #abandonTurn(reason) {
     this.#turn.reject(reason);
     this.close();
   }
 
-  /** Hang up. */
+  /** Closes the connection. */
   close() {
     this.#socket?.close();
     this.#socket = null;
   }
 
-  /** Return a socket that is open, the one that there is if it leads to the same place. */
-  #open(url, signal) {
+  /** Returns an open WebSocket: the current one if its URL is the same, otherwise a new one. */
+  #connect(url, signal) {
     if (this.#socket?.readyState === WebSocket.OPEN && this.#url === url) return this.#socket;
     this.close();
-    this.#onState("Connecting");
+    this.#onConnectionState("Connecting");
     const socket = new WebSocket(url);
     [this.#socket, this.#url] = [socket, url];
-    socket.onmessage = ({ data }) => this.#take(socket, JSON.parse(data));
-    socket.onclose = (event) => this.#lost(socket, event);
+    socket.onmessage = ({ data }) => this.#handleMessage(socket, JSON.parse(data));
+    socket.onclose = (event) => this.#handleClose(socket, event);
     return new Promise((resolve, reject) => {
       socket.onopen = () => {
-        this.#onState("Connected");
+        this.#onConnectionState("Connected");
         resolve(socket);
       };
-      socket.addEventListener("close", () => reject(new ProblemError(notOpened)), { once: true });
+      socket.addEventListener("close", () => reject(new ProblemError(HANDSHAKE_FAILED)), {
+        once: true,
+      });
       signal.addEventListener("abort", () => {
         if (socket.readyState === WebSocket.CONNECTING) this.close();
         reject(signal.reason);
@@ -137,7 +142,7 @@ export class Conversation {
     });
   }
 
-  #take(socket, { event: name, data: payload }) {
+  #handleMessage(socket, { event: name, data: payload }) {
     if (name === "ping") socket.send(JSON.stringify({ event: "pong" }));
     const turn = socket === this.#socket ? this.#turn : null;
     const data = typeof payload === "string" ? payload : JSON.stringify(payload);
@@ -145,10 +150,10 @@ export class Conversation {
     if (name === "end") turn?.resolve();
   }
 
-  #lost(socket, { code, reason }) {
-    if (socket !== this.#socket) return; // we closed it
-    const problem = closing(code, reason);
-    this.#onState(`Not connected. ${problem.title}. The next question connects again.`);
+  #handleClose(socket, { code, reason }) {
+    if (socket !== this.#socket) return; // closed by this page
+    const problem = closeProblem(code, reason);
+    this.#onConnectionState(`Not connected. ${problem.title}. The next question connects again.`);
     this.#turn?.reject(new ProblemError(problem));
   }
 }

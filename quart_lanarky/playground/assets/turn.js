@@ -1,65 +1,67 @@
-/** One question and its answer, on the page. */
+/** Shows one turn: a request, and its answer as it arrives. */
 
 import { Answer } from "./answer.js";
-import { button, copyButton, element, freshId } from "./elements.js";
+import { button, copyButton, element, uniqueId } from "./elements.js";
 import { MarkdownView } from "./markdown_view.js";
 
-/** For each millisecond of drawing, so many are left to everything else. */
-const REST = 3;
+/** After each rendering, the page pauses for this many times as long as the rendering took. */
+const PAUSE_FACTOR = 3;
 
 export class Turn {
   element;
   answer = new Answer(performance.now());
-  question;
-  /** @type {string | null} the question, where it is one text */
+  request;
+  /** @type {string | null} the text of the main input, null if there is none */
   text = null;
   /** @type {import("./problems.js").Problem | null} */
   problem = null;
+  /** `early` gets the custom events before the answer's text, `late` those after its beginning. */
   #parts = {
     early: element("div", { class: "notes" }),
     text: element("div", { class: "text" }),
     late: element("div", { class: "notes" }),
     sources: element("div", { class: "sources" }),
     problem: element("div"),
-    numbers: element("p", { class: "numbers" }),
+    statistics: element("p", { class: "numbers" }),
   };
   #cursor = element("span", { class: "cursor", "aria-hidden": "true" });
   #markdown = new MarkdownView(this.#parts.text);
   #isPlain = false;
   #isDone = false;
-  #shownNotes = 0;
+  #shownEventCount = 0;
   /** @type {number | null} */
-  #frame = null;
-  #rested = 0;
-  #onDraw;
+  #frameRequest = null;
+  #nextRenderAt = 0;
+  #wrapRender;
 
   /**
-   * @param {number} number
-   * @param {import("./transports.js").Question} question
-   * @param {string | Object<string, any>} asked the text, or the inputs
-   * @param {{onDraw: (draw: () => void) => void,
-   *   onDetails: (turn: Turn, tab: string) => void}} listeners
+   * @param {number} number the position of the turn in its thread, from 1
+   * @param {import("./request.js").ChainRequest} request
+   * @param {string | Object<string, any>} textOrInputs what to show of the request
+   * @param {{wrapRender: (render: () => void) => void,
+   *   onShowDetails: (turn: Turn, tab: string) => void}} listeners `wrapRender` has to call the
+   *   function that it gets
    */
-  constructor(number, question, asked, { onDraw, onDetails }) {
+  constructor(number, request, textOrInputs, { wrapRender, onShowDetails }) {
     this.number = number;
-    this.question = question;
-    this.#onDraw = onDraw;
-    const id = freshId("turn");
+    this.request = request;
+    this.#wrapRender = wrapRender;
+    const id = uniqueId("turn");
     const heading = element("h3", { id, class: "visually-hidden" }, `Question ${number}`);
-    const { numbers, ...body } = this.#parts;
-    const foot = element("footer", {}, numbers, this.#buttons(onDetails));
+    const { statistics, ...body } = this.#parts;
+    const footer = element("footer", {}, statistics, this.#buttons(onShowDetails));
     this.element = element(
       "article",
       { class: "turn", "aria-labelledby": id, "aria-busy": "true" },
       heading,
-      askedView(asked),
+      requestView(textOrInputs),
       element("div", { class: "answer" }, ...Object.values(body)),
-      foot,
+      footer,
     );
-    this.#draw();
+    this.#render();
   }
 
-  #buttons(onDetails) {
+  #buttons(onShowDetails) {
     const plain = button("Plain text", () => this.#togglePlain(plain), {
       class: "quiet",
       "aria-pressed": "false",
@@ -69,8 +71,8 @@ export class Turn {
       { class: "tools" },
       copyButton(() => this.answer.text, `answer ${this.number}`),
       plain,
-      button("Events", () => onDetails(this, "Events"), { class: "quiet" }),
-      button("Code", () => onDetails(this, "Code"), { class: "quiet" }),
+      button("Events", () => onShowDetails(this, "Events"), { class: "quiet" }),
+      button("Code", () => onShowDetails(this, "Code"), { class: "quiet" }),
     );
   }
 
@@ -79,141 +81,168 @@ export class Turn {
     control.setAttribute("aria-pressed", String(this.#isPlain));
     this.#parts.text.classList.toggle("plain", this.#isPlain);
     this.#markdown.clear();
-    this.#draw();
-  }
-
-  /** Take events; they are shown with the next frame. */
-  take(events) {
-    const now = performance.now();
-    for (const event of events) this.answer.take(event, now);
-    this.#frame ??= requestAnimationFrame((time) => this.#drawInTime(time));
-  }
-
-  /** Draw, but leave the browser most of its time, however long the answer is. */
-  #drawInTime(time) {
-    this.#frame = null;
-    if (time < this.#rested) {
-      this.#frame = requestAnimationFrame((later) => this.#drawInTime(later));
-      return;
-    }
-    const start = performance.now();
-    this.#onDraw(() => this.#draw());
-    const end = performance.now();
-    this.#rested = end + REST * (end - start);
+    this.#render();
   }
 
   /**
-   * End it.
-   * @param {import("./problems.js").Problem | null} problem
+   * Adds events to the answer; they are shown with the next frame.
+   * @param {import("./transports.js").ChainEvent[]} events
+   */
+  addEvents(events) {
+    const now = performance.now();
+    for (const event of events) this.answer.add(event, now);
+    this.#frameRequest ??= requestAnimationFrame((time) => this.#renderThrottled(time));
+  }
+
+  /**
+   * Renders the answer, with pauses that leave the browser most of its time, however long it is.
+   */
+  #renderThrottled(time) {
+    this.#frameRequest = null;
+    if (time < this.#nextRenderAt) {
+      this.#frameRequest = requestAnimationFrame((later) => this.#renderThrottled(later));
+      return;
+    }
+    const start = performance.now();
+    this.#wrapRender(() => this.#render());
+    const end = performance.now();
+    this.#nextRenderAt = end + PAUSE_FACTOR * (end - start);
+  }
+
+  /**
+   * Ends the turn.
+   * @param {import("./problems.js").Problem | null} problem what went wrong, or null
    */
   finish(problem) {
-    cancelAnimationFrame(/** @type {number} */ (this.#frame));
+    cancelAnimationFrame(/** @type {number} */ (this.#frameRequest));
     this.answer.finish(performance.now());
-    this.problem = problem ?? failureOf(this.answer);
+    this.problem = problem ?? errorProblem(this.answer);
     this.#isDone = true;
     this.element.setAttribute("aria-busy", "false");
-    this.#onDraw(() => {
-      this.#draw();
+    this.#wrapRender(() => {
+      this.#render();
       this.#parts.problem.append(...problemView(this.problem, this.answer.runId));
     });
   }
 
+  /** Whether the turn has ended without a problem. */
   get isComplete() {
     return this.#isDone && this.problem === null;
   }
 
-  /** What is read out when all is over. */
-  get spoken() {
-    const { text, sources } = this.answer;
-    const count = sources?.length ? ` ${sources.length} sources.` : "";
-    const trouble = this.problem ? ` ${this.problem.title}. ${this.problem.detail}` : "";
-    return `${text}${count}${trouble}`.trim() || "The answer is empty.";
+  /** What a screen reader announces at the end of the turn. */
+  get announcement() {
+    const { text, sourceDocuments } = this.answer;
+    const count = sourceDocuments?.length ? ` ${sourceDocuments.length} sources.` : "";
+    const problemText = this.problem ? ` ${this.problem.title}. ${this.problem.detail}` : "";
+    return `${text}${count}${problemText}`.trim() || "The answer is empty.";
   }
 
-  #draw() {
-    const { text, sources, numbers } = this.#parts;
+  #render() {
+    const { text, sources, statistics } = this.#parts;
     this.#cursor.remove();
     if (this.#isPlain) text.textContent = this.answer.text;
     else this.#markdown.update(this.answer.text, !this.#isDone);
-    if (!this.#isDone) endOf(text).append(this.#cursor);
-    this.#drawNotes();
-    if (this.answer.sources && !sources.hasChildNodes())
-      sources.append(...sourcesView(this.answer.sources));
-    numbers.textContent = numbersOf(this.answer);
+    if (!this.#isDone) lastTextElement(text).append(this.#cursor);
+    this.#renderCustomEvents();
+    if (this.answer.sourceDocuments && !sources.hasChildNodes())
+      sources.append(...sourcesView(this.answer.sourceDocuments));
+    statistics.textContent = statisticsText(this.answer);
   }
 
-  #drawNotes() {
-    const fresh = this.answer.notes.slice(this.#shownNotes);
-    for (const note of fresh) this.#parts[note.isEarly ? "early" : "late"].append(noteView(note));
-    this.#shownNotes += fresh.length;
+  #renderCustomEvents() {
+    const newEvents = this.answer.customEvents.slice(this.#shownEventCount);
+    for (const event of newEvents)
+      this.#parts[event.isBeforeText ? "early" : "late"].append(customEventView(event));
+    this.#shownEventCount += newEvents.length;
   }
 }
 
-/** Return the element in which the last letter is. */
-function endOf(root) {
-  let end = root;
-  while (/^(?:DIV|UL|OL|LI|BLOCKQUOTE|PRE|TABLE|TBODY|TR)$/.test(end.tagName)) {
-    const last = end.lastElementChild;
-    if (!last || !BLOCKS.test(last.tagName)) break;
-    end = last;
+/** Returns the element that contains the last character. */
+function lastTextElement(root) {
+  let current = root;
+  while (/^(?:DIV|UL|OL|LI|BLOCKQUOTE|PRE|TABLE|TBODY|TR)$/.test(current.tagName)) {
+    const last = current.lastElementChild;
+    if (!last || !TEXT_CONTAINERS.test(last.tagName)) break;
+    current = last;
   }
-  return end;
+  return current;
 }
-const BLOCKS = /^(?:DIV|P|H\d|UL|OL|LI|BLOCKQUOTE|PRE|CODE|TABLE|TBODY|TR|TD)$/;
+const TEXT_CONTAINERS = /^(?:DIV|P|H\d|UL|OL|LI|BLOCKQUOTE|PRE|CODE|TABLE|TBODY|TR|TD)$/;
 
-function askedView(asked) {
-  if (typeof asked === "string") return element("div", { class: "asked" }, asked);
-  const rows = Object.entries(asked).flatMap(([name, value]) => [
+function requestView(textOrInputs) {
+  if (typeof textOrInputs === "string") return element("div", { class: "asked" }, textOrInputs);
+  const rows = Object.entries(textOrInputs).flatMap(([name, value]) => [
     element("dt", {}, name),
     element("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
   ]);
   return element("dl", { class: "asked" }, ...rows);
 }
 
-function noteView({ name, payload }) {
-  const line = typeof payload === "string" ? payload : JSON.stringify(payload);
-  const whole = typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
-  const summary = element("summary", {}, element("code", {}, name), " ", element("span", {}, line));
-  return element("details", { class: "note" }, summary, element("pre", {}, whole));
+function customEventView({ name, payload }) {
+  const summaryText = typeof payload === "string" ? payload : JSON.stringify(payload);
+  const fullText = typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
+  const summary = element(
+    "summary",
+    {},
+    element("code", {}, name),
+    " ",
+    element("span", {}, summaryText),
+  );
+  return element("details", { class: "note" }, summary, element("pre", {}, fullText));
 }
 
-function sourcesView(documents) {
-  if (documents.length === 0) return [element("p", { class: "hint" }, "No sources were found.")];
+function sourcesView(sourceDocuments) {
+  if (sourceDocuments.length === 0)
+    return [element("p", { class: "hint" }, "No sources were found.")];
   const heading = element(
     "h4",
     {},
-    documents.length === 1 ? "1 source" : `${documents.length} sources`,
+    sourceDocuments.length === 1 ? "1 source" : `${sourceDocuments.length} sources`,
   );
-  return [heading, ...documents.map(sourceView)];
+  return [heading, ...sourceDocuments.map(sourceView)];
 }
 
 function sourceView({ page_content: text, metadata, id }, n) {
   const { title, source } = metadata;
   const name = String(title ?? source ?? id ?? `Document ${n + 1}`);
-  const place = title && source ? element("span", { class: "place" }, String(source)) : null;
-  const start = element("span", { class: "start" }, beginningOf(text));
-  const summary = element("summary", {}, element("strong", {}, name), place, start);
-  const facts = Object.entries(id === null ? metadata : { id, ...metadata }).flatMap(
+  const sourceElement =
+    title && source ? element("span", { class: "place" }, String(source)) : null;
+  const excerptElement = element("span", { class: "start" }, excerptOf(text));
+  const summary = element(
+    "summary",
+    {},
+    element("strong", {}, name),
+    sourceElement,
+    excerptElement,
+  );
+  const metadataRows = Object.entries(id === null ? metadata : { id, ...metadata }).flatMap(
     ([key, value]) => [
       element("dt", {}, key),
       element("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
     ],
   );
   const content = element("p", { class: "content" }, text);
-  return element("details", { class: "source" }, summary, content, element("dl", {}, ...facts));
+  return element(
+    "details",
+    { class: "source" },
+    summary,
+    content,
+    element("dl", {}, ...metadataRows),
+  );
 }
 
-/** Return how a text begins, after its heading, which is often the name of the document. */
-function beginningOf(text) {
-  const bare = text
+/** Returns the start of a text without its heading, which often repeats the title. */
+function excerptOf(text) {
+  const body = text
     .trimStart()
     .slice(0, 400)
     .replace(/^#{1,6} .*\n/, "");
-  return bare.replace(/\s+/g, " ").trim().slice(0, 160);
+  return body.replace(/\s+/g, " ").trim().slice(0, 160);
 }
 
-/** Return what the `error` event of an answer says. */
-function failureOf({ error }) {
+/** Returns the problem for the `error` event of an answer, or null. */
+function errorProblem({ error }) {
   if (!error) return null;
   const title = `The run failed with status ${error.status_code}`;
   return { title, detail: error.detail, advice: "The log of the server says more." };
@@ -225,7 +254,7 @@ function problemView(problem, runId) {
   const advice = problem.advice ? element("p", {}, problem.advice) : null;
   const box = element(
     "div",
-    { class: problem.isQuiet ? "problem quiet" : "problem" },
+    { class: problem.isExpected ? "problem quiet" : "problem" },
     element("strong", {}, problem.title),
     element("p", {}, problem.detail),
     advice,
@@ -234,23 +263,34 @@ function problemView(problem, runId) {
   return [box];
 }
 
-function numbersOf({ timeToFirst, received, pace, total, usage, runId }) {
-  const count = received === 1 ? "1 token" : `${received} tokens`;
-  const { input_tokens: read, output_tokens: written } = usage ?? {};
+function statisticsText({
+  timeToFirstToken,
+  tokenCount,
+  tokensPerSecond,
+  totalTime,
+  usage,
+  runId,
+}) {
+  const count = tokenCount === 1 ? "1 token" : `${tokenCount} tokens`;
+  const { input_tokens: inputTokens, output_tokens: outputTokens } = usage ?? {};
   return [
-    timeToFirst !== null && `first token ${inSeconds(timeToFirst)}`,
-    received > 0 && count,
-    pace !== null && `${pace.toFixed(1)} tokens/s`,
-    total !== null && `total ${inSeconds(total)}`,
-    read !== undefined && `usage ${read} in, ${written} out`,
+    timeToFirstToken !== null && `first token ${formatDuration(timeToFirstToken)}`,
+    tokenCount > 0 && count,
+    tokensPerSecond !== null && `${tokensPerSecond.toFixed(1)} tokens/s`,
+    totalTime !== null && `total ${formatDuration(totalTime)}`,
+    inputTokens !== undefined && `usage ${inputTokens} in, ${outputTokens} out`,
     runId && `run ${runId.slice(0, 8)}`,
   ]
     .filter(Boolean)
     .join(" · ");
 }
 
-/** Write a time as people read it best. */
-export function inSeconds(milliseconds) {
+/**
+ * Formats a duration, in milliseconds below one second, otherwise in seconds.
+ * @param {number} milliseconds
+ * @returns {string}
+ */
+export function formatDuration(milliseconds) {
   return milliseconds < 1000
     ? `${Math.round(milliseconds)} ms`
     : `${(milliseconds / 1000).toFixed(2)} s`;
