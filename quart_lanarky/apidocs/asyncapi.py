@@ -133,7 +133,9 @@ class _ChannelBuilder:
     def operations(self) -> dict[str, Schema]:
         """Return the two operations."""
         # Viewers show the description of operations, and often not that of their channel.
-        receiving = _paragraphs(f"{self._summary.rstrip('.')}.", self._text, self._docs.turns_text)
+        receiving = _paragraphs(
+            f"{self._summary.rstrip('.')}.", self._text, self._docs.receive_description
+        )
         return {
             f"{self._name}.receive": self._operation(
                 "receive",
@@ -146,7 +148,7 @@ class _ChannelBuilder:
                 "send",
                 f"From {self._address}",
                 "Events of the answer",
-                self._docs.frames_text,
+                self._docs.send_description,
                 self._server_messages,
             ),
         }
@@ -222,7 +224,7 @@ class _ChannelBuilder:
             "contentType": message.content_type,
             "payload": message.schema,
         }
-        if shown := [{"summary": what, "payload": value} for what, value in message.examples]:
+        if shown := [{"summary": e.summary, "payload": e.value} for e in message.examples]:
             content["examples"] = shown
         named = ({"name": free, "title": free, **content} for free in numbered(message.name))
         found = next(m for m in named if self._messages.setdefault(m["name"], m) == m)

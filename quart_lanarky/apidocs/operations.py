@@ -14,11 +14,12 @@ from werkzeug.routing import Rule
 
 from ..errors import InputError, InputProblem, InputTooLargeError
 from ..events import ErrorData
-from ..protocols.base import MessageDocs, StreamDocs
+from ..protocols.base import Example, MessageDocs, StreamDocs
 from ..protocols.json_schema import Components, Schema, pascal
 from ..protocols.negotiation import JSON
 from ..settings import OpenAPIVersion
 from ..transports.route_description import CHAIN_EXTENSION, DescribedRoute
+from .json_response import json_response
 
 __all__ = ["Operation", "OperationBuilder"]
 
@@ -46,7 +47,8 @@ class OperationBuilder:
         self._options = dict(protocol.options)
         self._has_item_schema = version == "3.2.0"
         self._components = components
-        self._docs = protocol.docs(self._description, pascal(label), components)
+        self._name = pascal(label)
+        self._docs = protocol.docs(self._description, self._name, components)
         self._inputs = self._description.input_schema(components)
 
     def fill_in(self, operation: Operation, rule: Rule, method: str) -> None:
@@ -62,7 +64,7 @@ class OperationBuilder:
 
     def _description_text(self, own: str) -> str:
         """Return the user's description and the response formats; people read this first."""
-        parts = [own.strip(), *self._description.notes, self._docs.answer_text]
+        parts = [own.strip(), *self._description.notes, self._docs.http_description]
         return "\n\n".join(part for part in parts if part)
 
     def _parameters(self, own: list[Schema], rule: Rule, method: str) -> list[Schema]:
@@ -141,34 +143,30 @@ class OperationBuilder:
     @cached_property
     def _ok_response(self) -> Schema:
         stream = self._docs.stream()
-        _, example = next(iter(stream.examples.values()))
+        json_content = json_response(self._description, self._name, self._components)
+        shown = [f":\n\n```\n{example.value}```" for example in stream.examples[:1]]
         return {
-            "description": f"The answer: in one document, or as it comes:\n\n```\n{example}```",
-            "content": {
-                stream.content_type: self._stream(stream),
-                **_content(self._docs.json_response()),
-            },
+            "description": "".join(["The answer: in one document, or as it comes", *shown]),
+            "content": {stream.content_type: self._stream(stream), JSON: json_content},
         }
 
     def _stream(self, stream: StreamDocs) -> Schema:
         """Describe a stream by its events; only OpenAPI 3.2 has examples of a whole one too."""
         if self._has_item_schema:
-            whole = [(name, *example) for name, example in stream.examples.items()]
-            return {"itemSchema": stream.event, "examples": _examples(whole)}
-        single = [(name, name, value) for name, value in stream.event_examples.items()]
-        return {"schema": stream.event, "examples": _examples(single)}
+            return {"itemSchema": stream.event, "examples": _examples(stream.examples)}
+        return {"schema": stream.event, "examples": _examples(stream.event_examples)}
 
 
 def _content(message: MessageDocs) -> Schema:
     """Return the content of a body, with its first example."""
     content: Schema = {"schema": message.schema}
     if message.examples:
-        content["example"] = message.examples[0][1]
+        content["example"] = message.examples[0].value
     return {message.content_type: content}
 
 
-def _examples(named: Iterable[tuple[str, str, Any]]) -> Schema:
-    return {name: {"summary": summary, "value": value} for name, summary, value in named}
+def _examples(examples: Iterable[Example]) -> Schema:
+    return {each.name: {"summary": each.summary, "value": each.value} for each in examples}
 
 
 def _merged_path_parameter(documented: Schema, parameters: Mapping[str, Schema]) -> Schema:

@@ -113,4 +113,6 @@ def _declared_by(kind: type) -> Mapping[str, Any] | None:
 def _users_classes(handler: type) -> list[type]:
     """Return the classes of a handler that are neither this package's nor bases of those."""
     ours = [kind for kind in handler.__mro__ if kind.__module__.partition(".")[0] == _PACKAGE]
-    return [kind for kind in handler.__mro__ if not any(issubclass(each, kind) for each in ours)]
+    # Not by `issubclass`, which a user's protocol or abstract class may answer as it likes.
+    bases = {base for kind in ours for base in kind.__mro__}
+    return [kind for kind in handler.__mro__ if kind not in bases]

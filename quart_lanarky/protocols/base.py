@@ -18,6 +18,7 @@ __all__ = [
     "ClientSignal",
     "EncodedEvent",
     "Encoder",
+    "Example",
     "MessageDocs",
     "RouteDescription",
     "RouteDocs",
@@ -54,7 +55,7 @@ class EncodedEvent:
 
 
 class Encoder(Protocol):
-    """Turns the events of one stream into bytes. It may have state, which is that stream's."""
+    """Turns the events of one run into bytes. It may have state, which is that run's."""
 
     @property
     def content_type(self) -> str:
@@ -68,7 +69,7 @@ class Encoder(Protocol):
         """Return the bytes of the next events of a response."""
 
     def frames(self, batch: Sequence[Event]) -> list[str]:
-        """Return the texts of the frames of a WebSocket for the next events."""
+        """Return the texts of the frames of a WebSocket for the next events; there may be none."""
 
 
 class ClientSignal(Enum):
@@ -86,32 +87,32 @@ class RouteProtocol(Protocol):
 
     @property
     def options(self) -> Mapping[str, str]:
-        """What a client has to know to read its answers; it is a field of both API specs."""
+        """What a client has to know to read the answers: the fields of `x-chain` in the specs."""
 
     def new_encoder(self) -> Encoder:
         """Return the encoder of one stream."""
 
-    def parse_body(self, body: str | bytes) -> dict[str, Any]:
-        """Return the inputs in the body of a request.
+    def parse_body(self, body: str | bytes) -> dict[str, Any] | str:
+        """Return what the body of a request has: inputs, or a bare text.
 
         Raises:
-            InputError: It is none of this protocol.
+            InputError: It is not valid in this protocol.
         """
 
     def parse_message(self, frame: str | bytes | None) -> dict[str, Any] | str | ClientSignal:
         """Return what a frame of a WebSocket has: inputs, a bare text, or a signal.
 
         Raises:
-            InputError: It is none of this protocol.
+            InputError: It is not valid in this protocol.
         """
 
     def docs(self, route: RouteDescription, name: str, components: Components) -> RouteDocs:
-        """Return what an API spec says of a route in this protocol.
+        """Describe a route in this protocol for an API spec.
 
         Args:
             route: The route.
             name: What the names of its schemas begin with, in PascalCase.
-            components: The named schemas of the spec, to which those of the route are added.
+            components: The named schemas of the spec; the description adds those of the route.
         """
 
 
@@ -153,64 +154,79 @@ class RouteDescription:
 
 
 @dataclass(frozen=True)
+class Example:
+    """An example in an API spec.
+
+    Attributes:
+        name: Its name.
+        summary: What it is an example of.
+        value: The example.
+    """
+
+    name: str
+    summary: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class MessageDocs:
-    """What an API spec says of a body or of a message on a WebSocket.
+    """What an API spec says of a request body or of a message on a WebSocket.
 
     Attributes:
         name: Its name in the spec.
         summary: What it is, in a few words.
         schema: Its schema.
-        examples: Examples with what they are.
+        examples: Examples of it; a request body is shown with the first.
         content_type: Its content type.
     """
 
     name: str
     summary: str
     schema: Schema
-    examples: Sequence[tuple[str, Any]] = ()
+    examples: Sequence[Example] = ()
     content_type: str = JSON
 
 
 @dataclass(frozen=True)
 class StreamDocs:
-    """What an API spec says of the stream of an HTTP response.
+    """What an API spec says of the stream in an HTTP response.
 
     Attributes:
         content_type: Its content type.
         event: The schema of one event, as the parsers of this content type return it.
-        event_examples: Examples of single events, by name.
-        examples: Examples of whole streams, by name, with what they are and their text.
+        event_examples: Examples of single events.
+        examples: Examples of whole streams, as text; the first is also shown in the description.
     """
 
     content_type: str
     event: Schema
-    event_examples: Mapping[str, Any]
-    examples: Mapping[str, tuple[str, str]]
+    event_examples: Sequence[Example] = ()
+    examples: Sequence[Example] = ()
 
 
 class RouteDocs(Protocol):
-    """What an API spec says of a route in one protocol."""
+    """What an API spec says of a route in one protocol.
+
+    The JSON response is not a part of it: that is the same in each protocol.
+    """
 
     @property
-    def answer_text(self) -> str:
+    def http_description(self) -> str:
         """How HTTP requests are answered, in Markdown."""
 
     @property
-    def turns_text(self) -> str:
+    def receive_description(self) -> str:
         """How the messages on a WebSocket are answered, in Markdown."""
 
     @property
-    def frames_text(self) -> str:
-        """What the frames of the server have, in Markdown."""
+    def send_description(self) -> str:
+        """What the frames of the server are, in Markdown."""
 
     def request_body(self) -> MessageDocs:
         """Describe the body of a request."""
 
     def stream(self) -> StreamDocs:
         """Describe the stream of a response."""
-
-    def json_response(self) -> MessageDocs:
-        """Describe the response to a request that accepts JSON only."""
 
     def client_messages(self) -> list[MessageDocs]:
         """Describe what a client may send on a WebSocket."""

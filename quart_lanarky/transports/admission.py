@@ -15,7 +15,7 @@ from ..runs.registry import Reader, RunRegistry
 from ..runs.run import Outcome, Run
 from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
 from ..settings import EXTENSION_KEY, Settings, current_settings
-from .connection import behind_proxy
+from .connection import unwrap_proxy
 
 __all__ = ["Transport", "current_registry", "register_run", "reserve_slot"]
 
@@ -107,7 +107,7 @@ def register_run(run: Run, transport: Transport) -> Reader:
         return RunRegistry().read(run)
     settings = current_settings()
     registry.add(run, settings.max_runs)
-    app = behind_proxy(current_app)
+    app = unwrap_proxy(current_app)
     rule = websocket.url_rule if has_websocket_context() else request.url_rule
     run.watch(_Watcher(registry, app, settings, None if rule is None else rule.rule, transport))
     return registry.read(run, heartbeat=settings.heartbeat)

@@ -19,10 +19,10 @@ from .hypercorn import has_closed
 __all__ = [
     "CONNECTION_KEY",
     "ClientConnection",
-    "behind_proxy",
     "current_connection",
     "note_inner_send",
     "raise_disconnect",
+    "unwrap_proxy",
 ]
 
 _DISCONNECT: Final[type[Exception] | None] = getattr(wrappers, "ClientDisconnectedError", None)
@@ -154,8 +154,8 @@ class ClientConnection:
         return message
 
 
-def behind_proxy(proxy: _T) -> _T:
-    """Return the object behind one of Quart's proxies, such as `current_app`."""
+def unwrap_proxy(proxy: _T) -> _T:
+    """Return the object that one of Quart's context-local proxies stands for."""
     untyped: Any = proxy  # Quart 0.22 types a proxy as the object behind it
     found: _T = untyped._get_current_object()  # noqa: SLF001  # Quart documents it
     return found

@@ -16,7 +16,6 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
 
 from ..errors import InputError
-from ..protocols import sse
 from ..protocols.base import RouteDescription, RouteProtocol
 from ..protocols.native.encode import Mode
 from ..protocols.native.protocol import NativeProtocol
@@ -173,7 +172,7 @@ class _Route:
         limit_body(settings.max_message_bytes)
         body = None
         if request.method == "HEAD":  # Quart adds it to GET; there is no body to read
-            return Response(content_type=sse.CONTENT_TYPE)
+            return Response(content_type=protocol.new_encoder().content_type)
         if request.method == "GET":
             check_origin(request, settings.allowed_origins)
             if is_finished_reconnect(request):

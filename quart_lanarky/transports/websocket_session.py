@@ -28,7 +28,7 @@ from ..runs.run import SHUTTING_DOWN, Run
 from ..runs.stream import LOOP_BLOCKED_AFTER, EventStream
 from ..settings import Settings
 from .admission import current_registry, register_run
-from .connection import behind_proxy, current_connection, raise_disconnect
+from .connection import current_connection, raise_disconnect, unwrap_proxy
 from .hypercorn import send_frames
 
 __all__ = ["OpenRun", "WebSocketSession", "WebSocketSink", "answer"]
@@ -104,7 +104,7 @@ class WebSocketSink:
 
 
 def _current_socket_and_loop() -> tuple[Websocket, asyncio.AbstractEventLoop]:
-    return behind_proxy(websocket), asyncio.get_running_loop()
+    return unwrap_proxy(websocket), asyncio.get_running_loop()
 
 
 class _CloseSessionError(Exception):
@@ -145,7 +145,6 @@ class WebSocketSession:
         self._open_run = open_run
         self._settings = settings
         self._protocol = protocol
-        self._encoder = protocol.new_encoder()
         self._turns: deque[Run] = deque()  # the first one is in progress
         self._turn_arrived = asyncio.Event()
         self._closing: asyncio.Future[_CloseSessionError]
@@ -236,7 +235,7 @@ class WebSocketSession:
         while True:
             await self._wait_for_turn()
             run = self._turns[0]
-            await _answer(run, self._encoder)
+            await _answer(run, self._protocol.new_encoder())
             self._turns.popleft()
             self._last_received_at = time.monotonic()
             if run.refusal == ServerBusyError.code and not self._is_shutting_down:
@@ -263,7 +262,8 @@ class WebSocketSession:
         if idle is not None and silence >= idle:
             raise _CloseSessionError(1008, f"no word and no pong for {idle:g} seconds")
         if self._settings.heartbeat is not None:
-            await websocket.send(*self._encoder.frames([events.ping()]))
+            for frame in self._protocol.new_encoder().frames([events.ping()]):
+                await websocket.send(frame)
 
     # -- the end ---------------------------------------------------------------------------
 

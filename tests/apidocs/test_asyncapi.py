@@ -238,6 +238,7 @@ def test_every_example_of_a_message_fits_its_payload(spec: Any) -> None:
     for name, message in spec["components"]["messages"].items():
         for example in message.get("examples", ()):
             assert problem_of(spec, message, example["payload"]) is None, name
+            assert example["summary"], name
         if "examples" not in message:
             without.append(name)
     unknown = {"ChatInput", "TenantChatInput"}  # what these take cannot be seen

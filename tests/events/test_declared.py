@@ -1,5 +1,6 @@
 """The events that a handler class declares, and how `send` enforces them."""
 
+import abc
 import sys
 import typing
 from collections.abc import Mapping
@@ -134,6 +135,47 @@ def test_the_bases_of_a_handler_of_ours_in_any_framework_are_no_classes_of_the_u
     assert declared_events(ours).are_all
     assert not declared_events(type("Users", (ours,), {})).are_all
     assert not declared_events(framework).are_all
+
+
+@typing.runtime_checkable
+class Named(typing.Protocol):
+    name: str
+
+
+class Notifier(typing.Protocol):
+    def notify(self, note: str) -> None: ...
+
+
+class Registered(abc.ABC):  # noqa: B024  # its subclass is registered below
+    events: typing.ClassVar[Mapping[str, Any]] = {"asked": int}
+
+
+class LikeAnyClass(abc.ABC):  # noqa: B024  # what it has is a hook
+    events: typing.ClassVar[Mapping[str, Any]] = {"asked": int}
+
+    @classmethod
+    def __subclasshook__(cls, subclass: type) -> bool:
+        return True
+
+
+Registered.register(TokenStreamingCallbackHandler)
+
+
+@pytest.mark.parametrize("base", [Named, Notifier])
+def test_a_handler_may_implement_a_protocol(base: Any) -> None:
+    declared = declared_events(type("Mine", (TokenStreamingCallbackHandler, base), {}))
+    assert not declared.are_all
+    assert declared.types == TOKENS
+
+
+@pytest.mark.parametrize("base", [Registered, LikeAnyClass])
+def test_what_an_abstract_base_declares_is_checked(base: Any) -> None:
+    declared = declared_events(type("Mine", (TokenStreamingCallbackHandler, base), {}))
+    assert declared.are_all
+    with pytest.raises(ValueError, match="valid integer"):
+        declared.make("asked", "no number")
+    with pytest.raises(ConfigurationError, match="unknown"):
+        declared.make("unknown", 1)
 
 
 def test_the_first_of_two_bases_declares_a_name_that_both_have() -> None:

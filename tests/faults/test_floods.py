@@ -182,9 +182,13 @@ async def test_invalid_messages_of_a_megabyte_get_short_errors(either: Server) -
     assert max(map(len, texts)) < 10_000
 
 
-async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(either: Server) -> None:
-    # The plain server keeps what it takes of one message, and a copy of it while its buffer grows.
-    bound = BOUND + MESSAGE
+# The plain server keeps what it takes of one message, and a copy of it while its buffer grows.
+@pytest.mark.parametrize(
+    ("either", "bound"), [("serve", BOUND), ("hypercorn", BOUND + MESSAGE)], indirect=["either"]
+)
+async def test_a_message_of_17_megabytes_closes_the_socket_with_1009(
+    either: Server, bound: int
+) -> None:
     async with others_are_unaffected(either, bound), busy_socket(either) as client:
         await client.send(frame(b"x" * MESSAGE))
         assert await client.close_code() == 1009

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
-from quart_lanarky.protocols.json_schema import Components, _next_name
+from quart_lanarky.protocols.json_schema import Components, _next_name, pascal
 from tests.apidocs.specs import problem, references
 
 REF = "#/components/schemas/"
@@ -319,3 +319,21 @@ def test_every_reference_leads_to_the_right_definition(specs: Any, taken: Any) -
         assert expanded(schema, components) == alone(list[kind])
     assert not components.added.keys() & taken.keys()
     assert references([schemas, components.added]) == {REF + name for name in components.added}
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("source_documents", "SourceDocuments"),
+        ("qa", "Qa"),
+        ("QA", "QA"),
+        ("myEvent", "MyEvent"),
+        ("a-b.c/d", "ABCD"),
+        ("step2", "Step2"),
+        ("größe", "GrE"),
+        ("", "Chain"),
+        ("…", "Chain"),
+    ],
+)
+def test_names_are_converted_to_pascal_case(name: str, title: str) -> None:
+    assert pascal(name) == title

@@ -81,7 +81,11 @@ QUALITIES = st.sampled_from(["0", "1", "0.0", "1.0", "0.001", "0.5", "0.50", "0.
 RANGES = st.sampled_from(
     [*OFFERS, "Text/Event-Stream", "text/*", "application/*", "*/*", "*/*", "text/html"]
 )
-QUOTED = st.text('abc ,=\\"', max_size=5).map(
+ESCAPED = 'text/*,application/json;a="\\\\"'
+"""An escaped backslash in a quoted parameter, of which Werkzeug 3.1.0 loses the parameter."""
+
+READS_ESCAPES = parse_accept_header(ESCAPED, MIMEAccept).best_match(OFFERS) == OFFERS[0]
+QUOTED = st.text("abc ,=" + READS_ESCAPES * '\\"', max_size=5).map(
     lambda text: '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
 )
 
@@ -106,12 +110,17 @@ def test_a_well_formed_accept_is_read_as_by_werkzeug(accept: str) -> None:
     assert prefers_json(accept) is best_of_werkzeug(accept)
 
 
+@pytest.mark.parametrize("accept", [ESCAPED, 'text/*,application/json;a="\\",b"'])
+def test_escaped_characters_in_a_parameter_are_read(accept: str) -> None:
+    assert not prefers_json(accept)
+
+
 @given(st.text('*/;,=q01." \\' + "application/json text/event-stream"))
 def test_any_accept_is_parsed_without_an_error(accept: str) -> None:
     assert prefers_json(accept) in (True, False)
 
 
-LONG = 60_000
+LONG = 120_000
 
 
 @pytest.mark.parametrize(
@@ -123,4 +132,6 @@ def test_a_hostile_accept_is_parsed_in_linear_time(start: str, piece: str) -> No
     accept = start + piece * (LONG // len(piece)) + "x"
     began = time.process_time()
     prefers_json(accept)
-    assert time.process_time() - began < 0.5  # a few milliseconds; what is quadratic takes seconds
+    assert (
+        time.process_time() - began < 2
+    )  # a few milliseconds; what is quadratic takes half a minute

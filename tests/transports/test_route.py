@@ -4,23 +4,30 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
+from openapi_spec_validator import validate
 from pydantic import TypeAdapter
 from quart import Quart
 from typing_extensions import TypedDict
 
 from quart_lanarky import InputError, LanarkyExtension, Run
 from quart_lanarky.events import CompletionData, completion
-from quart_lanarky.protocols.base import MessageDocs, RouteDescription, RouteDocs, StreamDocs
+from quart_lanarky.protocols.base import (
+    Example,
+    MessageDocs,
+    RouteDescription,
+    RouteDocs,
+    StreamDocs,
+)
 from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.protocols.native.encode import Mode
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.testing import answer_of, connect, stream
 from quart_lanarky.transports.route import ChainSource, chain_view
 from quart_lanarky.transports.route_description import route_of
+from tests.apidocs.specs import problem
 
 Question = TypedDict("Question", {"question": str})  # noqa: UP013
 NoParameters = TypedDict("NoParameters", {})  # noqa: UP013
@@ -165,8 +172,8 @@ class Shouting:
     def new_encoder(self) -> Any:
         return self
 
-    def parse_body(self, body: str | bytes) -> dict[str, Any]:
-        return {"question": json.loads(body)}
+    def parse_body(self, body: str | bytes) -> str:
+        return str(json.loads(body))
 
     def parse_message(self, frame: str | bytes | None) -> Any:
         return str(frame).lower()
@@ -184,16 +191,18 @@ class Shouting:
 class ShoutingDocs:
     """What the API docs say of that protocol."""
 
-    answer_text = "Answers in capitals."
-    turns_text = "Each message is a question."
-    frames_text = "Each frame is a word."
+    http_description = "Answers in capitals."
+    receive_description = "Each message is a question."
+    send_description = "Each frame is a word."
+
+    examples: ClassVar = [Example("answer", "An answer", "TO BE")]
 
     def __init__(self, name: str, components: Components) -> None:
         self._text = MessageDocs(
             f"{name}Words",
             "Words",
             components.add(f"{name}Words", {"type": "string"}),
-            [("A word", "TO")],
+            [Example("word", "A word", "TO")],
             content_type="text/plain",
         )
 
@@ -201,10 +210,7 @@ class ShoutingDocs:
         return self._text
 
     def stream(self) -> StreamDocs:
-        return StreamDocs("text/plain", self._text.schema, {}, {"answer": ("An answer", "TO BE")})
-
-    def json_response(self) -> MessageDocs:
-        return replace(self._text, content_type="application/json")
+        return StreamDocs("text/plain", self._text.schema, examples=self.examples)
 
     def client_messages(self) -> list[MessageDocs]:
         return [self._text]
@@ -242,7 +248,6 @@ async def test_the_api_docs_describe_another_protocol_as_it_says(shouting: Quart
     answer = operation["responses"]["200"]
     assert "TO BE" in answer["description"]
     assert answer["content"]["text/plain"]["itemSchema"] == words
-    assert answer["content"]["application/json"]["schema"] == words
 
 
 async def test_the_asyncapi_spec_describes_another_protocol_as_it_says(shouting: Quart) -> None:
@@ -264,3 +269,68 @@ async def test_the_schema_of_refusals_is_the_same_in_each_protocol(shouting: Qua
     refusals = [paths[path]["post"]["responses"]["400"]["content"] for path in ("/shout", "/echo")]
     schemas = [each["application/json"]["schema"] for each in refusals]
     assert schemas[0] == schemas[1]
+
+
+async def test_the_json_response_is_the_same_in_each_protocol(shouting: Quart) -> None:
+    client = shouting.test_client()
+    headers = {"Accept": "application/json"}
+    response = await client.post("/shout", json="to be", headers=headers)
+    spec = json.loads(await (await client.get("/openapi.json")).get_data())
+    content = spec["paths"]["/shout"]["post"]["responses"]["200"]["content"]["application/json"]
+    schemas = spec["components"]["schemas"]
+    assert problem(await response.get_json(), content["schema"], schemas) is None
+
+
+@pytest.mark.parametrize("version", ["3.1.0", "3.2.0"])
+@pytest.mark.parametrize("examples", [[], ShoutingDocs.examples])
+async def test_the_spec_of_another_protocol_is_valid(
+    shouting: Quart, version: str, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shouting.config["QUART_LANARKY_OPENAPI_VERSION"] = version
+    monkeypatch.setattr(ShoutingDocs, "examples", examples)
+    response = await shouting.test_client().get("/openapi.json")
+    spec = json.loads(await response.get_data())
+    validate(spec)
+    answer = spec["paths"]["/shout"]["post"]["responses"]["200"]
+    assert ("TO BE" in answer["description"]) is bool(examples)
+
+
+def test_the_command_lists_a_route_of_another_protocol(shouting: Quart) -> None:
+    result = shouting.test_cli_runner().invoke(args=["lanarky", "routes"])
+    assert result.exit_code == 0
+    assert any(line.startswith("/shout ") for line in result.output.splitlines())
+
+
+async def test_the_content_type_of_a_head_is_that_of_the_answer(app: Quart) -> None:
+    view = chain_view(Echo(), protocol=Shouting)
+    app.add_url_rule("/shout", "shout", view, methods=["GET"])
+    response = await app.test_client().head("/shout", query_string=QUESTION)
+    assert response.content_type == "text/plain"
+
+
+async def test_a_protocol_may_have_no_frame_for_a_ping(shouting: Quart) -> None:
+    shouting.config["QUART_LANARKY_HEARTBEAT"] = 0.02
+    async with shouting.test_client().websocket("/shout/ws") as connection:
+        await asyncio.sleep(0.1)
+        await connection.send("TO")
+        assert await connection.receive() == "TO "
+
+
+async def test_each_turn_has_an_encoder_of_its_own(app: Quart) -> None:
+    class Counting(Shouting):
+        def __init__(self, mode: Mode) -> None:
+            self.sent = 0
+
+        def new_encoder(self) -> "Counting":
+            return Counting("json")
+
+        def frames(self, batch: Any) -> list[str]:
+            self.sent += len(batch)
+            return [str(self.sent)] if batch[-1].name == "end" else []
+
+    view = chain_view(Echo(), protocol=Counting)
+    app.add_websocket("/count/ws", "count_ws", view)
+    async with app.test_client().websocket("/count/ws") as connection:
+        for _ in range(2):
+            await connection.send("to be")
+            assert await connection.receive() == "3"

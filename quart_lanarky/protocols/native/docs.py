@@ -7,15 +7,13 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
-from ...events import EVENT_KINDS
 from .. import sse
-from ..base import EncodedEvent, MessageDocs, RouteDescription, StreamDocs
+from ..base import EncodedEvent, Example, MessageDocs, RouteDescription, StreamDocs
 from ..json_schema import Components, Schema
 from ..negotiation import EVENT_STREAM
 from .encode import Mode, encode_frame
 from .examples import (
     NO_EXAMPLE,
-    example_answer,
     example_events,
     example_input,
     example_turn,
@@ -67,20 +65,21 @@ class NativeDocs:
         self._name = name
         self._components = components
         self._inputs = route.input_schema(components)
-        self._examples = example_events(route, mode)
+        self._event_examples = example_events(route, mode)
 
     # -- HTTP ------------------------------------------------------------------------------
 
     @property
-    def answer_text(self) -> str:
+    def http_description(self) -> str:
         """The response formats and a table of the events."""
-        data = {name: event.data for name, event in self._examples.items()}
+        data = {name: event.data for name, event in self._event_examples.items()}
         return f"{_RESPONSE_FORMATS}\n\n{event_table(self._kinds, data)}"
 
     def request_body(self) -> MessageDocs:
         """Describe the JSON object of the inputs."""
         schema = self._components.add(f"{self._name}Input", self._inputs)
-        examples = [("A turn", self._example)] if self._example is not NO_EXAMPLE else []
+        has_example = self._input_example is not NO_EXAMPLE
+        examples = [_example_turn(self._input_example)] if has_example else []
         return MessageDocs(f"{self._name}Input", "The inputs of a turn", schema, examples)
 
     def stream(self) -> StreamDocs:
@@ -93,44 +92,24 @@ class NativeDocs:
         return StreamDocs(
             EVENT_STREAM,
             self._components.add(f"{self._name}Event", schema),
-            {n: _parsed(event) for n, event in self._examples.items() if n in sent},
-            {
-                "answer": ("An answer", _text(example_turn(self._route, self._mode))),
-                "failure": ("A chain that fails", _text(failed_turn(self._mode))),
-            },
+            [Example(n, n, _parsed(e)) for n, e in self._event_examples.items() if n in sent],
+            [
+                Example("answer", "An answer", _text(example_turn(self._route, self._mode))),
+                Example("failure", "A chain that fails", _text(failed_turn(self._mode))),
+            ],
         )
-
-    def json_response(self) -> MessageDocs:
-        """Describe the answer in one JSON object."""
-        output = self._components.named(self._route.output, "serialization")
-        properties = {"output": {"description": _output_description(output), **output}}
-        for kind in EVENT_KINDS.values():
-            if kind.in_json_response:
-                fields = self._components.of(kind.payload, "serialization")["properties"]
-                properties |= fields if kind.name in self._route.events else {}
-        schema: Schema = {
-            "type": "object",
-            "description": "The answer in one document.",
-            "properties": properties,
-            "required": ["output"],
-            "additionalProperties": False,
-        }
-        name = f"{self._name}Answer"
-        example = example_answer(self._route)
-        examples = [] if example is None else [("An answer", example)]
-        return MessageDocs(name, "The answer", self._components.add(name, schema), examples)
 
     # -- WebSockets ------------------------------------------------------------------------
 
     @property
-    def turns_text(self) -> str:
+    def receive_description(self) -> str:
         """How messages are answered."""
         return _TURNS
 
     @property
-    def frames_text(self) -> str:
+    def send_description(self) -> str:
         """What a frame has, and a list of the events."""
-        frames = {name: f"`{encode_frame(event)}`" for name, event in self._examples.items()}
+        frames = {name: f"`{encode_frame(event)}`" for name, event in self._event_examples.items()}
         events = [f"- {frames.get(k.name, k.name or 'others')} {k.when}" for k in self._frame_kinds]
         return "\n".join([f"{_FRAMES}\n", *events])
 
@@ -156,7 +135,8 @@ class NativeDocs:
             "required": ["event"],
             "additionalProperties": False,
         }
-        return MessageDocs(name, summary, self._components.add(name, schema), [(name, value)])
+        examples = [Example(name, name, value)]
+        return MessageDocs(name, summary, self._components.add(name, schema), examples)
 
     def _text_message(self, field: str) -> MessageDocs:
         """Describe a bare text for one input: it has to fit the input, and not be a JSON object."""
@@ -164,9 +144,9 @@ class NativeDocs:
         schema: Schema = {"type": "string", "description": f"{summary}.", "pattern": _NOT_AN_OBJECT}
         if own := self._inputs.get("properties", {}).get(field, {}):
             schema["allOf"] = [own]
-        text = self._example.get(field) if isinstance(self._example, dict) else None
+        text = self._input_example.get(field) if isinstance(self._input_example, dict) else None
         name = f"{self._name}Text"
-        examples = [("A turn", text)] if isinstance(text, str) else []
+        examples = [_example_turn(text)] if isinstance(text, str) else []
         return MessageDocs(
             name, summary, self._components.add(name, schema), examples, content_type="text/plain"
         )
@@ -174,9 +154,10 @@ class NativeDocs:
     def _frame_message(self, kind: RouteEvent) -> MessageDocs:
         schema = frame_schema(kind, self._components)
         name = schema["$ref"].rpartition("/")[2].removesuffix("Frame")
-        example = self._examples.get(kind.name)
-        frames = [] if example is None else [json.loads(encode_frame(example))]
-        examples = [(f"A frame of `{kind.name}`", frame) for frame in frames]
+        examples = []
+        if event := self._event_examples.get(kind.name):
+            frame = json.loads(encode_frame(event))
+            examples = [Example(kind.name, f"A frame of `{kind.name}`", frame)]
         return MessageDocs(name, kind.description, schema, examples)
 
     # -- of both ---------------------------------------------------------------------------
@@ -190,8 +171,12 @@ class NativeDocs:
         return frame_kinds(self._route, self._mode)
 
     @cached_property
-    def _example(self) -> Any:
+    def _input_example(self) -> Any:
         return example_input(self._route.body, self._components)
+
+
+def _example_turn(value: Any) -> Example:
+    return Example("turn", "A turn", value)
 
 
 def _parsed(event: EncodedEvent) -> Schema:
@@ -201,7 +186,3 @@ def _parsed(event: EncodedEvent) -> Schema:
 
 def _text(turn: Iterable[EncodedEvent]) -> str:
     return sse.encode(*turn).decode()
-
-
-def _output_description(schema: Schema) -> str:
-    return "The answer." if schema else "The answer: a text, unless the chain returns data."

@@ -11,7 +11,6 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from ...events import (
-    COMPLETION,
     END,
     ERROR,
     EVENT_KINDS,
@@ -20,14 +19,12 @@ from ...events import (
     end,
     json_event,
 )
-from ...events.fold import Answer
 from ..base import EncodedEvent, RouteDescription
 from ..json_schema import Components, Schema
 from .encode import Mode, encode
 
 __all__ = [
     "NO_EXAMPLE",
-    "example_answer",
     "example_events",
     "example_input",
     "example_turn",
@@ -66,18 +63,6 @@ def example_input(adapter: TypeAdapter[Any], components: Components | None = Non
     except Exception:  # noqa: BLE001  # a user's validator may raise anything
         return NO_EXAMPLE
     return NO_EXAMPLE if value == {} else value  # an empty example is useless
-
-
-def example_answer(description: RouteDescription) -> dict[str, Any] | None:
-    """Return an example of the JSON response; None if the answer is not a text."""
-    if description.output is not str:
-        return None
-    fields = [name for name, kind in EVENT_KINDS.items() if kind.in_json_response]
-    answer = Answer()
-    for name in (COMPLETION, *(name for name in fields if name in description.events)):
-        for event in _builtin_examples(name):
-            answer.add(event)
-    return {"output": answer.text} | answer.fields
 
 
 def example_events(description: RouteDescription, mode: Mode) -> dict[str, EncodedEvent]:

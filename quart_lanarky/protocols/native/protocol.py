@@ -45,5 +45,5 @@ class NativeProtocol:
         return ClientSignal.ALIVE if message == PONG else message
 
     def docs(self, route: RouteDescription, name: str, components: Components) -> NativeDocs:
-        """Return what an API spec says of a route in this protocol."""
+        """Describe a route in this protocol for an API spec."""
         return NativeDocs(route, self._mode, name, components)

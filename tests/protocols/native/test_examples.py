@@ -22,7 +22,6 @@ from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.protocols.native.encode import Mode, encode_frame
 from quart_lanarky.protocols.native.examples import (
     NO_EXAMPLE,
-    example_answer,
     example_events,
     example_input,
     example_turn,
@@ -266,23 +265,3 @@ def test_an_example_turn_round_trips_as_bytes(route: RouteDescription, mode: Mod
 def test_a_custom_event_has_the_aliases_of_its_fields() -> None:
     example = example_events(described(events={"step": Step}), "json")["step"]
     assert example.json() == {"name": "What is a token?", "secs": 1.0}
-
-
-def test_the_example_of_the_json_response_matches_that_of_the_stream() -> None:
-    answer = example_answer(described())
-    assert answer is not None
-    assert answer["output"] == "".join(
-        event.json()["token"]
-        for event in example_turn(described(), "json")
-        if event.name == "completion"
-    )
-    assert [document["id"] for document in answer["source_documents"]] == [None]
-
-
-def test_an_answer_without_documents_has_no_such_key() -> None:
-    assert list(example_answer(described(events={})) or ()) == ["output"]
-
-
-def test_an_answer_that_is_no_text_has_no_example() -> None:
-    assert example_answer(described(output=int)) is None
-    assert example_answer(described(output=Any)) is None

@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 from quart_lanarky import events
 from quart_lanarky.events import CompletionData, EndData, ErrorData, Event, json_event
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.base import EncodedEvent, RouteDescription
-from quart_lanarky.protocols.json_schema import Components, pascal
+from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.protocols.native.encode import Mode, encode, encode_frame
 from quart_lanarky.protocols.native.examples import example_events
 from quart_lanarky.protocols.native.schemas import (
@@ -328,24 +328,6 @@ def test_a_pipe_is_escaped_in_a_cell() -> None:
     assert r"`a\|b`" in table
 
 
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [
-        ("source_documents", "SourceDocuments"),
-        ("qa", "Qa"),
-        ("QA", "QA"),
-        ("myEvent", "MyEvent"),
-        ("a-b.c/d", "ABCD"),
-        ("step2", "Step2"),
-        ("größe", "GrE"),
-        ("", "Chain"),
-        ("…", "Chain"),
-    ],
-)
-def test_names_are_converted_to_pascal_case(name: str, title: str) -> None:
-    assert pascal(name) == title
-
-
 def test_events_with_similar_names_have_separate_components() -> None:
     route = described(events={"a_step": Step, "a-step": CompletionData})
     components = Components()
@@ -355,23 +337,3 @@ def test_events_with_similar_names_have_separate_components() -> None:
         if kind.name in route.events
     }
     assert references == {f"#/components/schemas/AStepEvent{n}" for n in ("", "2")}
-
-
-def test_additional_inputs_are_refused_unless_the_chain_takes_others() -> None:
-    closed = described().input_schema(Components())
-    open_ = described(takes_other_inputs=True).input_schema(Components())
-    assert closed["additionalProperties"] is False
-    assert "additionalProperties" not in open_
-
-
-class Tree(BaseModel):
-    label: str
-    children: list["Tree"] = []
-
-
-def test_recursive_inputs_refuse_additional_fields() -> None:
-    components = Components()
-    schema = described(body=TypeAdapter(Tree)).input_schema(components)
-    assert problem({"label": "x", "children": [{"label": "y"}]}, schema, components.added) is None
-    assert problem({"children": []}, schema, components.added)
-    assert list(components.resolve(schema)["properties"]) == ["label", "children"]

@@ -60,7 +60,7 @@ class EventCallbackHandler(AsyncCallbackHandler):
 
     Args:
         stream: Where the events go; `default_sink()` decides if it is not given.
-        mode: `"json"` or `"text"`: how tokens travel.
+        mode: `"json"` or `"text"`: how tokens are encoded.
 
     Raises:
         ConfigurationError: There is no such mode. It is a ValueError.
