@@ -27,7 +27,7 @@ from ..protocols.negotiation import JSON
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
-    DescribedRoute,
+    RouteInProtocol,
     ServedRule,
     chain_rules,
     path_of,
@@ -36,7 +36,7 @@ from .schema_objects import plain
 
 __all__ = ["build", "with_server"]
 
-Describe = Callable[[ChainRoute], DescribedRoute]
+Describe = Callable[[ChainRoute], RouteInProtocol]
 """Describes a chain route on a WebSocket."""
 
 
@@ -93,7 +93,7 @@ class _ChannelBuilder:
         self,
         served: ServedRule,
         name: str,
-        route: DescribedRoute,
+        route: RouteInProtocol,
         components: Components,
         messages: dict[str, Schema],
     ) -> None:

@@ -22,7 +22,7 @@ from ..settings import OpenAPIVersion
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
-    DescribedRoute,
+    RouteInProtocol,
     chain_rules,
     path_of,
     route_of,
@@ -53,7 +53,7 @@ class RouteDescriber(Protocol):
     def inspect_chains_sync(self) -> None:
         """Inspect the chains that are not inspected yet, unless an event loop is running."""
 
-    def describe(self, route: ChainRoute, *, over_websocket: bool) -> DescribedRoute:
+    def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteInProtocol:
         """Describe a chain route on one transport."""
 
 

@@ -18,7 +18,7 @@ from ..protocols.base import Example, MessageDocs, StreamDocs
 from ..protocols.json_schema import Components, Schema, pascal
 from ..protocols.negotiation import JSON
 from ..settings import OpenAPIVersion
-from ..transports.route_description import CHAIN_EXTENSION, DescribedRoute
+from ..transports.route_description import CHAIN_EXTENSION, RouteInProtocol
 from .json_response import json_response
 
 __all__ = ["Operation", "OperationBuilder"]
@@ -38,7 +38,7 @@ class OperationBuilder:
 
     def __init__(
         self,
-        route: DescribedRoute,
+        route: RouteInProtocol,
         label: str,
         version: OpenAPIVersion,
         components: Components,

@@ -20,7 +20,7 @@ from quart_schema import QuartSchema, hide
 from werkzeug.routing import Rule
 
 from ..settings import OpenAPIVersion, Settings
-from ..transports.route_description import ChainRoute, DescribedRoute, chain_rules
+from ..transports.route_description import ChainRoute, RouteInProtocol, chain_rules
 from . import asyncapi
 from .openapi import ChainOpenAPIProvider, Spec
 from .pages import ASYNCAPI_ENDPOINT, add_pages
@@ -88,17 +88,17 @@ class ApiSpecs:
             self._asyncapi = (cache_key, asyncapi.build(self._app, schema, on_websocket))
         return asyncapi.with_server(self._asyncapi[1])
 
-    def described_routes(self) -> Iterator[tuple[Rule, DescribedRoute]]:
+    def described_routes(self) -> Iterator[tuple[Rule, RouteInProtocol]]:
         """Yield the URL rules of the chain routes with their descriptions."""
         self.inspect_chains_sync()
         for served in chain_rules(self._app):
             yield served.rule, self.describe(served.route, over_websocket=served.rule.websocket)
 
-    def describe(self, route: ChainRoute, *, over_websocket: bool) -> DescribedRoute:
+    def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteInProtocol:
         """Describe a chain route on one transport, with its chain if that was inspected."""
-        mode = Settings.from_config(self._app.config).default_mode
+        settings = Settings.from_config(self._app.config)
         inspected = self._inspected.get(route)
-        return route.describe(inspected, over_websocket=over_websocket, default_mode=mode)
+        return route.describe(inspected, over_websocket=over_websocket, settings=settings)
 
     @property
     def version(self) -> OpenAPIVersion:

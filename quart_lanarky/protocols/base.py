@@ -62,6 +62,10 @@ class Encoder(Protocol):
         """The content type of the response."""
 
     @property
+    def headers(self) -> Mapping[str, str]:
+        """Further headers of the response."""
+
+    @property
     def heartbeat(self) -> bytes:
         """The bytes to send after a silence; clients ignore them."""
 

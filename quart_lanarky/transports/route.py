@@ -26,7 +26,7 @@ from ..settings import Settings, current_settings
 from .admission import reserve_slot
 from .guards import check_origin, is_finished_reconnect, limit_body, read_json, setup_timeout
 from .json_response import json_answer
-from .route_description import DescribedRoute, attach_route
+from .route_description import RouteInProtocol, attach_route
 from .sse_response import EventStreamResponse
 from .websocket_session import WebSocketSession
 
@@ -36,6 +36,10 @@ View = Callable[..., Awaitable[Any]]
 """Any, because one view serves both: Quart types HTTP and WebSocket views differently."""
 
 Query = MultiDict[str, str]
+
+
+NewProtocol = Callable[[Settings], RouteProtocol]
+"""Makes the protocol of a route, for the settings of the app."""
 
 
 class Parameters(Protocol):
@@ -108,18 +112,19 @@ def chain_view(
     source: ChainSource,
     mode: Mode | None = None,
     *,
-    protocol: Callable[[Mode], RouteProtocol] = NativeProtocol,
+    protocol: NewProtocol | None = None,
     named_after: Any = None,
 ) -> View:
     """Make the view of a chain route, for HTTP routes and WebSocket routes alike.
 
     Args:
         source: Where the chain comes from.
-        mode: How tokens are encoded; by default the app's `QUART_LANARKY_DEFAULT_MODE`.
-        protocol: Makes the protocol of the route, for its mode.
+        mode: How the native protocol encodes tokens; by default the app's
+            `QUART_LANARKY_DEFAULT_MODE`.
+        protocol: Makes the protocol of the route; by default the native one.
         named_after: The function whose name and attributes the view takes over.
     """
-    route = _Route(source, mode, protocol)
+    route = _Route(source, protocol or _native(mode))
 
     async def view(**path: Any) -> Response | None:
         try:
@@ -137,11 +142,8 @@ def chain_view(
 class _Route:
     """What a route knows before any request."""
 
-    def __init__(
-        self, source: ChainSource, mode: Mode | None, new_protocol: Callable[[Mode], RouteProtocol]
-    ) -> None:
+    def __init__(self, source: ChainSource, new_protocol: NewProtocol) -> None:
         self._source = source
-        self._mode = mode
         self._new_protocol = new_protocol
 
     # -- for the API docs ------------------------------------------------------------------
@@ -156,18 +158,18 @@ class _Route:
         return await self._source.inspect_chain()
 
     def describe(
-        self, inspected: Any, *, over_websocket: bool, default_mode: Mode
-    ) -> DescribedRoute:
+        self, inspected: Any, *, over_websocket: bool, settings: Settings
+    ) -> RouteInProtocol:
         """Describe the route on one transport."""
         description = self._source.describe(inspected, over_websocket=over_websocket)
-        return DescribedRoute(description, self._protocol(default_mode))
+        return RouteInProtocol(description, self._new_protocol(settings))
 
     # -- requests --------------------------------------------------------------------------
 
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
         settings = current_settings()
-        protocol = self._protocol(settings.default_mode)
+        protocol = self._new_protocol(settings)
         wants_json = prefers_json(request.headers.get("Accept", ""))
         limit_body(settings.max_message_bytes)
         body = None
@@ -203,12 +205,9 @@ class _Route:
                 return chain.new_run(message, _new_stream(settings))
 
             session = WebSocketSession(
-                open_run, settings=settings, protocol=self._protocol(settings.default_mode)
+                open_run, settings=settings, protocol=self._new_protocol(settings)
             )
             await session.serve()
-
-    def _protocol(self, default_mode: Mode) -> RouteProtocol:
-        return self._new_protocol(self._mode or default_mode)
 
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
         """Return the source's parameters, and what the query string holds besides them."""
@@ -226,6 +225,10 @@ class _Route:
     ) -> OpenChain:
         async with reserve_slot(settings), setup_timeout(settings.run_timeout):
             return await self._source.open(connection, parameters, settings, resources)
+
+
+def _native(mode: Mode | None) -> NewProtocol:
+    return lambda settings: NativeProtocol(mode or settings.default_mode)
 
 
 def _new_stream(settings: Settings) -> EventStream:

@@ -15,12 +15,12 @@ from quart_schema.openapi import QUART_SCHEMA_HIDDEN_ATTRIBUTE
 from werkzeug.routing import Rule
 
 from ..protocols.base import RouteDescription, RouteProtocol
-from ..protocols.native.encode import Mode
+from ..settings import Settings
 
 __all__ = [
     "CHAIN_EXTENSION",
     "ChainRoute",
-    "DescribedRoute",
+    "RouteInProtocol",
     "ServedRule",
     "attach_route",
     "chain_rules",
@@ -34,12 +34,12 @@ CHAIN_EXTENSION: Final = "x-chain"
 _ROUTE_ATTRIBUTE: Final = "_quart_lanarky_route"
 
 
-class DescribedRoute(NamedTuple):
-    """A chain route on one transport, as the API docs describe it.
+class RouteInProtocol(NamedTuple):
+    """A chain route on one transport, with its protocol: what the API docs are built from.
 
     Attributes:
         description: Its description, whatever its protocol.
-        protocol: Its protocol, which says how it is encoded.
+        protocol: Its protocol, which describes what is sent.
     """
 
     description: RouteDescription
@@ -59,7 +59,7 @@ class ChainRoute(Protocol):
         It is called once for each app, when the API docs are first asked for.
         """
 
-    def describe(self, seen: Any, *, over_websocket: bool, default_mode: Mode) -> DescribedRoute:
+    def describe(self, seen: Any, *, over_websocket: bool, settings: Settings) -> RouteInProtocol:
         """Describe the route, with what `inspect_chain` returned if it was called."""
 
 

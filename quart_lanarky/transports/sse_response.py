@@ -98,8 +98,9 @@ class EventStreamResponse(Response):
         check_mode(run.mode or "json")
         reader = register_run(run, "sse")
         resources = AsyncExitStack() if resources is None else resources.pop_all()
-        content_type = NativeEncoder.content_type if encoder is None else encoder.content_type
-        super().__init__(_RunBody(reader, resources, encoder), content_type=content_type)
+        body = _RunBody(reader, resources, encoder)
+        known = encoder or NativeEncoder("json")  # in any mode the headers are the same
+        super().__init__(body, headers=dict(known.headers), content_type=known.content_type)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import ClassVar
 
 import pytest
 from quart import Quart, Response
@@ -314,6 +315,7 @@ class Shout:
     """A protocol of somebody's own."""
 
     content_type = "text/x-shout"
+    headers: ClassVar = {"X-Volume": "11"}
     heartbeat = b"!"
 
     def encode(self, batch: Sequence[Event]) -> bytes:
@@ -332,6 +334,7 @@ async def test_a_response_is_encoded_by_another_protocol_where_one_is_given(app:
         said = [await connection.receive() for _ in range(3)]
         assert connection.headers is not None
         assert connection.headers["Content-Type"] == "text/x-shout"
+        assert connection.headers["X-Volume"] == "11"
         await connection.disconnect()
     assert said == [b"COMPLETION", b"!", b"!"]
 

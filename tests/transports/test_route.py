@@ -22,8 +22,8 @@ from quart_lanarky.protocols.base import (
     StreamDocs,
 )
 from quart_lanarky.protocols.json_schema import Components
-from quart_lanarky.protocols.native.encode import Mode
 from quart_lanarky.runs.stream import EventStream
+from quart_lanarky.settings import Settings
 from quart_lanarky.testing import answer_of, connect, stream
 from quart_lanarky.transports.route import ChainSource, chain_view
 from quart_lanarky.transports.route_description import route_of
@@ -95,7 +95,8 @@ QUESTION = {"question": "to be or not"}
 )
 def test_the_mode_of_a_route_is_its_own_or_the_apps(own: Any, default: Any, mode: str) -> None:
     route: Any = route_of(chain_view(Echo(), own))
-    described = route.describe(None, over_websocket=False, default_mode=default)
+    settings = Settings(default_mode=default)
+    described = route.describe(None, over_websocket=False, settings=settings)
     assert described.protocol.options == {"mode": mode}
 
 
@@ -167,7 +168,9 @@ class Shouting:
     content_type = "text/plain"
     heartbeat = b"\n"
 
-    def __init__(self, mode: Mode) -> None: ...
+    headers: ClassVar = {"X-Volume": "11"}
+
+    def __init__(self, settings: Settings | None = None) -> None: ...
 
     def new_encoder(self) -> Any:
         return self
@@ -231,6 +234,7 @@ async def test_a_route_uses_another_protocol(shouting: Quart) -> None:
     app = shouting
     response = await app.test_client().post("/shout", json="to be")
     assert response.content_type == "text/plain"
+    assert response.headers["X-Volume"] == "11"
     assert await response.get_data() == b"TO BE "
     async with app.test_client().websocket("/shout/ws") as connection:
         await connection.send("OR NOT")
@@ -318,11 +322,11 @@ async def test_a_protocol_may_have_no_frame_for_a_ping(shouting: Quart) -> None:
 
 async def test_each_turn_has_an_encoder_of_its_own(app: Quart) -> None:
     class Counting(Shouting):
-        def __init__(self, mode: Mode) -> None:
+        def __init__(self, settings: Settings | None = None) -> None:
             self.sent = 0
 
         def new_encoder(self) -> "Counting":
-            return Counting("json")
+            return Counting()
 
         def frames(self, batch: Any) -> list[str]:
             self.sent += len(batch)

@@ -7,7 +7,7 @@ modules pass them on.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Final, Literal, get_args
 
@@ -98,6 +98,7 @@ class NativeEncoder:
     """
 
     content_type: Final = sse.CONTENT_TYPE
+    headers: Final[Mapping[str, str]] = {}
     heartbeat: Final = sse.HEARTBEAT
 
     def __init__(self, mode: Mode) -> None:
