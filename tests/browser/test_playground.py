@@ -401,8 +401,8 @@ def test_the_page_does_not_scroll_if_the_user_has_scrolled_up(player: Player) ->
     ("app_name", "texts"),
     [
         ("empty", ["Nothing to try", "@stream_chain"]),
-        ("silent", ["The documents cannot be read", "its path was turned off"]),
-        ("guarded", ["The documents cannot be read", "Status 401", "log in"]),
+        ("silent", ["The API specs cannot be read", "whose path was turned off"]),
+        ("guarded", ["The API specs cannot be read", "Status 401", "log in"]),
     ],
 )
 def test_an_app_without_chain_routes_shows_how_to_add_one(

@@ -65,7 +65,7 @@ def player(browser: Any, server: Restarted) -> Iterator[Player]:
 
 
 AWAY = "The server does not answer. This page waits for it."
-BACK = "The server answers. Its documents were read again."
+BACK = "The server answers. Its API specs were read again."
 
 
 @pytest.mark.timeout(120)
@@ -131,7 +131,7 @@ def test_the_page_recovers_after_the_specs_could_not_be_loaded(
 ) -> None:
     player.page.route("**/openapi.json", lambda route: route.abort())
     player.page.goto(f"{server.url}/playground")
-    player.see("The documents cannot be read")
+    player.see("The API specs cannot be read")
     player.page.unroute("**/openapi.json")
     player.page.locator("#ask form").wait_for()
     player.see(BACK)

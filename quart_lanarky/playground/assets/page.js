@@ -172,7 +172,7 @@ function announce(text) {
 async function waitForServer() {
   byId("banner").textContent = "The server does not answer. This page waits for it.";
   if (!(await retryUntilReachable(loadRoutes))) return;
-  byId("banner").textContent = "The server answers. Its documents were read again.";
+  byId("banner").textContent = "The server answers. Its API specs were read again.";
   setTimeout(() => (byId("banner").textContent = ""), 6000);
 }
 
@@ -202,7 +202,7 @@ function showPlaceholder(title, ...content) {
 function showProblem({ problem }) {
   const { title, detail, advice = "" } = problem;
   showPlaceholder(
-    "The documents cannot be read",
+    "The API specs cannot be read",
     element(
       "div",
       { class: "problem" },
@@ -216,8 +216,8 @@ function showProblem({ problem }) {
 }
 
 const NO_API_SPECS = {
-  title: "This app serves no documents",
-  detail: "The playground learns from the OpenAPI document what there is. Its path was turned off.",
+  title: "This app serves no API specs",
+  detail: "The playground finds the chain routes in the OpenAPI spec, whose path was turned off.",
   advice: "Give QuartSchema an openapi_path, or leave it out.",
 };
 
