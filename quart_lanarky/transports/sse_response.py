@@ -14,7 +14,7 @@ from quart.wrappers.response import ResponseBody
 
 from ..events import Event
 from ..protocols.base import Encoder
-from ..protocols.native.encode import NativeEncoder, check_mode
+from ..protocols.native.encode import LateModeEncoder
 from ..runs.registry import Reader
 from ..runs.run import Run
 from .admission import register_run
@@ -32,7 +32,7 @@ class _RunBody(ResponseBody):
     would leak if the client went away before the body was entered.
     """
 
-    def __init__(self, reader: Reader, resources: AsyncExitStack, encoder: Encoder | None) -> None:
+    def __init__(self, reader: Reader, resources: AsyncExitStack, encoder: Encoder) -> None:
         self._reader = reader
         self._encoder = encoder
         self._resources = resources
@@ -68,8 +68,6 @@ class _RunBody(ResponseBody):
     async def _chunks(self, batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
         encoder = self._encoder
         async for batch in batches:
-            if encoder is None:  # not earlier: a handler made during the run may set the mode
-                encoder = NativeEncoder(check_mode(self._reader.run.mode or "json"))
             yield encoder.encode(batch) if batch else encoder.heartbeat
 
 
@@ -95,12 +93,11 @@ class EventStreamResponse(Response):
         *,
         encoder: Encoder | None = None,
     ) -> None:
-        check_mode(run.mode or "json")
+        encoder = encoder or LateModeEncoder(run)
         reader = register_run(run, "sse")
         resources = AsyncExitStack() if resources is None else resources.pop_all()
         body = _RunBody(reader, resources, encoder)
-        known = encoder or NativeEncoder("json")  # in any mode the headers are the same
-        super().__init__(body, headers=dict(known.headers), content_type=known.content_type)
+        super().__init__(body, headers=dict(encoder.headers), content_type=encoder.content_type)
         self.headers["Cache-Control"] = "no-cache"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.

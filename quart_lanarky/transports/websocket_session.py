@@ -21,7 +21,7 @@ from .. import events
 from ..errors import ServerBusyError
 from ..events import Event
 from ..protocols.base import ClientSignal, Encoder, RouteProtocol
-from ..protocols.native.encode import Mode, NativeEncoder, check_mode
+from ..protocols.native.encode import LateModeEncoder, Mode, NativeEncoder
 from ..runs.cancellation import raise_if_cancelled
 from ..runs.registry import Reader, RunRegistry
 from ..runs.run import SHUTTING_DOWN, Run
@@ -47,18 +47,15 @@ async def answer(run: Run) -> None:
 
     If too many runs are live, or the server is shutting down, that is an `error` and an `end`.
     """
-    check_mode(run.mode or "json")
-    await _answer(run)
+    await _answer(run, LateModeEncoder(run))
 
 
-async def _answer(run: Run, encoder: Encoder | None = None) -> None:
+async def _answer(run: Run, encoder: Encoder) -> None:
     socket, _ = _current_socket_and_loop()
     connection = current_connection()
     send = None if connection is None else connection.direct_send
     async with _reader_of(run) as batches:
         async for batch in batches:
-            if encoder is None:  # not earlier: a handler made during the run may set the mode
-                encoder = NativeEncoder(check_mode(run.mode or "json"))
             await send_frames(socket, encoder.frames(batch or [events.ping()]), send)
 
 

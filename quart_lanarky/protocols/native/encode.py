@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from json.encoder import encode_basestring_ascii
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Protocol, get_args
 
 from ...errors import ConfigurationError
 from ...events import END, EVENT_KINDS, Event
@@ -17,6 +18,8 @@ from .. import sse
 from ..base import EncodedEvent
 
 __all__ = [
+    "HasMode",
+    "LateModeEncoder",
     "Mode",
     "NativeEncoder",
     "check_mode",
@@ -112,6 +115,48 @@ class NativeEncoder:
     def frames(self, batch: Sequence[Event]) -> list[str]:
         """Encode events as the texts of WebSocket frames: JSON objects with name and data."""
         return [_encode_frame(event.name, *_encode_data(event, self._mode)) for event in batch]
+
+
+class HasMode(Protocol):
+    """What a mode can be read from, such as a run; None if it has none yet."""
+
+    @property
+    def mode(self) -> str | None:
+        """The mode."""
+
+
+class LateModeEncoder:
+    """Encodes the events of a run whose mode may be set after it has started.
+
+    A handler that is made during the run sets it; the mode counts that the run has at its first
+    event, which is json if none was set.
+
+    Args:
+        run: The run.
+
+    Raises:
+        ConfigurationError: It has a mode already, and there is no such mode.
+    """
+
+    content_type: Final = NativeEncoder.content_type
+    headers: Final = NativeEncoder.headers
+    heartbeat: Final = NativeEncoder.heartbeat
+
+    def __init__(self, run: HasMode) -> None:
+        self._run = run
+        check_mode(run.mode or "json")
+
+    def encode(self, batch: Sequence[Event]) -> bytes:
+        """Encode events as server-sent events."""
+        return self._encoder.encode(batch)
+
+    def frames(self, batch: Sequence[Event]) -> list[str]:
+        """Encode events as the texts of WebSocket frames."""
+        return self._encoder.frames(batch)
+
+    @cached_property
+    def _encoder(self) -> NativeEncoder:
+        return NativeEncoder(check_mode(self._run.mode or "json"))
 
 
 def encode_frame(event: EncodedEvent) -> str:

@@ -1,6 +1,7 @@
 """The native protocol: encoding and decoding events in both modes."""
 
 import json
+from dataclasses import dataclass
 from typing import Any, get_args
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from quart_lanarky.events import (
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.base import EncodedEvent, Encoder
 from quart_lanarky.protocols.native.encode import (
+    LateModeEncoder,
     Mode,
     NativeEncoder,
     check_mode,
@@ -345,3 +347,37 @@ def test_a_frame_is_decoded_to_what_was_encoded(data: Any) -> None:
     decoded = decode_frame(encode_frame(encode(event, "json")))
     assert decoded.name == "mine"
     assert (decoded.data if isinstance(data, str) else decoded.json()) == data
+
+
+@dataclass
+class Moded:
+    mode: str | None = None
+
+
+@pytest.mark.parametrize(("mode", "data"), [(None, b'{"token": "x"}'), ("text", b"x")])
+def test_a_late_mode_is_read_at_the_first_event_and_kept(mode: str | None, data: bytes) -> None:
+    run = Moded()
+    encoder: Encoder = LateModeEncoder(run)
+    assert (encoder.content_type, dict(encoder.headers)) == (sse.CONTENT_TYPE, {})
+    assert encoder.heartbeat == sse.HEARTBEAT
+    run.mode = mode
+    for _ in range(2):
+        assert encoder.encode([completion("x")]) == b"event: completion\ndata: " + data + b"\n\n"
+        run.mode = "json" if mode else "text"
+
+
+def test_a_late_mode_encodes_frames() -> None:
+    run = Moded()
+    encoder = LateModeEncoder(run)
+    run.mode = "text"
+    assert encoder.frames([completion("x")]) == ['{"event": "completion", "data": "x"}']
+
+
+def test_a_mode_that_is_none_is_refused_at_once_or_at_the_first_event() -> None:
+    with pytest.raises(ConfigurationError):
+        LateModeEncoder(Moded("loud"))
+    run = Moded()
+    encoder = LateModeEncoder(run)
+    run.mode = "loud"
+    with pytest.raises(ConfigurationError):
+        encoder.encode([completion("x")])
