@@ -12,7 +12,7 @@ class Player:
     """A page of the playground.
 
     Args:
-        browser: The browser, or a context of it.
+        browser: The browser.
         url: Where the server is.
         options: What the page is opened with.
     """

@@ -332,6 +332,29 @@ def test_the_stop_button_stops_the_model(
     assert player.ask("after").split() == ["0", "1"]
 
 
+@pytest.mark.parametrize("fragment", ["nope", "%", "/recite%2", "%E0%A4%A"])
+def test_a_fragment_that_names_no_route_shows_the_first(
+    browser: Any, shapes: Server, fragment: str
+) -> None:
+    player = Player(browser, shapes.url).go(fragment)
+    first = player.page.locator("#routes code").first.inner_text()
+    assert player.page.locator("#route h2").inner_text() == first
+    player.close()
+
+
+def test_the_state_of_a_connection_is_shown_when_one_comes_back(
+    browser: Any, shapes: Server
+) -> None:
+    player = Player(browser, shapes.url).go("/recite", "WebSocket")
+    player.ask("a b")
+    assert player.page.locator("#state").inner_text() == "Connected"
+    player.choose("/form")
+    assert player.page.locator("#state").inner_text() == ""
+    player.choose("/recite")
+    assert player.page.locator("#state").inner_text() == "Connected"
+    player.close()
+
+
 @over_both
 def test_two_tabs_get_only_their_own_answers(browser: Any, shapes: Server, transport: str) -> None:
     players = [Player(browser, shapes.url).go("/recite", transport) for _ in range(2)]

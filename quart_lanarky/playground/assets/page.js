@@ -45,10 +45,20 @@ function listItem({ key, summary }) {
 
 /** Shows the route that the URL fragment names, or the first one. */
 function showSelectedRoute() {
-  const selectedKey = decodeURIComponent(location.hash.slice(1));
+  const selectedKey = decodedFragment();
   const route = routes.find(({ key }) => key === selectedKey) ?? routes[0];
   highlight(routes.indexOf(route));
   showRoute(route);
+}
+
+/** Returns the URL fragment; as it is where it is no valid encoding, which a person can type. */
+function decodedFragment() {
+  const fragment = location.hash.slice(1);
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
 }
 
 /** Marks the selected route in the list. */
@@ -89,6 +99,7 @@ function showRoute(route) {
   byId("conversation").replaceChildren(thread.element);
   byId("ask").replaceChildren(form.element);
   thread.scrollToBottom();
+  showConnectionState();
 }
 
 function newThread(key) {
@@ -137,7 +148,6 @@ function switchTransport({ target }) {
   current.transport = target.value;
   showRoute(current.route);
   /** @type {HTMLElement} */ (document.querySelector("[name=transport]:checked")).focus();
-  showConnectionState();
 }
 
 function showConnectionState() {
