@@ -144,7 +144,7 @@ class OperationBuilder:
     def _ok_response(self) -> Schema:
         stream = self._docs.stream()
         json_content = json_response(self._description, self._name, self._components)
-        shown = [f":\n\n```\n{example.value}```" for example in stream.examples[:1]]
+        shown = [f":\n\n{_code_block(example.value)}" for example in stream.examples[:1]]
         return {
             "description": "".join(["The answer: in one document, or as it comes", *shown]),
             "content": {stream.content_type: self._stream(stream), JSON: json_content},
@@ -162,7 +162,11 @@ def _content(message: MessageDocs) -> Schema:
     content: Schema = {"schema": message.schema}
     if message.examples:
         content["example"] = message.examples[0].value
-    return {message.content_type: content}
+    return {JSON: content}
+
+
+def _code_block(text: str) -> str:
+    return f"```\n{text}```" if text.endswith("\n") else f"```\n{text}\n```"
 
 
 def _examples(examples: Iterable[Example]) -> Schema:

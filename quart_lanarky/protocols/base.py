@@ -63,7 +63,7 @@ class Encoder(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Further headers of the response."""
+        """Further headers of the response, but `Cache-Control`, which forbids to store it."""
 
     @property
     def heartbeat(self) -> bytes:
@@ -174,14 +174,14 @@ class Example:
 
 @dataclass(frozen=True)
 class MessageDocs:
-    """What an API spec says of a request body or of a message on a WebSocket.
+    """What an API spec says of a request body, which is JSON, or of a message on a WebSocket.
 
     Attributes:
         name: Its name in the spec.
         summary: What it is, in a few words.
         schema: Its schema.
         examples: Examples of it; a request body is shown with the first.
-        content_type: Its content type.
+        content_type: The content type of a message on a WebSocket.
     """
 
     name: str
@@ -227,7 +227,7 @@ class RouteDocs(Protocol):
         """What the frames of the server are, in Markdown."""
 
     def request_body(self) -> MessageDocs:
-        """Describe the body of a request."""
+        """Describe the body of a request. It is JSON: only that makes browsers ask before it."""
 
     def stream(self) -> StreamDocs:
         """Describe the stream of a response."""

@@ -124,7 +124,7 @@ def chain_view(
         protocol: Makes the protocol of the route; by default the native one.
         named_after: The function whose name and attributes the view takes over.
     """
-    route = _Route(source, protocol or _native(mode))
+    route = _Route(source, _native(mode) if protocol is None else protocol)
 
     async def view(**path: Any) -> Response | None:
         try:
@@ -174,7 +174,8 @@ class _Route:
         limit_body(settings.max_message_bytes)
         body = None
         if request.method == "HEAD":  # Quart adds it to GET; there is no body to read
-            return Response(content_type=protocol.new_encoder().content_type)
+            encoder = protocol.new_encoder()
+            return Response(headers=dict(encoder.headers), content_type=encoder.content_type)
         if request.method == "GET":
             check_origin(request, settings.allowed_origins)
             if is_finished_reconnect(request):

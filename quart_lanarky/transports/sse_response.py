@@ -93,7 +93,7 @@ class EventStreamResponse(Response):
         *,
         encoder: Encoder | None = None,
     ) -> None:
-        encoder = encoder or LateModeEncoder(run)
+        encoder = LateModeEncoder(run) if encoder is None else encoder
         reader = register_run(run, "sse")
         resources = AsyncExitStack() if resources is None else resources.pop_all()
         body = _RunBody(reader, resources, encoder)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urljoin
 
 import pytest
@@ -21,6 +21,10 @@ from quart_schema import Info, OpenAPIProvider, QuartSchema, document_response
 from werkzeug.routing import Rule
 
 from quart_lanarky import LanarkyExtension, stream_chain
+from quart_lanarky.adapters.langchain.callbacks import (
+    TokenStreamingCallbackHandler,
+    TokenWebSocketCallbackHandler,
+)
 from quart_lanarky.apidocs import specs as specs_module
 from tests.adapters.chains import LCEL
 from tests.apidocs.specs import fetch, fetch_mounted, fetched, references
@@ -900,3 +904,33 @@ async def test_the_provider_may_be_called_directly(app: Quart) -> None:
     assert spec["info"]["title"] == "Direct"
     assert UNKNOWN in spec["paths"]["/qa"]["get"]["description"]
     assert spec["servers"] == [{"url": "/"}]
+
+
+class Http(TokenStreamingCallbackHandler):
+    events: ClassVar[Any] = {"over_http": int}
+
+
+class Ws(TokenWebSocketCallbackHandler):
+    events: ClassVar[Any] = {"over_ws": int}
+
+
+@pytest.mark.parametrize("mode", ["json", "text"])
+def test_both_specs_show_the_default_mode_of_the_app(app: Quart, mode: str) -> None:
+    app.config["QUART_LANARKY_DEFAULT_MODE"] = mode
+    LanarkyExtension(app).add_chain("/chat", LCEL)
+    spec, channels = fetched(app), fetched(app, "/asyncapi.json")
+    assert spec["paths"]["/chat"]["post"]["x-chain"]["mode"] == mode
+    assert [channel["x-chain"] for channel in channels["channels"].values()] == [{"mode": mode}]
+    is_text = mode == "text"
+    assert ("CompletionTextEvent" in spec["components"]["schemas"]) is is_text
+    assert ("CompletionTextFrame" in channels["components"]["schemas"]) is is_text
+
+
+def test_a_handler_is_listed_by_its_name_on_the_transport(app: Quart) -> None:
+    LanarkyExtension(app).add_chain("/chat", LCEL, handlers=(Http, Ws))
+    schemas = fetched(app)["components"]["schemas"]
+    messages = fetched(app, "/asyncapi.json")["components"]["messages"]
+    assert "OverHttpEvent" in schemas
+    assert "OverWs" in messages
+    assert "OverWsEvent" not in schemas
+    assert "OverHttp" not in messages

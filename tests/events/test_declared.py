@@ -137,6 +137,16 @@ def test_the_bases_of_a_handler_of_ours_in_any_framework_are_no_classes_of_the_u
     assert not declared_events(framework).are_all
 
 
+@pytest.mark.parametrize("module", ["quart_lanarky_extras.handlers", "my.quart_lanarky"])
+def test_a_package_with_a_similar_name_is_the_users(module: str) -> None:
+    names = {"__module__": module, "events": {"note": str}}
+    silent = type("Silent", (TokenStreamingCallbackHandler,), {"__module__": module})
+    assert not declared_events(silent).are_all
+    declared = declared_events(type("Noting", (TokenStreamingCallbackHandler,), names))
+    with pytest.raises(ConfigurationError, match="unknown"):
+        declared.make("unknown", 1)
+
+
 @typing.runtime_checkable
 class Named(typing.Protocol):
     name: str

@@ -312,7 +312,10 @@ async def test_a_response_is_encoded_in_the_mode_of_its_run(
 
 
 class Shout:
-    """A protocol of somebody's own."""
+    """A protocol of somebody's own, with a state that is empty at first."""
+
+    def __len__(self) -> int:
+        return 0
 
     content_type = "text/x-shout"
     headers: ClassVar = {"X-Volume": "11"}

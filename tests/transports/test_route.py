@@ -168,7 +168,7 @@ class Shouting:
     content_type = "text/plain"
     heartbeat = b"\n"
 
-    headers: ClassVar = {"X-Volume": "11"}
+    headers: ClassVar = {"X-Volume": "11", "Cache-Control": "max-age=60"}
 
     def __init__(self, settings: Settings | None = None) -> None: ...
 
@@ -235,6 +235,7 @@ async def test_a_route_uses_another_protocol(shouting: Quart) -> None:
     response = await app.test_client().post("/shout", json="to be")
     assert response.content_type == "text/plain"
     assert response.headers["X-Volume"] == "11"
+    assert response.headers["Cache-Control"] == "no-cache"
     assert await response.get_data() == b"TO BE "
     async with app.test_client().websocket("/shout/ws") as connection:
         await connection.send("OR NOT")
@@ -248,7 +249,8 @@ async def test_the_api_docs_describe_another_protocol_as_it_says(shouting: Quart
     words = {"$ref": "#/components/schemas/EchoWords"}
     assert "Answers in capitals." in operation["description"]
     assert operation["x-chain"] == {"volume": "loud", "websocket": "/shout/ws"}
-    assert operation["requestBody"]["content"]["text/plain"] == {"schema": words, "example": "TO"}
+    content = operation["requestBody"]["content"]
+    assert content == {"application/json": {"schema": words, "example": "TO"}}
     answer = operation["responses"]["200"]
     assert "TO BE" in answer["description"]
     assert answer["content"]["text/plain"]["itemSchema"] == words
@@ -296,7 +298,8 @@ async def test_the_spec_of_another_protocol_is_valid(
     spec = json.loads(await response.get_data())
     validate(spec)
     answer = spec["paths"]["/shout"]["post"]["responses"]["200"]
-    assert ("TO BE" in answer["description"]) is bool(examples)
+    shown = ":\n\n```\nTO BE\n```" if examples else ""
+    assert answer["description"] == f"The answer: in one document, or as it comes{shown}"
 
 
 def test_the_command_lists_a_route_of_another_protocol(shouting: Quart) -> None:
@@ -305,11 +308,12 @@ def test_the_command_lists_a_route_of_another_protocol(shouting: Quart) -> None:
     assert any(line.startswith("/shout ") for line in result.output.splitlines())
 
 
-async def test_the_content_type_of_a_head_is_that_of_the_answer(app: Quart) -> None:
+async def test_a_head_has_the_headers_of_the_answer(app: Quart) -> None:
     view = chain_view(Echo(), protocol=Shouting)
     app.add_url_rule("/shout", "shout", view, methods=["GET"])
     response = await app.test_client().head("/shout", query_string=QUESTION)
     assert response.content_type == "text/plain"
+    assert response.headers["X-Volume"] == "11"
 
 
 async def test_a_protocol_may_have_no_frame_for_a_ping(shouting: Quart) -> None:

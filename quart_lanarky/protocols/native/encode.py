@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Final, Literal, Protocol, get_args
 
 from ...errors import ConfigurationError
-from ...events import END, EVENT_KINDS, Event
+from ...events import END, EVENT_KINDS, PING, Event
 from .. import sse
 from ..base import EncodedEvent
 
@@ -129,7 +129,7 @@ class LateModeEncoder:
     """Encodes the events of a run whose mode may be set after it has started.
 
     A handler that is made during the run sets it; the mode counts that the run has at its first
-    event, which is json if none was set.
+    event of its own, which is json if none was set.
 
     Args:
         run: The run.
@@ -151,7 +151,9 @@ class LateModeEncoder:
         return self._encoder.encode(batch)
 
     def frames(self, batch: Sequence[Event]) -> list[str]:
-        """Encode events as the texts of WebSocket frames."""
+        """Encode events as the texts of WebSocket frames; a ping does not need the mode."""
+        if all(event.name == PING for event in batch):
+            return NativeEncoder("json").frames(batch)
         return self._encoder.frames(batch)
 
     @cached_property

@@ -366,6 +366,15 @@ def test_a_late_mode_is_read_at_the_first_event_and_kept(mode: str | None, data:
         run.mode = "json" if mode else "text"
 
 
+def test_a_ping_does_not_settle_a_late_mode() -> None:
+    run = Moded()
+    encoder = LateModeEncoder(run)
+    assert encoder.frames([events.ping()]) == ['{"event": "ping", "data": null}']
+    run.mode = "text"
+    assert encoder.frames([completion("x")]) == ['{"event": "completion", "data": "x"}']
+    assert encoder.frames([events.ping()]) == ['{"event": "ping", "data": null}']
+
+
 def test_a_late_mode_encodes_frames() -> None:
     run = Moded()
     encoder = LateModeEncoder(run)
