@@ -63,7 +63,7 @@ class Encoder(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Further headers of the response, but `Cache-Control`, which forbids to store it."""
+        """Further headers; `Cache-Control` and `X-Accel-Buffering` are the same for all."""
 
     @property
     def heartbeat(self) -> bytes:
@@ -94,7 +94,7 @@ class RouteProtocol(Protocol):
         """What a client has to know to read the answers: the fields of `x-chain` in the specs."""
 
     def new_encoder(self) -> Encoder:
-        """Return the encoder of one stream."""
+        """Return the encoder of one run."""
 
     def parse_body(self, body: str | bytes) -> dict[str, Any] | str:
         """Return what the body of a request has: inputs, or a bare text.

@@ -94,7 +94,7 @@ def decode(encoded: EncodedEvent, mode: Mode) -> Event:
 
 
 class NativeEncoder:
-    """Encodes the events of one stream.
+    """Encodes the events of one run.
 
     Args:
         mode: How tokens are encoded.

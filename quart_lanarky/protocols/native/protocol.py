@@ -30,7 +30,7 @@ class NativeProtocol:
         return {"mode": self._mode}
 
     def new_encoder(self) -> NativeEncoder:
-        """Return the encoder of one stream."""
+        """Return the encoder of one run."""
         return NativeEncoder(self._mode)
 
     def parse_body(self, body: str | bytes) -> dict[str, Any]:
