@@ -44,7 +44,7 @@ class OperationBuilder:
         components: Components,
     ) -> None:
         self._description, protocol = route
-        self._options = dict(protocol.options)
+        self._options = protocol.options
         self._has_item_schema = version == "3.2.0"
         self._components = components
         self._name = pascal(label)

@@ -342,7 +342,7 @@ def test_a_fragment_that_names_no_route_shows_the_first(
     player.close()
 
 
-def test_the_state_of_a_connection_is_shown_when_one_comes_back(
+def test_the_connection_state_is_shown_again_after_a_visit_to_another_route(
     browser: Any, shapes: Server
 ) -> None:
     player = Player(browser, shapes.url).go("/recite", "WebSocket")

@@ -128,7 +128,7 @@ def test_a_class_adds_to_what_its_bases_declare(handler: Any, types: dict[str, A
     assert DeclaredEvents(handler).types == types
 
 
-def test_the_bases_of_a_handler_of_ours_in_any_framework_are_no_classes_of_the_user() -> None:
+def test_base_classes_of_any_framework_do_not_count_as_the_users() -> None:
     framework = type("Callback", (), {"__module__": "another_framework.callbacks"})
     names = {"__module__": "quart_lanarky.adapters.another.handlers", "events": {"note": str}}
     ours = type("NoteHandler", (framework,), names)

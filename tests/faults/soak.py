@@ -99,7 +99,7 @@ class Report:
 
     @property
     def has_grown(self) -> bool:
-        """Whether that is more than a process does that has its size."""
+        """Whether memory grew by more than that of a process without a leak does."""
         return self.growth > 1.1
 
     def problems(self) -> list[str]:
@@ -374,7 +374,7 @@ async def soak(server: Server, seconds: float) -> Report:
         until = time.monotonic() + seconds
         await asyncio.gather(*(come_again(server, report, until) for _ in range(CLIENTS)))
         if not report.has_grown:
-            break  # else once more: a process may take its size late, but what leaks grows again
+            break  # else repeat: a process may reach its final size late, but a leak grows again
     watching.cancel()
     report.seconds = time.monotonic() - started_at
     report.after = await when_calm(server, report.before)

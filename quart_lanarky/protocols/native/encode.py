@@ -118,11 +118,11 @@ class NativeEncoder:
 
 
 class HasMode(Protocol):
-    """What a mode can be read from, such as a run; None if it has none yet."""
+    """Something with a mode, such as a run."""
 
     @property
     def mode(self) -> str | None:
-        """The mode."""
+        """The mode; None if none is set yet."""
 
 
 class LateModeEncoder:
