@@ -1,6 +1,7 @@
 """Finding the answer in a model's text while it is streamed."""
 
 import re
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from quart_lanarky.adapters.langchain.handlers.text_filters import (
     DEFAULT_ANSWER_PREFIX_TOKENS,
+    MAX_GAP,
     AnswerFinder,
     StopFilter,
 )
@@ -83,6 +85,40 @@ def test_regex_characters_in_a_prefix_are_taken_literally() -> None:
     assert find(["** A(n)swer? ", "no **A(n)", "swer?yes"], prefix_tokens=["**", "A(n)swer?"]) == (
         "no **A(n)swer?yes"
     )
+
+
+@pytest.mark.parametrize(
+    ("begin", "prefix"),
+    [
+        ("Final", DEFAULT_ANSWER_PREFIX_TOKENS),
+        ("Final Answer: 42", DEFAULT_ANSWER_PREFIX_TOKENS),
+        ("", ("", "Answer")),
+        ("", None),
+        ("42", None),
+    ],
+)
+def test_white_space_costs_no_more_the_more_of_it_there_was(begin: str, prefix: Any) -> None:
+    finder = AnswerFinder(prefix, strip_tokens=True)
+    finder.feed(begin)
+    few, many = seconds_for_spaces(finder, 1_000), seconds_for_spaces(finder, 100_000)
+    assert many < 1_000 * few  # a hundred times as much; quadratic, it were ten thousand times
+
+
+def seconds_for_spaces(finder: AnswerFinder, count: int) -> float:
+    began_at = time.process_time()
+    for _ in range(count):
+        finder.feed(" ")
+    return time.process_time() - began_at
+
+
+def test_the_white_space_within_an_answer_is_passed_on_however_long_it_is() -> None:
+    gap = [" "] * 1_000 + ["\n"]
+    assert find(["Final Answer: a", *gap, "b", *gap]) == "a" + "".join(gap) + "b"
+
+
+def test_a_prefix_has_no_more_than_a_bit_of_white_space() -> None:
+    assert find(["Final", " " * MAX_GAP, "Answer:42"]) == "42"
+    assert find(["Final", " " * (MAX_GAP + 1), "Answer:42"]) == ""
 
 
 def test_only_a_possible_prefix_or_trailing_space_is_buffered() -> None:

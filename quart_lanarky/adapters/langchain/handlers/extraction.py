@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -131,7 +132,7 @@ def is_same_answer(text: str, answer: str) -> bool:
         return True
     try:
         return bool(json.loads(text) == json.loads(answer))
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested deeper than Python reads it
         return False
 
 
@@ -169,9 +170,23 @@ def _with_texts(value: Any) -> Any:
 def to_json(value: Any) -> JsonValue:
     """Return `value` as plain JSON data; what JSON cannot express becomes text, NaN null."""
     jsonable: JsonValue = to_jsonable_python(
-        value, fallback=_plain, inf_nan_mode="null", bytes_mode="base64"
+        _with_base64(value), fallback=_plain, inf_nan_mode="null", bytes_mode="base64"
     )
     return jsonable
+
+
+def _with_base64(value: Any) -> Any:
+    """Return `value` with bytes as base64 in the standard alphabet, at any depth.
+
+    Pydantic would write the alphabet of URLs, which `atob` of browsers refuses.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        return b64encode(value).decode()
+    if isinstance(value, Mapping):
+        return {key: _with_base64(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_with_base64(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

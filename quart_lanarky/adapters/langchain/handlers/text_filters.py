@@ -19,6 +19,12 @@ __all__ = [
 DEFAULT_ANSWER_PREFIX_TOKENS = ("Final", "Answer", ":")
 """What a ReAct agent writes before its answer, as LangChain's own handler has it."""
 
+MAX_GAP = 100
+"""How many characters of white space there may be between two tokens of a prefix.
+
+A model that goes on writing white space would else have all of it searched for each token.
+"""
+
 
 class TextFilter(Protocol):
     """Finds what of a model's text is the answer."""
@@ -96,38 +102,42 @@ class AnswerFinder:
             self._prefix = _prefix_pattern(prefix_tokens, strip_tokens=strip_tokens)
         self._strip = strip_tokens
         self._stream_prefix = stream_prefix
-        self._buffered = ""  # text that is neither passed on nor dropped
+        self._buffered = ""  # what may be the beginning of the prefix
+        self._spaces: list[str] = []  # white space, which the answer may end in
         self._started = False  # something of the answer was passed on
 
     def feed(self, text: str) -> str:
         """Take the next text of the model; return what of the answer can be passed on now."""
-        self._buffered += text
-        prefix = "" if self._found else self._find_prefix()
-        return prefix + self._take_answer() if self._found else ""
+        if self._found:
+            return self._take_answer(text)
+        prefix = self._find_prefix(self._buffered + text)
+        return prefix + self._take_answer(self._buffered) if self._found else ""
 
     def finish(self) -> str:
         """Return nothing: what is buffered is no answer, or the white space after it."""
         return ""
 
-    def _find_prefix(self) -> str:
-        match = self._prefix.search(self._buffered)
+    def _find_prefix(self, text: str) -> str:
+        match = self._prefix.search(text)
         if match is None or match["whole"] is None:
             self._buffered = "" if match is None else match[0]
             return ""
         self._found = True
         self._started = self._stream_prefix  # then the space after the prefix is sent as well
-        self._buffered = self._buffered[match.end() :]
+        self._buffered = text[match.end() :]
         return match[0] if self._stream_prefix else ""
 
-    def _take_answer(self) -> str:
+    def _take_answer(self, text: str) -> str:
         if not self._strip:
-            answer, self._buffered = self._buffered, ""
-            return answer
-        answer = self._buffered.rstrip()
-        self._buffered = self._buffered[len(answer) :]
-        if not self._started:
-            answer = answer.lstrip()
-            self._started = bool(answer)
+            return text
+        body = text.rstrip()
+        if not body:
+            if self._started:
+                self._spaces.append(text)
+            return ""
+        answer = "".join([*self._spaces, body if self._started else body.lstrip()])
+        self._spaces = [text[len(body) :]]
+        self._started = True
         return answer
 
 
@@ -169,7 +179,8 @@ def _prefix_pattern(tokens: Sequence[str], *, strip_tokens: bool) -> re.Pattern[
     For the prefix `ab` it is ``a(?:b(?P<whole>)|\Z)``: after each part either the next part
     follows or the text ends, and only the whole prefix sets the group.
     """
-    tokens = [token.strip() for token in tokens] if strip_tokens else tokens
+    if strip_tokens:
+        tokens = [stripped for token in tokens if (stripped := token.strip())]
     if not "".join(tokens):
         raise ConfigurationError("answer_prefix_tokens must hold some text to look for")
     pattern = "(?P<whole>)"
@@ -181,5 +192,5 @@ def _prefix_pattern(tokens: Sequence[str], *, strip_tokens: bool) -> re.Pattern[
 def _parts(tokens: Iterable[str], *, strip_tokens: bool) -> Iterable[str]:
     for number, token in enumerate(tokens):
         if number and strip_tokens:
-            yield r"\s*"
+            yield rf"\s{{0,{MAX_GAP}}}"
         yield from map(re.escape, token)

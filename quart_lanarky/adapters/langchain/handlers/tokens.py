@@ -272,14 +272,14 @@ class TokenHandler(ChainHandler):
         sent = "".join(self._sent)
         if is_same_answer(sent, answer) or (sent and (self._may_differ or not is_in_output)):
             return
-        kept, text = 0, ""
+        kept, length = 0, 0
         for token in self._sent:
-            if not answer.startswith(text + token):
+            if not answer.startswith(token, length):
                 break
-            kept, text = kept + 1, text + token
+            kept, length = kept + 1, length + len(token)
         self.fell_back = bool(answer) and not sent and (self._skipped_output or self._conflict)
         await self._retract(len(self._sent) - kept)
-        if rest := answer[len(text) :]:
+        if rest := answer[length:]:
             await self.sink.send(events.completion(rest))
 
     async def _retract(self, count: int) -> None:
