@@ -83,14 +83,20 @@ class LanarkyExtension:
         Args:
             rule: The URL rule, such as `/qa`.
             chain: A chain that is ready, or a factory as `@stream_chain` decorates.
-            **options: `name`, the blueprint's name (by default made from the rule), and
-                whatever `stream_chain` takes.
+            **options: All of them are optional.
+
+                - `name`: The blueprint's name; by default made from the rule.
+                - `methods`: The HTTP methods at the rule, `("GET", "POST")`. Browsers send a GET
+                  for pages of other sites as well; `("POST",)` leaves it out.
+                - `websocket`: Whether there is a WebSocket (True).
+                - Whatever `stream_chain` takes.
 
         Returns:
             The blueprint, registered on the extension's apps.
 
         Raises:
             ChainTypeError: `chain` is neither a chain nor callable.
+            ConfigurationError: An option makes no sense.
         """
         self._adapter = self._adapter or default_adapter()
         blueprint = self._adapter.chain_blueprint(rule, chain, **options)

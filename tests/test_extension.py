@@ -83,6 +83,43 @@ async def test_without_the_extension_the_error_says_what_to_call() -> None:
     assert response.status_code == 500
 
 
+@pytest.mark.parametrize(
+    ("options", "methods", "has_websocket"),
+    [
+        ({"methods": ("POST",)}, {"POST"}, True),
+        ({"methods": ["GET"]}, {"GET", "HEAD"}, True),
+        ({"websocket": False}, {"GET", "HEAD", "POST"}, False),
+        ({"methods": ("POST",), "websocket": False}, {"POST"}, False),
+        ({"methods": ()}, None, True),
+    ],
+)
+def test_add_chain_leaves_out_what_is_not_wanted(
+    options: dict[str, Any], methods: set[str] | None, has_websocket: bool
+) -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app).add_chain("/qa", LCEL, **options)
+    rules = {rule.rule: rule for rule in app.url_map.iter_rules()}
+    found = rules["/qa"].methods if "/qa" in rules else None
+    assert (found and found - {"OPTIONS"}) == methods
+    assert ("/qa/ws" in rules) is has_websocket
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"methods": "POST"}, r'methods must be \("GET", "POST"\) or a part of it, not \'POST\''),
+        ({"methods": ("POST", "PUT")}, "methods must be .*, not .*'PUT'"),
+        ({"methods": ("post",)}, "methods must be .*, not .*'post'"),
+        ({"methods": (), "websocket": False}, "methods is empty and websocket is False"),
+    ],
+)
+def test_add_chain_refuses_methods_that_serve_nothing(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        LanarkyExtension().add_chain("/qa", LCEL, **options)
+
+
 def test_add_chain_registers_post_get_and_a_websocket() -> None:
     app = Quart(__name__)
     LanarkyExtension(app).add_chain("/qa", LCEL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -30,15 +31,21 @@ REJECTED_BODY_TIMEOUT: Final = 1.0
 
 ANY_ORIGIN: Final = "*"
 
+_OWN_SITES: Final = ("same-origin", "none")
+"""`Sec-Fetch-Site` of the app's own pages, and of what users open themselves."""
+
+_AUTHORITY_END: Final = re.compile(r"[/?#\\]")
+
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def check_origin(client_request: BaseRequestWebsocket, allowed: Collection[str]) -> None:
-    """Refuse what a browser sends for a page of another site.
+    """Refuse what a browser sends for a page of another origin.
 
     A browser lets any page open a WebSocket, and request any URL, with its visitor's cookies.
-    It names the page's site in `Origin` or, where it sends none, in `Sec-Fetch-Site`. Clients
-    that are no browser send neither, and are let in.
+    It names the page's origin in `Origin`. Where it sends none, `Sec-Fetch-Site` says whether the
+    page is of the same origin, and over plain HTTP, where it does not send that either, `Referer`
+    may name the page. Clients that are no browsers send none of the three, and are let in.
 
     The host decides, and not the scheme: behind a proxy the app does not know its own.
 
@@ -49,16 +56,30 @@ def check_origin(client_request: BaseRequestWebsocket, allowed: Collection[str])
     Raises:
         ForeignOriginError: It comes from elsewhere.
     """
-    origin = client_request.headers.get("Origin")
-    if ANY_ORIGIN in allowed or origin in allowed:
+    if ANY_ORIGIN in allowed:
         return
-    if origin is None:
-        is_foreign = client_request.headers.get("Sec-Fetch-Site") == "cross-site"
-    else:
-        is_foreign = not _is_same_host(origin, client_request.headers.get("Host", ""))
-    if is_foreign:
-        whose = "another site" if origin is None else shortened(origin, MAX_NAME)
-        raise ForeignOriginError(f"pages of {whose} may not ask here")
+    headers = client_request.headers
+    origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
+    if origin is None and site is not None:
+        # Not by `Referer`, allowed or not: that stays when another site redirects an image here.
+        if site not in _OWN_SITES:
+            raise ForeignOriginError("pages of another origin may not ask here")
+        return
+    page = _origin_of(headers.get("Referer")) if origin is None else origin
+    if (
+        page is not None
+        and page not in allowed
+        and not _is_same_host(page, headers.get("Host", ""))
+    ):
+        raise ForeignOriginError(f"pages of {shortened(page, MAX_NAME)} may not ask here")
+
+
+def _origin_of(url: str | None) -> str | None:
+    """Return the scheme, the host and the port of a URL, as `Origin` has them."""
+    if url is None:
+        return None
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{_AUTHORITY_END.split(rest, maxsplit=1)[0]}"
 
 
 def _is_same_host(origin: str, host: str) -> bool:

@@ -1,12 +1,15 @@
 """What cross-site pages can do in a real browser, which enforces the rules."""
 
+import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.servers import Server, served
+from tests.servers import Server, answering, served
 
 PATH = "/paced?delay=0.01&count=3&question=x"
 SOCKET = "/paced/ws?delay=0.01&count=3"
@@ -38,6 +41,10 @@ LOAD_AN_IMAGE = """url => new Promise(resolve => {
 POST = """([url, type, mode]) => fetch(
     url, {method: "POST", body: '{"question": "x"}', mode, headers: {"Content-Type": type}}
 ).then(response => response.type, error => error.name)"""
+
+FETCH = """([url, options]) => fetch(url, options).then(
+    response => response.type, error => error.name
+)"""
 
 CLOSED = 2
 
@@ -99,10 +106,82 @@ def test_a_cross_site_link_cannot_start_a_run(app: Server, foreign_page: Any) ->
     assert runs(app) == before
 
 
-def test_a_page_of_another_port_is_cross_origin(browser: Any, app: Server) -> None:
-    page = browser.new_page()
-    page.route("**/elsewhere", lambda route: route.fulfill(body="a page", content_type="text/html"))
-    page.goto(f"http://127.0.0.1:{app.port + 1 if app.port < 65_535 else 1}/elsewhere")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_page_of_another_port_cannot_start_a_run(
+    browser: Any, app: Server, other_port: int, host: str
+) -> None:
+    """Of the same site, and of another one."""
+    before = runs(app)
+    page, url = browser.new_page(), app.url + PATH
+    page.goto(f"http://{host}:{other_port}/")
     assert page.evaluate(OPEN_A_WEBSOCKET, app.ws_url + SOCKET) == []
-    assert page.evaluate(OPEN_AN_EVENT_SOURCE, app.url + PATH) == [CLOSED]
+    assert page.evaluate(OPEN_AN_EVENT_SOURCE, url) == [CLOSED]
+    assert page.evaluate(LOAD_AN_IMAGE, url) == "failed"
+    page.evaluate(FETCH, [url, {"mode": "no-cors"}])
+    with page.expect_navigation() as navigation:
+        page.evaluate("url => { location.href = url }", url)
+    assert navigation.value.status == 403
+    assert runs(app) == before
     page.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_page_of_an_allowed_origin_can_start_a_run_where_the_browser_names_it(
+    browser: Any, tmp_path: Path, other_port: int, host: str
+) -> None:
+    """For an image it does not."""
+    friend = f"http://{host}:{other_port}"
+    environment = {"QUART_LANARKY_ALLOWED_ORIGINS": json.dumps([friend])}
+    with served("tests.faults.app:app", tmp_path, **environment) as app:
+        page = browser.new_page()
+        page.goto(friend)
+        assert page.evaluate(OPEN_A_WEBSOCKET, app.ws_url + SOCKET)[-1:] == ["end"]
+        assert runs(app) == 1
+        page.evaluate(FETCH, [app.url + PATH, {}])  # the page cannot read the answer
+        assert runs(app) == 2
+        page.evaluate(LOAD_AN_IMAGE, app.url + PATH)
+        page.evaluate(FETCH, [app.url + PATH, {"mode": "no-cors"}])
+        assert runs(app) == 2
+        page.close()
+
+
+def test_over_plain_http_a_page_elsewhere_that_the_browser_names_is_refused(
+    browser: Any, app: Server
+) -> None:
+    """To a host that is not of this machine a browser sends no `Sec-Fetch-Site`."""
+    before = runs(app)
+    page = browser.new_page()
+    page.route("http://evil.example/", lambda route: route.fulfill(body="a page"))
+    page.goto("http://evil.example/")
+    asked: list[dict[str, str]] = []
+
+    def pass_on(route: Any) -> None:
+        asked.append(route.request.all_headers())
+        named = {"Host": "chat.example", "Referer": asked[-1]["referer"]}
+        answer = httpx.get(route.request.url.replace("http://chat.example", app.url), headers=named)
+        route.fulfill(status=answer.status_code, body=answer.content)
+
+    page.route("http://chat.example/**", pass_on)
+    page.evaluate(LOAD_AN_IMAGE, f"http://chat.example{PATH}")
+    assert [headers["referer"] for headers in asked] == ["http://evil.example/"]
+    assert "sec-fetch-site" not in asked[0]
+    assert runs(app) == before
+    page.close()
+
+
+class Page(BaseHTTPRequestHandler):
+    """A page of another server."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title>")
+
+    def log_message(self, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def other_port() -> Iterator[int]:
+    with answering(Page) as port:
+        yield port

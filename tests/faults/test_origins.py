@@ -183,7 +183,7 @@ async def test_a_cross_origin_page_may_not_get_an_answer(
 
 @pytest.mark.parametrize(
     ("site", "expected"),
-    [("cross-site", 403), ("same-site", 200), ("same-origin", 200), ("none", 200)],
+    [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)],
 )
 async def test_without_an_origin_sec_fetch_site_decides(
     client: httpx.AsyncClient, site: str, expected: int
@@ -191,12 +191,24 @@ async def test_without_an_origin_sec_fetch_site_decides(
     assert (await get(client, Sec_Fetch_Site=site)).status_code == expected
 
 
+@pytest.mark.parametrize(
+    ("referer", "expected"),
+    [("http://evil.example/page", 403), ("http://chat.example.org/page", 200)],
+)
+async def test_over_plain_http_the_referer_decides(
+    client: httpx.AsyncClient, referer: str, expected: int
+) -> None:
+    response = await get(client, Host="chat.example.org", Referer=referer)
+    assert response.status_code == expected
+
+
 async def test_a_refused_get_does_not_call_the_factory(
     client: httpx.AsyncClient, strict: Server
 ) -> None:
     before = (await vitals(strict))["opened"]
     await get(client, Origin="https://evil.example")
-    await get(client, Sec_Fetch_Site="cross-site")
+    await get(client, Sec_Fetch_Site="same-site")
+    await get(client, Referer="http://evil.example/")
     assert (await vitals(strict))["opened"] == before
 
 

@@ -123,18 +123,66 @@ def test_garbage_is_refused_and_breaks_nothing(origin: str, host: str) -> None:
     assert is_let_in({"Origin": f"http://{origin}", "Host": "example.org"}) is False
 
 
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+@pytest.mark.parametrize("referer", [None, "http://example.org/", "http://elsewhere.example/"])
+def test_without_an_origin_a_browser_is_let_in_that_asks_for_a_page_here_or_for_its_user(
+    site: str, referer: str | None
+) -> None:
+    """`Referer` names a development server that passes on what its pages send."""
+    named = {"Referer": referer} if referer else {}
+    assert is_let_in({"Host": "example.org", "Sec-Fetch-Site": site, **named})
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site", "", "Same-Origin", "new-value"])
+@pytest.mark.parametrize("referer", [None, "http://example.org/", "https://friend.example/"])
+def test_without_an_origin_a_browser_is_refused_that_asks_for_a_page_elsewhere(
+    site: str, referer: str | None
+) -> None:
+    """`Referer` still names an allowed page when another site redirects its image."""
+    named = {"Referer": referer} if referer else {}
+    headers = {"Host": "example.org", "Sec-Fetch-Site": site, **named}
+    assert not is_let_in(headers, ["https://friend.example"])
+
+
 @pytest.mark.parametrize(
-    ("site", "reserve_slot"),
+    "referer",
     [
-        *((None, True), ("same-origin", True), ("same-site", True), ("none", True)),
-        ("cross-site", False),
+        "http://example.org/",
+        "https://example.org",
+        "http://example.org:80/page?from=http://evil.example/#top",
+        "https://friend.example/a/b",
+        "https://friend.example?x",
+        None,
     ],
 )
-def test_without_an_origin_only_a_browser_on_another_site_is_refused(
-    site: str | None, reserve_slot: bool
+def test_over_plain_http_a_referer_of_this_host_or_of_an_allowed_origin_is_let_in(
+    referer: str | None,
 ) -> None:
-    headers = {"Host": "example.org"} | ({"Sec-Fetch-Site": site} if site else {})
-    assert is_let_in(headers) is reserve_slot
+    named = {"Referer": referer} if referer else {}
+    assert is_let_in({"Host": "example.org", **named}, ["https://friend.example"])
+
+
+@pytest.mark.parametrize(
+    "referer",
+    [
+        *("http://evil.example/", "http://evil.example?http://example.org/", "evil.example", ""),
+        *("http://evil.example\\@example.org", "http://evil.example#@example.org", "about:blank"),
+        *("http://example.org@evil.example/", "http://example.org:8000/", "http://friend.example/"),
+        *("https://friend.example.evil.example/", "https://friend.example:8443/", "http://[/"),
+    ],
+)
+def test_over_plain_http_a_referer_of_another_page_is_refused(referer: str) -> None:
+    headers = {"Host": "example.org", "Referer": referer}
+    assert not is_let_in(headers, ["https://friend.example"])
+
+
+def test_an_origin_decides_whatever_else_is_said() -> None:
+    own = {"Host": "example.org", "Origin": "http://example.org"}
+    other = {"Host": "example.org", "Origin": "http://evil.example"}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Referer": "http://evil.example/"}):
+        assert is_let_in(own | headers)
+    for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Referer": "http://example.org/"}):
+        assert not is_let_in(other | headers)
 
 
 FOREIGN = {"Origin": "https://chat.example.org", "Host": "api.example.org"}
@@ -147,7 +195,8 @@ def test_other_origins_may_be_allowed() -> None:
 
 
 def test_all_origins_may_be_allowed() -> None:
-    for headers in (FOREIGN, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+    referer = {"Referer": "http://evil.example/", "Host": "example.org"}
+    for headers in (FOREIGN, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, referer):
         assert is_let_in(headers, ["*"])
         assert not is_let_in(headers, ["https://other.example"])
 
@@ -159,7 +208,11 @@ def test_pages_of_the_same_host_are_let_in_whichever_others_are() -> None:
 
 @pytest.mark.parametrize(
     ("headers", "whose"),
-    [(FOREIGN, "https://chat.example.org"), ({"Sec-Fetch-Site": "cross-site"}, "another site")],
+    [
+        (FOREIGN, "https://chat.example.org"),
+        ({"Sec-Fetch-Site": "cross-site"}, "another origin"),
+        ({"Referer": "http://evil.example/secret", "Host": "example.org"}, "http://evil.example"),
+    ],
 )
 def test_the_refusal_says_whose_page_it_was(headers: dict[str, str], whose: str) -> None:
     asking: Any = SimpleNamespace(headers=headers)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Any, Unpack, overload
+from collections.abc import Callable, Collection
+from typing import Any, Final, Unpack, overload
 
 from langchain_core.runnables import Runnable
 from quart import Blueprint
 
+from ...errors import ConfigurationError
 from ...transports.route import View, chain_view
 from .service.factories import ChainFactory, factory_of
 from .service.options import ChainOptions, RouteOptions
 from .service.source import LangChainSource
 
 __all__ = ["chain_blueprint", "stream_chain"]
+
+METHODS: Final = ("GET", "POST")
+"""The HTTP methods of a chain route."""
 
 
 @overload
@@ -81,6 +85,8 @@ def chain_blueprint(
     chain: Runnable[Any, Any] | ChainFactory,
     *,
     name: str | None = None,
+    methods: Collection[str] = METHODS,
+    websocket: bool = True,
     **options: Unpack[ChainOptions],
 ) -> Blueprint:
     """Make the blueprint that serves `chain` at `rule`: POST, GET, and a WebSocket at `/ws`.
@@ -89,17 +95,34 @@ def chain_blueprint(
         rule: The URL rule, such as `/qa`.
         chain: A chain that is ready, or a factory as `@stream_chain` decorates.
         name: The blueprint's name; by default made from the rule.
+        methods: The HTTP methods at `rule`: `"GET"`, `"POST"`, both or none.
+        websocket: Whether there is a WebSocket at `rule` + `/ws`.
         **options: As in `stream_chain`.
 
     Raises:
         ChainTypeError: `chain` is neither a chain nor callable.
+        ConfigurationError: `methods` has others, or nothing is served.
     """
+    _check_methods(methods, websocket=websocket)
     words = re.sub(r"\W+", "_", rule).strip("_") or "root"
     view = _view(factory_of(chain), RouteOptions(**options), words)
     blueprint = Blueprint(name or f"chain_{words}", __name__)
-    blueprint.add_url_rule(rule, "stream", view, methods=["GET", "POST"])
-    blueprint.add_websocket(rule.rstrip("/") + "/ws", "websocket", view)
+    if methods:
+        blueprint.add_url_rule(rule, "stream", view, methods=list(methods))
+    if websocket:
+        blueprint.add_websocket(rule.rstrip("/") + "/ws", "websocket", view)
     return blueprint
+
+
+def _check_methods(methods: Any, *, websocket: bool) -> None:
+    if isinstance(methods, str) or not all(method in METHODS for method in methods):
+        raise ConfigurationError(
+            f'methods must be ("GET", "POST") or a part of it, not {methods!r}'
+        )
+    if not methods and not websocket:
+        raise ConfigurationError(
+            "methods is empty and websocket is False: nothing serves this chain"
+        )
 
 
 def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None) -> View:
