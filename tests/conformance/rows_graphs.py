@@ -1,7 +1,9 @@
 """LangGraph: graphs of one and of several nodes."""
 
 import json
-from typing import Any
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -10,6 +12,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.pregel.remote import RemoteGraph
 from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
@@ -262,6 +265,54 @@ def graph_with_an_interrupt_that_is_no_text(kit: Kit) -> Runnable[Any, Any]:
         says(kit.chat(THOUGHT)), asks({"question": "Shall I?", "choices": ["yes", "no"]})
     )
     return graph.compile(checkpointer=InMemorySaver())
+
+
+# -- conversations of other messages than objects ------------------------------------------
+
+
+class Appended(TypedDict):
+    """A conversation that takes what the nodes return as it is."""
+
+    messages: Annotated[list[Any], operator.add]
+
+
+def says_as(kit: Kit, form: Callable[[str], Any]) -> Runnable[Any, Any]:
+    async def node(state: Appended) -> dict[str, Any]:
+        said = await kit.chat(ANSWER).ainvoke(state["messages"])
+        return {"messages": [form(said.text)]}
+
+    return StateGraph(Appended).add_node("node", node).add_edge(START, "node").compile()
+
+
+@group.row(inputs=INPUTS, answer=ANSWER)
+def graph_of_messages_as_dicts(kit: Kit) -> Runnable[Any, Any]:
+    return says_as(kit, lambda text: {"role": "assistant", "content": text})
+
+
+@group.row(inputs=INPUTS, answer=ANSWER)
+def graph_of_messages_as_dicts_of_blocks(kit: Kit) -> Runnable[Any, Any]:
+    return says_as(
+        kit, lambda text: {"type": "ai", "content": [{"type": "text", "text": text}], "id": "1"}
+    )
+
+
+@group.row(inputs=INPUTS, answer=ANSWER)
+def graph_of_messages_as_pairs(kit: Kit) -> Runnable[Any, Any]:
+    return says_as(kit, lambda text: ("ai", text))
+
+
+class Remote(RemoteGraph):
+    """A graph on another server, which sends what it returns as JSON."""
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        asked = {"type": "human", "content": "What is it like?", "id": "1"}
+        said = {"type": "ai", "content": ANSWER, "id": "2", "tool_calls": []}
+        return {"messages": [asked, said]}
+
+
+@group.row(inputs=INPUTS, answer=ANSWER, streams="never")
+def remote_graph(kit: Kit) -> Runnable[Any, Any]:
+    return Remote("agent", url="http://127.0.0.1:9")
 
 
 # -- states without messages ---------------------------------------------------------------

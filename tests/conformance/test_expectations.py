@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import convert_to_messages
 from langchain_core.runnables import Runnable
 
 from tests.conformance.models import Behaviour, Cache, Kit
@@ -68,7 +69,7 @@ def answer_in(row: Row, output: Any) -> str:
     if "structured_response" in output:
         return as_text(output["structured_response"])
     if "messages" in output:
-        return as_text(output["messages"][-1])
+        return as_text(convert_to_messages(output["messages"][-1:])[0])
     return as_text(output)
 
 

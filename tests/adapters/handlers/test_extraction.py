@@ -1,5 +1,6 @@
 """Extracting answers and documents from the outputs of LangChain."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -87,6 +88,61 @@ def test_the_text_of_a_model_result_is_extracted() -> None:
 )
 def test_the_answer_is_extracted_from_a_chains_output(output: Any, keys: Any, text: str) -> None:
     assert answer_text(output, ((keys,),) if isinstance(keys, str) else keys or ()) == text
+
+
+@pytest.mark.parametrize(
+    ("last", "text"),
+    [
+        ({"role": "assistant", "content": "42"}, "42"),
+        ({"role": "assistant", "content": [{"type": "text", "text": "42"}, {"type": "x"}]}, "42"),
+        ({"type": "ai", "content": "42", "response_metadata": {}, "name": None}, "42"),
+        ({"type": "ai", "data": {"content": "42", "type": "ai"}}, "42"),
+        (("ai", "42"), "42"),
+        (["assistant", "42"], "42"),
+        (("user", "42"), ""),
+        ({"role": "user", "content": "42", "name": "expert"}, "42"),
+        ({"role": "system", "content": "42"}, ""),
+        ({"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}, ""),
+        ({"role": "assistant", "content": "see", "tool_calls": [{"id": "1"}]}, ""),
+        ({"type": "AIMessageChunk", "content": "42", "tool_call_chunks": []}, "42"),
+    ],
+)
+@pytest.mark.parametrize("asked", [HumanMessage("?"), {"role": "user", "content": "?"}])
+def test_the_last_message_of_a_graph_is_read_in_all_forms(asked: Any, last: Any, text: str) -> None:
+    output = {"messages": [asked, last]}
+    assert answer_text(output, (("structured_response", "messages"),)) == text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"role": "wizard", "content": "42"},
+        {"role": ["user"], "content": "42"},
+        {"role": "user"},
+        {"type": "ai", "content": [1]},
+        {"type": "ai", "content": 1},
+        ("ai", "42", "43"),
+        "42",
+        1,
+    ],
+)
+def test_a_list_of_other_things_than_messages_is_json(other: Any) -> None:
+    whole = [{"role": "user", "content": "?"}, other]
+    assert json.loads(answer_text({"messages": whole}, (("messages",),))) == json.loads(
+        json.dumps(whole)
+    )
+
+
+def test_dicts_with_roles_elsewhere_than_in_a_graphs_messages_are_data() -> None:
+    dialogue = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    assert json.loads(answer_text({"dialogue": dialogue}, (("dialogue",),))) == dialogue
+    assert json.loads(answer_text(dialogue, ())) == dialogue
+
+
+def test_the_interrupts_of_a_remote_graph_are_dicts() -> None:
+    assert answer_text({"__interrupt__": [{"value": "sure?", "id": "1"}]}, ((INTERRUPT,),)) == (
+        "sure?"
+    )
 
 
 @pytest.mark.parametrize(

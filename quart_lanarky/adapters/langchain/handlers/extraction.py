@@ -14,9 +14,11 @@ from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from ....events import SOURCE_DOCUMENTS, SourceDocument
+from .conversations import as_conversation, has_question, is_conversation, is_unanswered
 
 __all__ = [
     "INTERRUPT",
+    "MESSAGES",
     "answer_json",
     "answer_text",
     "calls_tools",
@@ -34,11 +36,11 @@ __all__ = [
 INTERRUPT = "__interrupt__"
 """Where a graph returns what it asks its user, as LangGraph has it."""
 
+MESSAGES = "messages"
+"""Where a graph returns its conversation."""
+
 DOCUMENT_KEYS = (SOURCE_DOCUMENTS, "context")
 """Where retrieval chains return their documents, the classic ones and today's."""
-
-_ASKING = ("human", "system")
-"""The types of messages that no chain answers with."""
 
 Chunk = GenerationChunk | ChatGenerationChunk
 
@@ -90,17 +92,23 @@ def find_answer(output: Any, output_path: OutputPath) -> tuple[Any, bool]:
     for keys in output_path:
         if not isinstance(output, Mapping):
             break
-        given = [key for key in keys if output.get(key) is not None]
+        given = [_read_key(output, key) for key in keys if output.get(key) is not None]
         if not given:
             return output, False
-        key = next((key for key in given if not _is_unanswered(output[key])), given[0])
-        output = _interrupt_values(output[key]) if key == INTERRUPT else output[key]
+        output = next((value for value in given if not is_unanswered(value)), given[0])
     return output, bool(output_path) or not isinstance(output, Mapping)
 
 
+def _read_key(output: Mapping[str, Any], key: str) -> Any:
+    """Return what an output has under a key, in the forms that graphs return it in."""
+    if key == INTERRUPT:
+        return _interrupt_values(output[key])
+    return as_conversation(output[key]) if key == MESSAGES else output[key]
+
+
 def _interrupt_values(interrupts: Sequence[Any]) -> Any:
-    """Return the values of the interrupts of a graph."""
-    values = [interrupt.value for interrupt in interrupts]
+    """Return the values of the interrupts of a graph; those of a remote one are dicts."""
+    values = [i.get("value") if isinstance(i, Mapping) else i.value for i in interrupts]
     return values[0] if len(values) == 1 else values
 
 
@@ -113,8 +121,8 @@ def answer_json(output: Any, output_path: OutputPath) -> JsonValue:
             unless that is the user's or calls a tool.
     """
     answer, _ = find_answer(output, output_path)
-    if _is_conversation(answer) and (output_path or any(m.type in _ASKING for m in answer)):
-        return "" if _is_unanswered(answer) else str(answer[-1].text)
+    if is_conversation(answer) and (output_path or has_question(answer)):
+        return "" if is_unanswered(answer) else str(answer[-1].text)
     return to_json(_with_texts(answer))
 
 
@@ -134,26 +142,6 @@ def is_same_answer(text: str, answer: str) -> bool:
         return bool(json.loads(text) == json.loads(answer))
     except (ValueError, RecursionError):  # no JSON, or nested deeper than Python reads it
         return False
-
-
-def _is_conversation(value: Any) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and bool(value)
-        and all(isinstance(item, BaseMessage) for item in value)
-    )
-
-
-def _is_unanswered(value: Any) -> bool:
-    """Tell whether a conversation ends with a user's message or a tool call.
-
-    A human message with a name is a message of one agent to another.
-    """
-    if not _is_conversation(value):
-        return False
-    last: BaseMessage = value[-1]
-    asks = last.type in _ASKING and not last.name
-    return asks or (isinstance(last, AIMessage) and bool(last.tool_calls))
 
 
 def _with_texts(value: Any) -> Any:

@@ -17,6 +17,7 @@ from ....runs.stream import EventSink
 from .base import ChainHandler, current_handlers
 from .extraction import (
     INTERRUPT,
+    MESSAGES,
     answer_text,
     calls_tools,
     find_answer,
@@ -49,7 +50,7 @@ T = TypeVar("T")
 TOKENS_PER_YIELD = 64
 """After how many tokens that are not sent the event loop gets control."""
 
-AGENT_KEYS = (INTERRUPT, "structured_response", "output", "messages")
+AGENT_KEYS = (INTERRUPT, "structured_response", "output", MESSAGES)
 """Where agents return their answers, all kinds of them."""
 
 

@@ -13,7 +13,7 @@ from typing import Any, NotRequired, Required, get_origin, get_type_hints
 
 from typing_extensions import is_typeddict
 
-from ..handlers.extraction import INTERRUPT
+from ..handlers.extraction import INTERRUPT, MESSAGES
 from ..handlers.selection import GRAPH_TAG, AnswerSpec, InNodes, Nodes
 from ..inputs.fields import Fields, State
 from ..inputs.messages import with_messages
@@ -24,7 +24,7 @@ from .tagging import TaggedChain
 
 __all__ = ["KINDS"]
 
-_MESSAGES = ("structured_response", "messages")
+_ANSWER_KEYS = ("structured_response", MESSAGES)
 _START, _END = "__start__", "__end__"
 _COMPILED = "langgraph.graph.state.CompiledStateGraph"
 _TOOLS = "langgraph.prebuilt.tool_node.ToolNode"
@@ -52,6 +52,15 @@ def _spec(nodes: Nodes, keys: tuple[str, ...]) -> AnswerSpec:
 PREGEL = ChainKind("langgraph.pregel.main.Pregel", tag=_tag_pregel)
 """Its handlers are not called with an interrupt that it returns, so it does not report its end."""
 
+
+def _tag_remote(graph: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
+    keys = (INTERRUPT, *_ANSWER_KEYS) if key is None else (INTERRUPT, key)
+    return TaggedChain(graph, _spec({}, keys))
+
+
+REMOTE = ChainKind("langgraph.pregel.remote.RemoteGraph", tag=_tag_remote)
+"""A graph on another server. Its models run there, so its answer is sent whole."""
+
 # -- graphs of nodes and edges: which nodes the answer comes from --------------------------
 
 
@@ -65,9 +74,9 @@ def _answer_keys(graph: Any) -> tuple[str, ...]:
     """Return which keys of the graph's output may have the answer; none if that is not clear."""
     channels = graph.output_channels
     names = [channels] if isinstance(channels, str) else list(channels)
-    others = tuple(name for name in names if name not in _MESSAGES)
+    others = tuple(name for name in names if name not in _ANSWER_KEYS)
     alone = others if len(others) == 1 else ()
-    return (*_MESSAGES, *alone) if "messages" in names else alone
+    return (*_ANSWER_KEYS, *alone) if MESSAGES in names else alone
 
 
 def _answer_nodes(graph: Any) -> Nodes:
@@ -143,7 +152,7 @@ def _state_hints(state: Any) -> dict[str, Any]:
     hints = {}
     for name, hint in get_type_hints(state, include_extras=True).items():
         requiredness, bare = split_requiredness(hint)
-        required = requiredness is Required or (requiredness is None and name == "messages")
+        required = requiredness is Required or (requiredness is None and name == MESSAGES)
         hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
     return hints
 
@@ -158,4 +167,4 @@ def _is_omitted(hint: Any) -> bool:
 
 GRAPH = replace(PREGEL, path=_COMPILED, tag=_tag_graph, inputs=_graph_inputs)
 
-KINDS = (PREGEL, GRAPH)
+KINDS = (PREGEL, REMOTE, GRAPH)
