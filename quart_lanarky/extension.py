@@ -15,7 +15,7 @@ from .apidocs.specs import ApiSpecs
 from .playground.views import add_playground, check_path
 from .runs.registry import RunRegistry
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
-from .transports.connection import CONNECTION_KEY, ClientConnection, note_inner_send
+from .transports.connection import CONNECTION_KEY, ClientConnection, wrap_websocket_class
 from .transports.hypercorn import Server, defer_sigterm, detect_server
 
 __all__ = ["API_SPECS_KEY", "LanarkyExtension"]
@@ -148,7 +148,7 @@ class LanarkyExtension:
                     connection.discard_input()
 
         app.asgi_app = serve_connection  # type: ignore[method-assign]  # as Quart documents it
-        app.asgi_websocket_class = note_inner_send(app.asgi_websocket_class)
+        app.asgi_websocket_class = wrap_websocket_class(app.asgi_websocket_class)
 
     def _watch(self, server: Server | None) -> None:
         if server is not None and server.stopping is not self._stopping:

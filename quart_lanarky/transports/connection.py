@@ -20,9 +20,9 @@ __all__ = [
     "CONNECTION_KEY",
     "ClientConnection",
     "current_connection",
-    "note_inner_send",
     "raise_disconnect",
     "unwrap_proxy",
+    "wrap_websocket_class",
 ]
 
 _DISCONNECT: Final[type[Exception] | None] = getattr(wrappers, "ClientDisconnectedError", None)
@@ -37,6 +37,8 @@ CLOSE_TIMEOUT: Final = 5.0
 QUIET_PERIOD: Final = 0.05
 """Seconds without a message after which there will be no more."""
 
+
+_WEBSOCKET_SCHEMES: Final = {"http": "ws", "https": "wss"}
 
 _discarding: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds on to none
 
@@ -169,15 +171,18 @@ def current_connection() -> ClientConnection | None:
     return asking.scope.get(CONNECTION_KEY)  # type: ignore[return-value]
 
 
-def note_inner_send(websocket_class: Any) -> Any:
-    """Return a class for `Quart.asgi_websocket_class` that tells connections what `send` it gets.
+def wrap_websocket_class(websocket_class: Any) -> Any:
+    """Return a class for `Quart.asgi_websocket_class` that mends what middleware has changed.
 
-    It is called by Quart itself, behind whatever middleware the app has put in front.
+    It is called by Quart itself, behind whatever middleware the app has put in front. It tells
+    connections what `send` it gets, and corrects the scheme: Hypercorn's `ProxyFixMiddleware` takes
+    a proxy's `https` for it, as which Quart would refuse a WebSocket.
     """
 
     class WebsocketConnection(websocket_class):  # type: ignore[misc]  # any class of the app's
         def __init__(self, app: Any, scope: Any) -> None:
-            super().__init__(app, scope)
+            scheme = _WEBSOCKET_SCHEMES.get(scope.get("scheme"))
+            super().__init__(app, scope if scheme is None else {**scope, "scheme": scheme})
             self._client_connection: ClientConnection | None = scope.get(CONNECTION_KEY)
 
         async def __call__(self, receive: Any, send: Any) -> None:

@@ -186,6 +186,7 @@ async def test_heartbeats_keep_nginx_from_timing_out_a_silent_stream(
         hypercorn("tests.how_to.gated:app", tmp_path, HEARTBEAT=str(heartbeat)) as app,
         nginx(app.port, tmp_path, (TIMEOUT, "proxy_read_timeout 3s")) as front,
     ):
+        httpx.get(app.url, timeout=30)  # it is up: nginx would not wait for that
         async with asked(front) as events, socket(front, origin=front.url) as connection:
             await anext(events)
             silence = asyncio.create_task(anext(events))

@@ -297,3 +297,27 @@ async def test_middleware_that_copies_the_scope_may_stand_on_either_side(is_firs
     if not is_first:
         put_in_front()
     assert (await app.test_client().get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [("https", "wss"), ("http", "ws"), ("wss", "wss"), ("ws", "ws"), (None, "ws")],
+)
+async def test_a_websocket_whose_proxy_speaks_of_http_is_one(
+    is_first: bool, forwarded: str | None, scheme: str
+) -> None:
+    app = Quart(__name__)
+
+    @app.websocket("/")
+    async def show() -> None:
+        await websocket.send(f"{websocket.scheme} {websocket.url}")
+
+    if is_first:
+        app.asgi_app = ProxyFixMiddleware(app.asgi_app)  # type: ignore[method-assign]
+    LanarkyExtension(app)
+    if not is_first:
+        app.asgi_app = ProxyFixMiddleware(app.asgi_app)  # type: ignore[method-assign]
+    headers = {"X-Forwarded-Proto": forwarded} if forwarded else {}
+    async with app.test_client().websocket("/", headers=headers) as connection:
+        assert await connection.receive() == f"{scheme} {scheme}://localhost/"
