@@ -116,12 +116,13 @@ class RunRegistry:
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
         self._reservations = CancelGroup()  # runs to be, whose chains are being made
+        self._abandoned: set[asyncio.Future[Any]] = set()  # work that goes on without a client
         self._waiting: set[asyncio.Event] = set()
 
     @property
     def count(self) -> int:
-        """How many runs are live, and how many are about to be."""
-        return len(self._runs) + self._reservations.count
+        """How many runs are live, are about to be, or left work behind that goes on."""
+        return len(self._runs) + self._reservations.count + len(self._abandoned)
 
     # -- letting in ------------------------------------------------------------------------
 
@@ -141,6 +142,11 @@ class RunRegistry:
                 yield
         except WaitCancelledError as error:
             raise ServerBusyError(SHUTTING_DOWN) from error
+
+    def hold_slot(self, work: asyncio.Future[Any]) -> None:
+        """Count `work` until it is done: its client has left, and it could not be stopped."""
+        self._abandoned.add(work)
+        work.add_done_callback(self._abandoned.discard)
 
     def add(self, run: Run, limit: int | None) -> None:
         """Count `run`, which is about to start."""

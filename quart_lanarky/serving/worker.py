@@ -20,6 +20,7 @@ import hypercorn.asyncio
 from hypercorn.config import Config
 
 from ..extension import GRACEFUL_TIMEOUT_MARGIN
+from ..transports.threads import shut_down_threads
 from .app_location import extension_of, quart_app_of, settings_of
 from .hypercorn_patches.patches import patch_hypercorn
 from .tuning import loop_factory, tune_gc
@@ -37,7 +38,7 @@ EXIT_TIMEOUT: Final = 0.2
 
 
 THREADS: Final = 64
-"""How many synchronous chains, factories and tools may run at once."""
+"""How many synchronous chains and tools may run at once; factories have threads of their own."""
 
 
 BACKLOG: Final = 1024
@@ -92,6 +93,7 @@ class Worker:
             runner.run(self._serve())
             with exit_unless_done_within(EXIT_TIMEOUT):
                 pool.shutdown(wait=False, cancel_futures=True)
+                shut_down_threads()
                 runner.close()
                 for thread in set(threading.enumerate()) - before:
                     if not thread.daemon:

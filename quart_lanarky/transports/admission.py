@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
@@ -17,7 +18,7 @@ from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_fi
 from ..settings import EXTENSION_KEY, Settings, current_settings
 from .connection import unwrap_proxy
 
-__all__ = ["Transport", "current_registry", "register_run", "reserve_slot"]
+__all__ = ["Transport", "current_registry", "hold_slot", "register_run", "reserve_slot"]
 
 logger = logging.getLogger("quart_lanarky.runs")
 
@@ -126,3 +127,15 @@ async def reserve_slot(settings: Settings) -> AsyncIterator[None]:
         return
     async with registry.reserve(settings.max_runs):
         yield
+
+
+def hold_slot(work: asyncio.Future[Any]) -> None:
+    """Count `work` of the current request, which could not be stopped, until it is done."""
+    work.add_done_callback(_log_failure)
+    if (registry := current_registry()) is not None:
+        registry.hold_slot(work)
+
+
+def _log_failure(work: asyncio.Future[Any]) -> None:
+    if not work.cancelled() and (error := work.exception()) is not None:
+        logger.warning("what went on after its client had left has failed", exc_info=error)

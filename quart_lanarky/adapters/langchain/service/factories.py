@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from inspect import isawaitable
+from functools import partial
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgenerator
 from typing import Any
 
 from langchain_core.runnables import Runnable
-from quart import current_app
 
 from ....errors import ChainTypeError
+from ....transports.threads import FACTORY_THREADS
 from ..inputs.parameters import factory_name
 from ..kinds.lcel import unwrap
 from ..kinds.registry import check_chain
+from .generators import YieldingFactory
 
 __all__ = ["ChainFactory", "factory_of", "open_chain"]
 
@@ -64,21 +66,22 @@ async def open_chain(
     Raises:
         ChainTypeError: The factory did not return or yield a chain.
     """
-    chain = await current_app.ensure_async(factory)(**parameters)
-    if isawaitable(chain):  # a lambda, or an object, around an `async def`
-        chain = await chain
-    if isinstance(chain, AsyncIterator):  # Quart returns generators of a plain `def` as this, too
-        generator, chain = chain, await anext(chain, None)
-        stack.push_async_callback(_run_cleanup, generator, factory_name(factory))
-    return check_chain(chain, factory_name(factory))
+    source = factory_name(factory)
+    chain = await _call(factory, parameters)
+    if isinstance(chain, AsyncIterator) or isgenerator(chain):
+        yielding = YieldingFactory(chain, source)
+        chain = await yielding.open()
+        stack.push_async_callback(yielding.close)
+    return check_chain(chain, source)
 
 
-async def _run_cleanup(generator: AsyncIterator[Any], source: str) -> None:
-    """Resume a factory after its `yield`; log its exceptions, as the answer was sent already."""
+async def _call(factory: ChainFactory, parameters: dict[str, Any]) -> Any:
+    """Return what a factory returns; one that may block is called in a thread."""
     try:
-        more = await anext(generator, None)
-    except Exception:
-        logger.exception("%s failed to clean up", source)
-    else:
-        if more is not None:
-            logger.error("%s yields more than once: nothing after its second yield is run", source)
+        if iscoroutinefunction(factory) or isasyncgenfunction(factory):
+            made = factory(**parameters)
+        else:
+            made = await FACTORY_THREADS.run(partial(factory, **parameters))
+        return await made if isawaitable(made) else made  # also of a lambda around an `async def`
+    except SystemExit as error:  # it would end the loop
+        raise RuntimeError(f"{factory_name(factory)} raised SystemExit") from error

@@ -1,0 +1,77 @@
+"""Threads for chain factories and API specs, apart from those in which chains run.
+
+LangChain runs synchronous chains in the default pool of the event loop. They go on there when
+their clients have left: many of them would keep all new requests waiting, and the API docs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from .admission import hold_slot
+
+__all__ = ["FACTORY_THREADS", "SPEC_THREADS", "ThreadPool", "shut_down_threads"]
+
+_T = TypeVar("_T")
+
+
+class ThreadPool:
+    """A pool of threads that is opened when it is first used.
+
+    Args:
+        name: What the names of its threads begin with.
+        size: How many threads it has at most.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name = name
+        self._size = size
+        self._executor: ThreadPoolExecutor | None = None
+
+    async def run(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Return what `function` returns; it is called in a thread, with the current context.
+
+        If the wait is cancelled, the thread goes on, and counts among the live runs until it ends.
+        """
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
+        call = partial(_without_stop_iteration, function, *args)
+        submitted = self._executor.submit(copy_context().run, call)
+        returned = asyncio.wrap_future(submitted)
+        try:
+            return await asyncio.shield(returned)
+        except asyncio.CancelledError:
+            if not submitted.cancel():  # it has begun
+                hold_slot(returned)
+            raise
+
+    def shut_down(self) -> None:
+        """Let the threads end when they have done what they have begun."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+
+def _without_stop_iteration(function: Callable[..., _T], *args: Any) -> _T:
+    try:
+        return function(*args)
+    except StopIteration as error:  # which no future can hold: the wait would never end
+        raise RuntimeError("the call raised StopIteration") from error
+
+
+FACTORY_THREADS: Final = ThreadPool("quart_lanarky_factory", 64)
+"""For chain factories that are a plain ``def``."""
+
+SPEC_THREADS: Final = ThreadPool("quart_lanarky_specs", 1)
+"""For building the API specs, which is done once at a time."""
+
+
+def shut_down_threads() -> None:
+    """Let all these threads end; a server calls it before it exits."""
+    FACTORY_THREADS.shut_down()
+    SPEC_THREADS.shut_down()
