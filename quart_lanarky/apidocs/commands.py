@@ -20,6 +20,11 @@ _HEADINGS = ("PATH", "TRANSPORT", "MODE", "HANDLERS", "INPUTS")
 _OUTPUT = click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file."
 )
+_STARTUP = click.option(
+    "--startup",
+    is_flag=True,
+    help="First run what the app does before serving, for chains that need it.",
+)
 
 
 def commands_for(specs: ApiSpecs) -> click.Group:
@@ -28,16 +33,22 @@ def commands_for(specs: ApiSpecs) -> click.Group:
 
     @group.command(help="Print the OpenAPI spec.")
     @_OUTPUT
-    def openapi(output: Path | None) -> None:
+    @_STARTUP
+    def openapi(output: Path | None, *, startup: bool) -> None:
+        specs.inspect_chains_of_command(with_startup=startup)
         _write(specs.openapi(), output)
 
     @group.command(help="Print the AsyncAPI spec of the WebSocket routes.")
     @_OUTPUT
-    def asyncapi(output: Path | None) -> None:
+    @_STARTUP
+    def asyncapi(output: Path | None, *, startup: bool) -> None:
+        specs.inspect_chains_of_command(with_startup=startup)
         _write(specs.asyncapi(), output)
 
     @group.command(help="List the chain routes.")
-    def routes() -> None:
+    @_STARTUP
+    def routes(*, startup: bool) -> None:
+        specs.inspect_chains_of_command(with_startup=startup)
         for line in _table([_HEADINGS, *_rows(specs)]):
             click.echo(line)
 

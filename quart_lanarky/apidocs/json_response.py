@@ -28,7 +28,7 @@ def json_response(route: RouteDescription, name: str, components: Components) ->
             properties |= fields if kind.name in route.events else {}
     schema: Schema = {
         "type": "object",
-        "description": "The answer in one document.",
+        "description": "The answer in one JSON object.",
         "properties": properties,
         "required": ["output"],
         "additionalProperties": False,

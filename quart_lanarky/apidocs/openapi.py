@@ -18,7 +18,7 @@ from quart_schema.openapi import PATH_RE, QUART_SCHEMA_OPERATION_ID_ATTRIBUTE
 from werkzeug.routing import Rule
 
 from ..protocols.json_schema import Components, numbered
-from ..settings import OpenAPIVersion
+from ..settings import Settings
 from ..transports.route_description import (
     CHAIN_EXTENSION,
     ChainRoute,
@@ -28,7 +28,7 @@ from ..transports.route_description import (
     route_of,
 )
 from .operations import Operation, OperationBuilder
-from .pages import websocket_page_link
+from .pages import websocket_page_link, websocket_page_path
 from .schema_objects import plain
 
 __all__ = ["ChainOpenAPIProvider", "RouteDescriber"]
@@ -43,8 +43,8 @@ class RouteDescriber(Protocol):
     """Describes an app's chain routes."""
 
     @property
-    def version(self) -> OpenAPIVersion:
-        """The OpenAPI version of the spec."""
+    def settings(self) -> Settings:
+        """The settings of the app."""
 
     @property
     def cache_key(self) -> Hashable:
@@ -87,7 +87,7 @@ class ChainOpenAPIProvider(OpenAPIProvider):
             cache_key = self._describer.cache_key
             if self._cached is None or self._cached[0] != cache_key:
                 self._cached = (cache_key, self._builder.build())
-            return _with_server(self._cached[1])
+            return _with_server(self._cached[1], self._builder.websocket_page)
 
 
 class _RulePath(NamedTuple):
@@ -129,13 +129,20 @@ class _SpecBuilder:
     def build(self) -> Spec:
         """Build the spec."""
         spec: Spec = plain(self._own.schema())
-        spec["openapi"] = self._describer.version
+        spec["openapi"] = self._describer.settings.openapi_version
         rule_paths = self._rule_paths()
         spec["paths"] = _correct_paths(spec["paths"], rule_paths)
         chain_operations = list(self._chain_operations(spec["paths"], rule_paths))
         self._describe(spec, chain_operations)
         _make_valid(spec, {(each.path, each.method) for each in chain_operations})
         return spec
+
+    @property
+    def websocket_page(self) -> str | None:
+        """The path of the page of the WebSocket routes, if there are any."""
+        page = self._schema.swagger_ui_path
+        has_websockets = any(chain_rules(self._app, websocket=True))
+        return websocket_page_path(page) if page is not None and has_websockets else None
 
     def _rule_paths(self) -> list[_RulePath]:
         """Build the paths of each rule once more: a spec does not say which rule a path is of."""
@@ -171,12 +178,12 @@ class _SpecBuilder:
 
     def _operation_builder(self, route: ChainRoute, components: Components) -> OperationBuilder:
         described = self._describer.describe(route, over_websocket=False)
-        return OperationBuilder(described, route.label, self._describer.version, components)
+        return OperationBuilder(described, route.label, self._describer.settings, components)
 
     def _link_websocket(self, operation: Operation, path: str) -> None:
         """Say where the route is served over a WebSocket."""
         page = self._schema.swagger_ui_path
-        link = "" if page is None else f" ([its document]({websocket_page_link(page)}))"
+        link = "" if page is None else f" ([its API docs]({websocket_page_link(page)}))"
         operation["description"] += f"\n\nThe same on a WebSocket: `{path}`{link}."
         operation[CHAIN_EXTENSION]["websocket"] = path
 
@@ -212,11 +219,18 @@ def _name_after_route(operation: Operation, method: str, view: Any, route: Chain
         operation["operationId"] = f"{method}_{route.label}"
 
 
-def _with_server(spec: Spec) -> Spec:
-    """Return the spec with the server, whose root path is known only within a request."""
-    root = request.root_path if has_request_context() else ""
+def _with_server(spec: Spec, websocket_page: str | None) -> Spec:
+    """Return the spec with what is known only within a request: the server, whose root path it is.
+
+    It links to the page of the WebSocket routes too, unless the app links to something else.
+    """
     start = {key: spec[key] for key in ("openapi", "info")}
-    return {**start, "servers": [{"url": root or "/"}], **spec}
+    if not has_request_context():
+        return {**start, "servers": [{"url": "/"}], **spec}
+    root = request.root_path
+    url = f"{request.scheme}://{request.host}{root}{websocket_page}"  # Swagger UI wants a whole one
+    link = {"externalDocs": {"description": "The WebSocket routes", "url": url}}
+    return {**start, "servers": [{"url": root or "/"}], **(link if websocket_page else {}), **spec}
 
 
 def _make_valid(spec: Spec, chain_operations: set[tuple[str, str]]) -> None:

@@ -17,7 +17,7 @@ from ..events import ErrorData
 from ..protocols.base import Example, MessageDocs, StreamDocs
 from ..protocols.json_schema import Components, Schema, pascal
 from ..protocols.negotiation import JSON
-from ..settings import OpenAPIVersion
+from ..settings import Settings
 from ..transports.route_description import CHAIN_EXTENSION, RouteInProtocol
 from .json_response import json_response
 
@@ -32,7 +32,7 @@ class OperationBuilder:
     Args:
         route: The description of the route, and its protocol.
         label: The name of the route in the spec.
-        version: The OpenAPI version of the spec.
+        settings: The settings of the app: the OpenAPI version, the limits of requests.
         components: The named schemas of the spec; those of the route are added.
     """
 
@@ -40,12 +40,13 @@ class OperationBuilder:
         self,
         route: RouteInProtocol,
         label: str,
-        version: OpenAPIVersion,
+        settings: Settings,
         components: Components,
     ) -> None:
         self._description, protocol = route
         self._options = protocol.options
-        self._has_item_schema = version == "3.2.0"
+        self._has_item_schema = settings.openapi_version == "3.2.0"
+        self._max_bytes = settings.max_message_bytes
         self._components = components
         self._name = pascal(label)
         self._docs = protocol.docs(self._description, self._name, components)
@@ -114,7 +115,7 @@ class OperationBuilder:
             "403": self._failure(403, "A page of another site asks; nothing was run."),
             "404": {"description": "The path does not fit; nothing was run."},
             "413": self._rejection(
-                InputTooLargeError("send no more than 16777216 bytes"),
+                InputTooLargeError(f"send no more than {self._max_bytes} bytes"),
                 "The body is too large; nothing was run.",
             ),
             "500": self._failure(500, "The chain failed before anything was sent."),
@@ -146,7 +147,7 @@ class OperationBuilder:
         json_content = json_response(self._description, self._name, self._components)
         shown = [f":\n\n{_code_block(example.value)}" for example in stream.examples[:1]]
         return {
-            "description": "".join(["The answer: in one document, or as it comes", *shown]),
+            "description": "".join(["The answer: as it comes, or in a JSON response", *shown]),
             "content": {stream.content_type: self._stream(stream), JSON: json_content},
         }
 

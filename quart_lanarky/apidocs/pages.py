@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
 from quart_schema import QuartSchema, hide
 
-__all__ = ["ASYNCAPI_ENDPOINT", "add_pages", "websocket_page_link"]
+__all__ = ["ASYNCAPI_ENDPOINT", "add_pages", "websocket_page_link", "websocket_page_path"]
 
 ASYNCAPI_ENDPOINT: Final = "quart_lanarky_asyncapi"
 
@@ -52,9 +52,10 @@ _WEBSOCKET_PAGE: Final = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>{{ title }}: WebSockets</title>
-  <style>body { margin: 0 }</style>
+  <style>body { margin: 0 } nav { padding: 0.5rem 1rem; font-family: sans-serif }</style>
 </head>
 <body>
+  <nav><a href="{{ http_page }}">The HTTP routes</a></nav>
   <asyncapi-viewer src="{{ spec }}" sidebar></asyncapi-viewer>
   <script type="module" src="{{ script }}"></script>
   <noscript>This page needs JavaScript. The spec itself is at {{ spec }}.</noscript>
@@ -82,11 +83,12 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
         return await render_template_string(
             _WEBSOCKET_PAGE,
             title=schema.info.title if schema.info else app.name,
+            http_page=url_for("swagger_ui"),
             spec=url_for(ASYNCAPI_ENDPOINT),
             script=local_url or _ASSETS[script].cdn_url + script,
         )
 
-    app.add_url_rule(f"{base}/websockets", _PAGE_ENDPOINT, websockets)
+    app.add_url_rule(websocket_page_path(page), _PAGE_ENDPOINT, websockets)
 
 
 @hide
@@ -103,6 +105,11 @@ def _set_swagger_scripts(config: MutableMapping[str, Any], prefix: str) -> None:
         if _is_too_old(config[setting]):
             is_installed = _installed_folder(name) is not None
             config[setting] = prefix + name if is_installed else _ASSETS[name].cdn_url + name
+
+
+def websocket_page_path(page: str) -> str:
+    """Return the path of the AsyncAPI page, given that of the Swagger UI page."""
+    return f"{page.rstrip('/')}/websockets"
 
 
 def websocket_page_link(page: str) -> str:

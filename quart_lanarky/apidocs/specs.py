@@ -19,7 +19,7 @@ from quart import Quart, Response
 from quart_schema import QuartSchema, hide
 from werkzeug.routing import Rule
 
-from ..settings import OpenAPIVersion, Settings
+from ..settings import Settings
 from ..transports.route_description import ChainRoute, RouteInProtocol, chain_rules
 from . import asyncapi
 from .openapi import ChainOpenAPIProvider, Spec
@@ -96,20 +96,18 @@ class ApiSpecs:
 
     def describe(self, route: ChainRoute, *, over_websocket: bool) -> RouteInProtocol:
         """Describe a chain route on one transport, with its chain if that was inspected."""
-        settings = Settings.from_config(self._app.config)
         inspected = self._inspected.get(route)
-        return route.describe(inspected, over_websocket=over_websocket, settings=settings)
+        return route.describe(inspected, over_websocket=over_websocket, settings=self.settings)
 
     @property
-    def version(self) -> OpenAPIVersion:
-        """The OpenAPI version of the spec."""
-        return Settings.from_config(self._app.config).openapi_version
+    def settings(self) -> Settings:
+        """The settings of the app."""
+        return Settings.from_config(self._app.config)
 
     @property
     def cache_key(self) -> Hashable:
         """A value that changes when the specs have to be built again."""
-        settings = Settings.from_config(self._app.config)
-        return len(list(self._app.url_map.iter_rules())), len(self._inspected), settings
+        return len(list(self._app.url_map.iter_rules())), len(self._inspected), self.settings
 
     async def inspect_chains(self) -> None:
         """Inspect the chains that are not inspected yet, each once."""
@@ -130,6 +128,29 @@ class ApiSpecs:
         except RuntimeError:
             if self._uninspected():
                 asyncio.run(self.inspect_chains())
+
+    def inspect_chains_of_command(self, *, with_startup: bool) -> None:
+        """Inspect them for a command, which serves nothing.
+
+        Args:
+            with_startup: Run the app's `before_serving` and `while_serving` functions first, and
+                `after_serving` ones afterwards, as a server does.
+        """
+        self.install()
+        if with_startup:
+            asyncio.run(self._inspect_started_chains())
+            return
+        self.inspect_chains_sync()
+        does_start = self._app.before_serving_funcs or self._app.while_serving_gens
+        if does_start and None in self._inspected.values():
+            logger.warning(
+                "the functions of before_serving and while_serving have not run; if a chain "
+                "needs what they open, add --startup to the command"
+            )
+
+    async def _inspect_started_chains(self) -> None:
+        async with self._app.test_app():
+            await self.inspect_chains()
 
     def _uninspected(self) -> set[ChainRoute]:
         routes = {served.route for served in chain_rules(self._app)}

@@ -80,7 +80,7 @@ class RetractData(_Payload):
 
 
 class SourceDocument(_Payload):
-    """One document that the answer rests on."""
+    """One source document of the answer."""
 
     page_content: str = Field(description="The text.")
     metadata: dict[str, JsonValue] = Field(description="What its owner noted about it.")
@@ -89,7 +89,7 @@ class SourceDocument(_Payload):
 
 
 class SourceDocumentsData(_Payload):
-    """The documents that the answer rests on."""
+    """The source documents of the answer."""
 
     source_documents: list[SourceDocument] = Field(
         description="Best first, each once; empty when nothing was found."
@@ -256,7 +256,7 @@ _KINDS: Final = (
     EventKind(
         SOURCE_DOCUMENTS,
         SourceDocumentsData,
-        "once, after the last token, where documents were looked up",
+        "once, after the last token, where source documents were looked up",
         (
             source_documents(
                 [

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,9 @@ async def test_the_printed_spec_is_the_served_one(app: Quart, what: str) -> None
 
     await asyncio.to_thread(in_a_thread)
     spec = json.loads(lines[0])
-    served.pop("servers")
-    spec.pop("servers", None)
+    for key in ("servers", "externalDocs"):  # known only within a request
+        served.pop(key, None)
+        spec.pop(key, None)
     assert spec == served
 
 
@@ -161,6 +163,54 @@ def test_commands_work_when_a_factory_fails(app: Quart, what: str) -> None:
     result = run(app, what)
     assert result.exit_code == 0
     assert "there is no key" not in result.output
+
+
+@pytest.fixture
+def opening() -> Quart:
+    """Return an app whose chain is made from what it opens before serving."""
+    app = Quart("opening")
+    opened: list[Any] = []
+
+    @app.while_serving
+    async def open_chain() -> AsyncIterator[None]:
+        opened.append(LCEL)
+        yield
+        opened.clear()
+
+    @app.post("/ask")
+    @app.websocket("/ask/ws")
+    @stream_chain
+    def ask() -> Any:
+        return opened[0]
+
+    LanarkyExtension(app)
+    return app
+
+
+def test_with_startup_a_chain_that_needs_it_is_described(opening: Quart) -> None:
+    lines = run(opening, "routes", "--startup").output.splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == ["question", "question"]
+
+
+@pytest.mark.parametrize("what", ["openapi", "asyncapi"])
+def test_with_startup_a_spec_has_the_inputs(opening: Quart, what: str) -> None:
+    schemas = printed(opening, what, "--startup")["components"]["schemas"]
+    [inputs] = [schema for name, schema in schemas.items() if name.endswith("Input")]
+    assert inputs["required"] == ["question"]
+
+
+def test_without_startup_the_log_says_what_may_be_missing(
+    opening: Quart, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(opening, "routes").output.splitlines()[1].endswith("...")
+    assert "add --startup to the command" in caplog.text
+
+
+def test_an_app_that_opens_nothing_is_not_told_of_startup(
+    app: Quart, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(app, "routes")
+    assert "--startup" not in caplog.text
 
 
 @pytest.mark.parametrize("what", ["openapi", "asyncapi"])

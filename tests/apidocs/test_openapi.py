@@ -655,15 +655,41 @@ def test_a_description_has_a_table_of_the_events(spec: Any) -> None:
 
 def test_a_description_links_to_the_websocket(spec: Any) -> None:
     qa, ask = (spec["paths"][path]["get"]["description"] for path in ("/qa", "/ask"))
-    assert "The same on a WebSocket: `/qa/ws` ([its document](docs/websockets))." in qa
+    assert "The same on a WebSocket: `/qa/ws` ([its API docs](docs/websockets))." in qa
     assert "WebSocket" not in ask
 
 
 def test_there_is_no_link_to_a_missing_page(app: Quart) -> None:
     QuartSchema(app, swagger_ui_path=None)
     LanarkyExtension(app).add_chain("/qa", LCEL)
-    description = fetched(app)["paths"]["/qa"]["get"]["description"]
-    assert description.endswith("The same on a WebSocket: `/qa/ws`.")
+    spec = fetched(app)
+    assert spec["paths"]["/qa"]["get"]["description"].endswith("on a WebSocket: `/qa/ws`.")
+    assert "externalDocs" not in spec
+
+
+def test_the_spec_links_to_the_page_of_the_websockets(spec: Any) -> None:
+    assert spec["externalDocs"]["url"] == "http://localhost/docs/websockets"
+
+
+def test_without_websockets_there_is_no_link(app: Quart) -> None:
+    LanarkyExtension(app)
+    app.post("/chat")(stream_chain(lambda: LCEL))
+    assert "externalDocs" not in fetched(app)
+
+
+def test_the_app_may_link_to_something_else(app: Quart) -> None:
+    QuartSchema(app, external_docs={"url": "https://example.org"})
+    LanarkyExtension(app).add_chain("/qa", LCEL)
+    assert fetched(app)["externalDocs"]["url"] == "https://example.org"
+
+
+@pytest.mark.parametrize("limit", [1024, 2048])
+def test_the_limit_of_a_body_is_that_of_the_app(app: Quart, limit: int) -> None:
+    app.config["QUART_LANARKY_MAX_MESSAGE_BYTES"] = limit
+    LanarkyExtension(app).add_chain("/qa", LCEL)
+    responses = fetched(app)["paths"]["/qa"]["post"]["responses"]
+    example = responses["413"]["content"]["application/json"]["example"]
+    assert example["detail"] == f"send no more than {limit} bytes"
 
 
 # Other routes

@@ -29,7 +29,7 @@ from quart_lanarky.apidocs import specs as specs_module
 from tests.adapters.chains import LCEL
 from tests.apidocs.specs import fetch, fetch_mounted, fetched, references
 
-UNKNOWN = "could not be seen when this document was drawn"
+UNKNOWN = "could not be seen when these API docs were made"
 
 
 @pytest.fixture
@@ -515,10 +515,19 @@ async def test_every_link_of_the_pages_works(
             assert followed.status_code == 200, target
 
 
+@pytest.mark.parametrize("root", ["", "/shop"])
+async def test_the_pages_of_the_two_specs_link_to_each_other(app: Quart, root: str) -> None:
+    with_chain(app)
+    spec = (await fetch_mounted(app, root, "/openapi.json")).json()
+    assert spec["externalDocs"]["url"] == f"http://example.org{root}/docs/websockets"
+    page = (await fetch_mounted(app, root, "/docs/websockets")).text
+    assert f'<a href="{root}/docs">' in page
+
+
 async def test_the_link_to_the_asyncapi_page_works(app: Quart) -> None:
     with_chain(app)
     description = (await fetch(app))["paths"]["/qa"]["get"]["description"]
-    link = re.search(r"\[its document\]\(([^)]+)\)", description)
+    link = re.search(r"\[its API docs\]\(([^)]+)\)", description)
     assert link is not None
     assert urljoin("/shop/docs", link[1]) == "/shop/docs/websockets"
 
@@ -556,7 +565,7 @@ async def test_a_spec_is_built_once(app: Quart, builds: list[str]) -> None:
 @pytest.mark.parametrize(
     ("path", "keys"),
     [
-        ("/openapi.json", ["openapi", "info", "servers", "paths", "components", "security"]),
+        ("/openapi.json", ["openapi", "info", "servers", "externalDocs", "paths", "components"]),
         ("/asyncapi.json", ["asyncapi", "info", "defaultContentType", "channels"]),
     ],
 )

@@ -113,8 +113,18 @@ def test_the_websocket_docs_page_shows_inputs_and_events(visit: Visit, demo: Ser
 def test_the_http_docs_page_links_to_the_websocket_docs_page(visit: Visit, demo: Server) -> None:
     operation = visit.open("post_qa")
     with visit.page.expect_popup() as popup:
-        operation.get_by_role("link", name="its document").click()
+        operation.get_by_role("link", name="its API docs").click()
     assert popup.value.url == f"{demo.url}/docs/websockets"
+
+
+def test_the_two_docs_pages_link_to_each_other(visit: Visit, demo: Server) -> None:
+    page = visit.page
+    page.goto(f"{demo.url}/docs")
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="The WebSocket routes").click()
+    assert popup.value.url == f"{demo.url}/docs/websockets"
+    popup.value.get_by_role("link", name="The HTTP routes").click()
+    assert popup.value.url == f"{demo.url}/docs"
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/websockets"])

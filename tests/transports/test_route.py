@@ -299,7 +299,7 @@ async def test_the_spec_of_another_protocol_is_valid(
     validate(spec)
     answer = spec["paths"]["/shout"]["post"]["responses"]["200"]
     shown = ":\n\n```\nTO BE\n```" if examples else ""
-    assert answer["description"] == f"The answer: in one document, or as it comes{shown}"
+    assert answer["description"] == f"The answer: as it comes, or in a JSON response{shown}"
 
 
 def test_the_command_lists_a_route_of_another_protocol(shouting: Quart) -> None:

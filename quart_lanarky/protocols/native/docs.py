@@ -32,7 +32,7 @@ from .schemas import (
 __all__ = ["NativeDocs"]
 
 _RESPONSE_FORMATS: Final = (
-    "Answers with a stream of server-sent events, or with one JSON document if the request has "
+    "Answers with a stream of server-sent events, or with a JSON response if the request has "
     "the header `Accept: application/json`."
 )
 _TURNS: Final = (

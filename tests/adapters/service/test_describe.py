@@ -352,7 +352,7 @@ def test_an_unknown_chain_is_described_as_taking_any_object() -> None:
     assert description.takes_other_inputs
     assert description.text_input is None
     assert description.notes == (
-        "What its inputs are called could not be seen when this document was drawn.",
+        "What its inputs are called could not be seen when these API docs were made.",
     )
 
 

@@ -35,7 +35,7 @@ from .plan import HandlerFactory, class_of
 
 __all__ = ["ChainDescriber"]
 
-_UNKNOWN_INPUTS = "What its inputs are called could not be seen when this document was drawn."
+_UNKNOWN_INPUTS = "What its inputs are called could not be seen when these API docs were made."
 
 
 class ChainDescriber:
