@@ -65,8 +65,8 @@ def elements_of(player: Player) -> list[list[Any]]:
 def check_harmless(player: Player) -> None:
     for tag, attributes in elements_of(player):
         assert tag in HARMLESS
-        allowed = {"class", "href", "target", "rel", "title", "start", "tabindex", "type"}
-        assert set(attributes) <= allowed | {"aria-label", "aria-hidden"}
+        allowed = {"class", "href", "target", "rel", "title", "start", "tabindex", "type", "dir"}
+        assert set(attributes) <= allowed | {"aria-label", "aria-hidden", "colspan"}
         if "href" in attributes:
             assert attributes["href"].startswith(("https://", "http://", "mailto:"))
             assert attributes["rel"] == "noopener noreferrer nofollow"
@@ -95,6 +95,70 @@ def test_a_link_shows_its_target(player: Player) -> None:
     )
     assert shown == "your bank (https://evil.example/login) and x (javascript:y)"
     assert player.answer.locator("a").all_inner_texts() == ["your bank"]
+
+
+LONG = "a" * 300
+TARGETS = {
+    "[x](https://bank.example@evil.example/)": "x (https://evil.example/)",
+    "[x](https://bank.example:80%2Flogin@evil.example/)": "x (https://evil.example/)",
+    f"[x](https://{LONG}:{LONG}@evil.example/)": "x (https://evil.example/)",
+    "https://bank.example@evil.example/": "https://bank.example@evil.example/ "
+    "(https://evil.example/)",
+    f"[x](https://bank.example.{'a.' * 40}evil.example/{LONG})": "x (https://bank.example."
+    f"{'a.' * 40}evil.example…)",
+    f"[x](https://evil.example/{LONG})": f"x (https://evil.example/{LONG[:39]}…)",
+    f"[x](mailto:a.{LONG}@evil.example?subject=y)": f"x (mailto:a.{LONG}@evil.example…)",
+    "[x](https://b\u0430nk.example/)": "x (https://xn--bnk-6cd.example/)",
+    "[x](https://bank.example\\@evil.example/)": "x (https://bank.example/@evil.example/)",
+    "[https://bank.example](https://evil.example)": "https://bank.example (https://evil.example/)",
+    "[x](https://evil.example/\u202emoc.knab)": "x (https://evil.example/%EF%BF%BDmoc.knab)",
+}
+
+
+@pytest.mark.parametrize("text", TARGETS, ids=range(len(TARGETS)))
+def test_the_host_that_a_link_leads_to_is_always_shown(player: Player, text: str) -> None:
+    assert player.ask(json.dumps([text])) == TARGETS[text]
+
+
+RIGHT_TO_LEFT = [
+    "[\u202e](https://evil.example/knab)",
+    "[\u202elanretxe](https://evil.example/)",
+    "[\u2067\u202e\u2069\u202e](https://evil.example/)",
+    "\u202e" * 130 + "[x](https://evil.example/)",
+    "\u2067" * 130 + "[x](https://evil.example/)",
+    "[\u05d0\u05d1](https://192.0.2.1/1/2)",
+    "\u05d0\u05d1 [1](https://192.0.2.1/1/2) \u05d0",
+]
+IN_ORDER = """target => {
+    const [text] = target.childNodes, range = document.createRange(), places = [];
+    for (let at = 0; at < text.length; at++) {
+        range.setStart(text, at);
+        range.setEnd(text, at + 1);
+        const { left, top } = range.getBoundingClientRect();
+        places.push([Math.round(top), left]);
+    }
+    return places;
+}"""
+
+
+@pytest.mark.parametrize("text", RIGHT_TO_LEFT, ids=range(len(RIGHT_TO_LEFT)))
+def test_no_text_turns_the_address_of_a_link_around(player: Player, text: str) -> None:
+    player.ask(json.dumps([text]))
+    places = player.answer.locator(".target").evaluate(IN_ORDER)
+    assert len(places) > 10
+    assert places == sorted(places)
+
+
+def test_text_that_would_be_shown_in_another_order_is_shown_as_it_is(player: Player) -> None:
+    trick = "`a\u202eb` \u2066c\u2069\n\n```\nif \u202e } \u2066 x\n```"
+    player.ask(json.dumps(list(trick)))
+    shown = player.answer.inner_text()
+    assert not {*"\u202e\u2066\u2069"} & {*shown}
+    assert "if \ufffd } \ufffd x" in shown
+    document = json.dumps(["said \u202e here"])
+    player.choose("/documents").ask(document)
+    assert "said \ufffd here" in player.turn.locator(".sources").inner_text()
+    player.choose("/recite")
 
 
 def test_an_image_is_shown_as_a_link_and_not_fetched(player: Player) -> None:

@@ -101,20 +101,28 @@ MARKDOWN = {
     "| a | b |\n|:-:|--:|\n| **1** | x \\| y |\n| 2 |": '<div class="table" tabindex="0"><table>'
     '<thead><tr><th class="center">a</th><th class="right">b</th></tr></thead><tbody>'
     '<tr><td class="center"><strong>1</strong></td><td class="right">x | y</td></tr>'
-    '<tr><td class="center">2</td><td class="right"></td></tr></tbody></table></div>',
+    '<tr><td class="center">2</td><td></td></tr></tbody></table></div>',
     "a | b\n--- | ---\nc | d": '<div class="table" tabindex="0"><table><thead><tr><th>a</th>'
     "<th>b</th></tr></thead><tbody><tr><td>c</td><td>d</td></tr></tbody></table></div>",
     "no | table\n---": "<p>no | table</p><hr>",
     "crlf\r\n\r\n- a\r\n- b": "<p>crlf</p><ul><li>a</li><li>b</li></ul>",
     "1 < 2 &amp; 3": "<p>1 &lt; 2 &amp;amp; 3</p>",
 }
-LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
+LINK = 'target="_blank" rel="noopener noreferrer nofollow" dir="auto"'
 MARKDOWN |= {
     "<https://a.example> https://b.example/c_d_(e)).": f'<p><span><a href="https://a.example/" '
     f'{LINK}>https://a.example</a></span> <span><a href="https://b.example/c_d_(e)" {LINK}>'
     "https://b.example/c_d_(e)</a></span>).</p>",
     "[me](mailto:me@a.example)": f'<p><span><a href="mailto:me@a.example" {LINK}>me</a>'
-    '<span class="target" title="mailto:me@a.example"> (mailto:me@a.example)</span></span></p>',
+    '<span class="target" title="mailto:me@a.example" dir="ltr"> (mailto:me@a.example)</span>'
+    "</span></p>",
+    "| a | b | c |\n|---|---|---|\n| 1 |\n| 1 | 2 | 3 | 4 |": '<div class="table" tabindex="0">'
+    "<table><thead><tr><th>a</th><th>b</th><th>c</th></tr></thead><tbody>"
+    '<tr><td>1</td><td colspan="2"></td></tr><tr><td>1</td><td>2</td><td>3</td></tr>'
+    "</tbody></table></div>",
+    "~~~py\nx\n~~~": '<div class="code"><div class="bar"><span>py</span><button type="button" '
+    'class="quiet copy" aria-label="Copy code">Copy</button></div><pre tabindex="0">'
+    "<code>x</code></pre></div>",
 }
 
 
@@ -197,6 +205,37 @@ def test_no_text_blocks_the_page(player: Player, text: str) -> None:
     code = f"""{RENDER} const start = performance.now(); view.update(given[0], true);
     view.update(given[0], false); return performance.now() - start;"""
     assert player.script("markdown_view.js", code, text) < 5_000  # milliseconds; some take 10
+
+
+SIZE = 400_000
+GROWING = {
+    "tildes": "~" * SIZE + "`",
+    "strings of backticks": " ".join("`" * length for length in range(900, 0, -1)),
+    "parentheses": ("https://a.example/" + ")" * 1_900 + " ") * (SIZE // 1_900),
+    "mixed": "> - # | ` * [a](h " * (SIZE // 18),
+    "stars": "*a " * (SIZE // 3),
+    "fences": "~~~`\n" * (SIZE // 5),
+}
+
+
+@pytest.mark.parametrize("text", GROWING.values(), ids=GROWING)
+def test_the_time_to_parse_grows_with_the_text_and_not_with_its_square(
+    player: Player, text: str
+) -> None:
+    code = """const inlines = await import(path.replace("blocks", "inlines"));
+    const start = performance.now();
+    for (const isPartial of [true, false])
+        for (const block of m.parseBlocks(given[0], isPartial))
+            inlines.parseInline(block.text ?? "", isPartial);
+    return performance.now() - start;"""
+    took = player.script("markdown_blocks.js", code, text)
+    assert took < 5_000  # milliseconds; each takes less than 500, and with the square of it minutes
+
+
+def test_short_rows_below_a_wide_header_do_not_multiply_the_cells(player: Player) -> None:
+    text = "|a" * 300 + "|\n" + "|-" * 300 + "|\n" + "|\n" * 1_000
+    code = f"{RENDER} view.update(given[0], false); return root.querySelectorAll('th, td').length;"
+    assert player.script("markdown_view.js", code, text) == 300 + 2 * 1_000
 
 
 # -- snippets --------------------------------------------------------------------------------

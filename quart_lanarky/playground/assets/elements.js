@@ -16,8 +16,22 @@ export function element(tag, attributes = {}, ...children) {
     else if (value !== null && value !== undefined && value !== false)
       created.setAttribute(name, value === true ? "" : value);
   }
-  created.append(...children.filter((child) => child !== null));
+  const shown = (child) => (typeof child === "string" ? visibleText(child) : child);
+  created.append(...children.filter((child) => child !== null).map(shown));
   return created;
+}
+
+/** The characters that turn the direction of a text around, with all that stands beside it. */
+const DIRECTION_CONTROLS = /[\u202A-\u202E\u2066-\u2069]/g;
+
+/**
+ * Replaces the invisible characters by which a text could show itself, or what stands beside it, in
+ * another order than it has. Right-to-left scripts need none of them.
+ * @param {string} text
+ * @returns {string} of the same length
+ */
+export function visibleText(text) {
+  return text.replace(DIRECTION_CONTROLS, "\uFFFD");
 }
 
 /**

@@ -11,7 +11,8 @@
  *   list of blocks) and `firstNumber`; `table` has `head`, `rows` and `alignments`.
  */
 
-const CODE_FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
+/** The tildes are all taken at once, for else each shorter number of them would be tried as well. */
+const CODE_FENCE = /^ {0,3}(`{3,}|~{3,}(?!~))([^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6})(?=[ \t]|$)/;
 const THEMATIC_BREAK = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/;
 const BLOCK_QUOTE = /^ {0,3}> ?/;

@@ -38,14 +38,17 @@ export function parseInline(text, isPartial = false) {
 }
 
 /**
- * Returns the URL if it is an absolute HTTP, HTTPS or mailto URL, otherwise null.
+ * Returns the URL without user information if it is an absolute HTTP, HTTPS or mailto URL, otherwise
+ * null.
  * @param {string} text
  * @returns {string | null}
  */
 export function safeUrl(text) {
   if (!/^(?:https?:\/\/|mailto:)/i.test(text)) return null;
   try {
-    return new URL(text).href;
+    const url = new URL(text);
+    [url.username, url.password] = ["", ""]; // they would pass for the host in front of them
+    return url.href;
   } catch {
     return null;
   }
@@ -59,6 +62,7 @@ class InlineParser {
   #position = 0;
   #plainText = "";
   #nodes = [];
+  #backtickStrings; // made when the first one is met
   #unclosed = new Set(); // delimiters without an end after this position, not searched for again
 
   constructor(text, { isPartial, depth, inLink }) {
@@ -149,7 +153,7 @@ class InlineParser {
   #parseCode() {
     const [delimiter] = this.#match(BACKTICKS);
     const start = this.#position + delimiter.length;
-    const end = this.#findCodeEnd(delimiter, start);
+    const end = this.#findCodeEnd(delimiter.length, start);
     if (end < 0 && !(this.#isPartial && this.#depth === 0)) return this.#addAsText(delimiter);
     const contentEnd = end < 0 ? this.#text.length : end;
     const code = this.#text.slice(start, contentEnd).replace(/\n/g, " ");
@@ -160,16 +164,11 @@ class InlineParser {
   }
 
   /** Finds the next string of exactly as many backticks; returns its position, or -1. */
-  #findCodeEnd(delimiter, from) {
-    if (this.#unclosed.has(delimiter)) return -1;
-    for (let position = this.#text.indexOf(delimiter, from); position >= 0;) {
-      BACKTICKS.lastIndex = position;
-      const backticks = /** @type {RegExpExecArray} */ (BACKTICKS.exec(this.#text))[0];
-      if (backticks.length === delimiter.length) return position;
-      position = this.#text.indexOf(delimiter, position + backticks.length);
-    }
-    this.#unclosed.add(delimiter);
-    return -1;
+  #findCodeEnd(length, from) {
+    this.#backtickStrings ??= positionsByLength(this.#text);
+    const positions = this.#backtickStrings.get(length) ?? [];
+    while (positions.length > 0 && positions.at(-1) < from) positions.pop();
+    return positions.at(-1) ?? -1;
   }
 
   #addAsText(text) {
@@ -269,6 +268,16 @@ class InlineParser {
   }
 }
 
+/** Returns the positions of all strings of backticks by their length, the last position first. */
+function positionsByLength(text) {
+  const positions = new Map();
+  for (const { 0: backticks, index } of [...text.matchAll(/`+/g)].reverse()) {
+    if (!positions.has(backticks.length)) positions.set(backticks.length, []);
+    positions.get(backticks.length).push(index);
+  }
+  return positions;
+}
+
 /** Returns a link node; for an unsafe URL, a span with the URL as text. */
 function linkNode(destination, children) {
   const href = safeUrl(destination);
@@ -276,17 +285,17 @@ function linkNode(destination, children) {
   return { tag: "a", href, children };
 }
 
-/** Removes the punctuation at the end of a URL, which belongs to the sentence. */
+/**
+ * Removes the punctuation at the end of a URL, which belongs to the sentence, and closing parentheses
+ * that were not opened in it.
+ */
 function withoutTrailingPunctuation(url) {
+  let unopened = url.split(")").length - url.split("(").length;
   let end = url.length;
   for (; end > 0; end--) {
     const last = url[end - 1];
-    const isUnbalanced = last === ")" && !isBalanced(url.slice(0, end));
-    if (!/[.,:;!?*_~\]]/.test(last) && !isUnbalanced) break;
+    if (last === ")" && unopened > 0) unopened--;
+    else if (!/[.,:;!?*_~\]]/.test(last)) break;
   }
   return url.slice(0, end);
-}
-
-function isBalanced(url) {
-  return url.split("(").length >= url.split(")").length;
 }

@@ -5,7 +5,7 @@
  * is, so the cost of an update does not grow with the length of the text.
  */
 
-import { copyButton, element } from "./elements.js";
+import { copyButton, element, visibleText } from "./elements.js";
 import { parseBlocks } from "./markdown_blocks.js";
 import { parseInline } from "./markdown_inlines.js";
 
@@ -31,6 +31,7 @@ export class MarkdownView {
    */
   update(text, isPartial) {
     if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
+    text = visibleText(text);
     if (!text.startsWith(this.#text.slice(0, this.#finishedLength))) this.clear();
     this.#text = text;
     const blocks = parseBlocks(text.slice(this.#finishedLength), isPartial);
@@ -111,15 +112,24 @@ const RENDERERS = {
       ...items.map(renderItem(items, isPartial)),
     ),
   table: ({ head, rows, alignments }, isPartial) => {
-    const row = (tag) => (cells) =>
-      element("tr", {}, ...head.map((_, n) => cell(tag, cells[n], n)));
-    const cell = (tag, text = "", n) =>
+    const cell = (tag) => (text, n) =>
       element(tag, { class: alignments[n] ?? null }, ...renderInline(text, isPartial));
+    const row = (tag) => (cells) =>
+      element("tr", {}, ...cells.slice(0, head.length).map(cell(tag)), fillUp(cells, head));
     const body = element("tbody", {}, ...rows.map(row("td")));
     const table = element("table", {}, element("thead", {}, row("th")(head)), body);
     return element("div", { class: "table", tabindex: "0" }, table);
   },
 };
+
+/**
+ * Returns one cell for all that a row has fewer than the header, or null. With a cell for each, short
+ * rows below a wide header would make far more cells than the text has characters.
+ */
+function fillUp(cells, head) {
+  const missing = head.length - cells.length;
+  return missing > 0 ? element("td", { colspan: missing > 1 ? missing : null }) : null;
+}
 
 function renderBlocks(blocks, isPartial) {
   return blocks.map((block, n) => renderBlock(block, isPartial && n === blocks.length - 1));
@@ -146,14 +156,24 @@ function renderNode(part) {
   return part.tag === "a" ? renderLink(part, children) : element(part.tag, {}, ...children);
 }
 
-/** Renders a link with its URL beside it, unless its text is the URL. */
+/**
+ * Renders a link with its URL beside it, unless its text is the URL. Each has a direction of its own,
+ * so that neither changes the order in which the other is read.
+ */
 function renderLink({ href }, children) {
-  const attributes = { href, target: "_blank", rel: "noopener noreferrer nofollow" };
+  const attributes = { href, target: "_blank", rel: "noopener noreferrer nofollow", dir: "auto" };
   const anchor = element("a", attributes, ...children);
   const showsUrl = anchor.textContent === href || `${anchor.textContent}/` === href;
-  const shownUrl = href.length > MAX_URL_LENGTH ? `${href.slice(0, MAX_URL_LENGTH)}…` : href;
   const urlElement = showsUrl
     ? null
-    : element("span", { class: "target", title: href }, ` (${shownUrl})`);
+    : element("span", { class: "target", title: href, dir: "ltr" }, ` (${shortUrl(href)})`);
   return element("span", {}, anchor, urlElement);
+}
+
+/** Shortens a URL, but never its host or the address of its mail: where a link leads. */
+function shortUrl(href) {
+  const { protocol, host, pathname } = new URL(href);
+  const place = host ? `${protocol}//${host}` : protocol + pathname;
+  const length = Math.max(MAX_URL_LENGTH, place.length);
+  return href.length > length ? `${href.slice(0, length)}…` : href;
 }
