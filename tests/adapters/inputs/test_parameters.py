@@ -1,5 +1,8 @@
 """The parameters of a factory, read from the path and the query string."""
 
+import inspect
+import json
+import threading
 import uuid
 from collections.abc import (
     AsyncGenerator,
@@ -11,17 +14,21 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import asynccontextmanager, contextmanager
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
 from enum import Enum, IntEnum
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.runnables.base import RunnableSerializable
 from langgraph.graph import MessagesState
 from langgraph.graph.state import CompiledStateGraph
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, HttpUrl, Secret, SecretStr
+from quart import Request, Websocket
 from werkzeug.datastructures import MultiDict
 
 from quart_lanarky.adapters.langchain.inputs.parameters import (
@@ -366,5 +373,130 @@ def test_parameter_defaults_are_read_from_the_signature() -> None:
         "names": None,
         "anything": None,
     }
-    assert parameter_defaults(partial(factory, 1, top=0.25))["top"] == 0.25
     assert parameter_defaults(logged(generating)) == {}
+
+
+# -- the parameters that are not the client's ----------------------------------------------
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+class Account(BaseModel):
+    key: str = "sk-1"
+
+
+@dataclass
+class Limits:
+    top: int = 3
+
+
+DATABASE = Database("postgresql://app:secret@host/db")
+
+
+class Login(BaseModel):
+    password: SecretStr
+
+
+class BaseSettings(BaseModel):
+    """Stand in for the class of pydantic-settings."""
+
+
+class AppSettings(BaseSettings):
+    url: str = "postgresql://app:secret@host/db"
+
+
+def of_the_developer(  # noqa: PLR0913, PLR0917
+    k: int = 3,
+    database: Database = DATABASE,
+    untyped=DATABASE,  # type: ignore[no-untyped-def]  # noqa: ANN001
+    anything: Any = DATABASE,
+    chain: Runnable[Any, Any] = LCEL,
+    make: Callable[[], Any] = Factory,
+    kind: type[Any] = Factory,
+    key: SecretStr = SecretStr("sk-2"),  # noqa: B008
+    keys: list[SecretStr] | None = None,
+    secret: Secret[int] | None = None,
+    untyped_key=SecretStr("sk-3"),  # type: ignore[no-untyped-def]  # noqa: ANN001, B008
+    account: Account = Account(),  # noqa: B008
+    login: Login | None = None,
+    settings: AppSettings | None = None,
+    model: FakeListChatModel | None = None,
+    limits: Limits = Limits(),  # noqa: B008
+    databases: list[Any] = [DATABASE],  # noqa: B006
+    by_name: dict[str, Any] = {"a": {"b": DATABASE}},  # noqa: B006
+    condition: threading.Condition | None = None,
+    pattern: Any = json,
+) -> Any: ...
+
+
+def test_parameters_that_no_query_string_can_give_are_not_the_clients() -> None:
+    assert list(factory_parameters(of_the_developer).names) == ["k"]
+    assert parameter_defaults(of_the_developer) == {"k": 3}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda chain=LCEL: chain,
+        lambda make=factory: make,
+        lambda database=DATABASE: database,
+        partial(lambda tenant, k: None, tenant="acme", k=1),
+        partial(factory, count=1, size=2, style="rich", top=1, names=[], anything=1),
+    ],
+)
+def test_what_the_developer_has_bound_is_not_the_clients(made: Any) -> None:
+    assert list(factory_parameters(made).names) == []
+    assert parameter_defaults(made) == {}
+
+
+def of_the_client(  # noqa: PLR0913, PLR0917
+    number: Decimal = Decimal(1),
+    day: date | None = None,
+    span: timedelta = timedelta(1),
+    ident: uuid.UUID | None = None,
+    flags: tuple[bool, ...] = (True,),
+    name: Annotated[str, Field(max_length=3)] = "a",
+    counts: dict[str, int] = {"a": 1},  # noqa: B006
+    address: HttpUrl | None = None,
+    account: Account | None = None,
+    plain=Size.SMALL,  # type: ignore[no-untyped-def]  # noqa: ANN001
+    text="a",  # type: ignore[no-untyped-def]  # noqa: ANN001
+    some=(1, "b", None),  # type: ignore[no-untyped-def]  # noqa: ANN001
+) -> Any: ...
+
+
+def test_parameters_that_a_query_string_can_give_are_the_clients() -> None:
+    names = list(inspect.signature(of_the_client).parameters)
+    assert list(factory_parameters(of_the_client).names) == names
+    assert list(parameter_defaults(of_the_client)) == names
+
+
+def of_request(request: Request) -> Any: ...
+def of_socket(socket: Websocket) -> Any: ...
+def of_model(q: Account) -> Any: ...
+def of_models(q: list[Account] | None) -> Any: ...
+def of_secret(key: SecretStr) -> Any: ...
+def of_database(database: Database) -> Any: ...
+def of_field(k: int = Field(3, le=9)) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("made", "advice"),
+    [
+        (of_request, "`request: .*Request` cannot come from a query string; leave it out, and use"),
+        (of_socket, "leave it out, and use `from quart import request`, `websocket`"),
+        (of_model, "declare them with input_model=Account or `-> Runnable.Account, str.`"),
+        (of_models, "declare them with input_model=Account"),
+        (of_secret, "read it from a header or the app's config"),
+        (of_database, "give it a default, which clients then cannot change"),
+        (of_field, r"of_field\(\): write the parameter k as Annotated"),
+    ],
+)
+def test_a_required_parameter_that_no_query_string_can_give_is_a_configuration_error(
+    made: Any, advice: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=advice):
+        factory_parameters(made)

@@ -24,12 +24,14 @@ from pydantic import BeforeValidator
 
 from ....errors import ConfigurationError
 from .fields import Fields
+from .parameter_types import client_parameters
 
 __all__ = [
     "declared_chain",
     "factory_name",
     "factory_parameters",
     "parameter_defaults",
+    "returned_type",
     "runnable_hint",
 ]
 
@@ -41,30 +43,39 @@ _TYPE_ARGUMENTS = 2
 
 
 def factory_parameters(factory: Callable[..., Any]) -> Fields:
-    """Return the parameters of a chain factory as fields; those with a default are optional.
+    """Return the parameters of a chain factory that are the client's; with a default, optional.
 
     Raises:
-        ConfigurationError: A parameter cannot be passed by name, or its annotation cannot be
-            resolved.
+        ConfigurationError: A parameter cannot be passed by name, its annotation cannot be
+            resolved, or it has no default and no query string can give it.
     """
-    parameters = inspect.signature(factory).parameters
-    hints = _parameter_hints(factory, parameters)
+    hints, parameters = _client_parameters(factory)
+    fields = {}
     for name, parameter in parameters.items():
+        hint = _parse_choices(hints[name])
+        fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
+    return Fields(fields)
+
+
+def parameter_defaults(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of the client's parameters of a chain factory, by name."""
+    parameters = _client_parameters(factory)[1].values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _client_parameters(
+    factory: Callable[..., Any],
+) -> tuple[dict[str, Any], dict[str, inspect.Parameter]]:
+    """Return the resolved annotations of all parameters, and those that are the client's."""
+    parameters = inspect.signature(factory).parameters
+    for parameter in parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise ConfigurationError(
                 f"{factory_name(factory)}: the parameter {parameter} cannot come from a query "
                 "string; give each parameter a name of its own"
             )
-        hints[name] = _parse_choices(hints[name])
-        if parameter.default is not parameter.empty:
-            hints[name] = NotRequired[hints[name]]
-    return Fields(hints)
-
-
-def parameter_defaults(factory: Callable[..., Any]) -> dict[str, Any]:
-    """Return the defaults of the parameters of a chain factory, by name."""
-    parameters = inspect.signature(factory).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
+    hints = _parameter_hints(factory, parameters)
+    return hints, client_parameters(factory, hints, factory_name(factory))
 
 
 def declared_chain(factory: Callable[..., Any]) -> tuple[Any, Any]:
@@ -73,13 +84,7 @@ def declared_chain(factory: Callable[..., Any]) -> tuple[Any, Any]:
     They are those of `Runnable[Input, Output]`, also for an ``async def`` or a generator. Both are
     Any if the annotation does not have them.
     """
-    try:
-        annotation = inspect.signature(factory).return_annotation
-        kind = _resolve(factory, {"return": annotation})["return"]
-    except Exception:  # noqa: BLE001  # often its names are imported under TYPE_CHECKING only
-        return Any, Any
-    while isinstance(get_origin(kind), type) and issubclass(get_origin(kind), _WRAPPERS):
-        kind = get_args(kind)[-1 if issubclass(get_origin(kind), Coroutine) else 0]
+    kind = returned_type(factory)
     generic = getattr(kind, "__pydantic_generic_metadata__", {})  # runnables may be Pydantic models
     origin, args = generic.get("origin") or get_origin(kind), generic.get("args") or get_args(kind)
     if not (
@@ -87,6 +92,18 @@ def declared_chain(factory: Callable[..., Any]) -> tuple[Any, Any]:
     ):
         return Any, Any
     return args
+
+
+def returned_type(factory: Callable[..., Any]) -> Any:
+    """Return what a chain factory returns or yields by its annotation; Any if it does not say."""
+    try:
+        annotation = inspect.signature(factory).return_annotation
+        kind = _resolve(factory, {"return": annotation})["return"]
+    except Exception:  # noqa: BLE001  # often its names are imported under TYPE_CHECKING only
+        return Any
+    while isinstance(get_origin(kind), type) and issubclass(get_origin(kind), _WRAPPERS):
+        kind = get_args(kind)[-1 if issubclass(get_origin(kind), Coroutine) else 0]
+    return kind
 
 
 def factory_name(factory: Callable[..., Any]) -> str:

@@ -16,7 +16,8 @@ from ....protocols.base import RouteDescription
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventStream
 from ....settings import Settings
-from ..inputs.parameters import factory_parameters
+from ..inputs.parameter_types import check_return_annotation
+from ..inputs.parameters import factory_name, factory_parameters, returned_type
 from .chain_run import ChainRun
 from .compile import ChainCompiler, CompiledChain
 from .describe import ChainDescriber
@@ -43,6 +44,7 @@ class LangChainSource:
         self._factory = factory
         self._options = options
         self.parameters = factory_parameters(factory)
+        check_return_annotation(returned_type(factory), factory_name(factory))
         self._describer = ChainDescriber(factory, self.parameters, options, label)
         self._compiler = ChainCompiler(options, lambda: self._describer.declared_input)
 
