@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+DOCS_PORT ?= 8001
 MINUTES ?= 5
 
 BIN := $(VENV)/bin
@@ -22,6 +23,8 @@ help:
 	@echo "make clean  remove the virtual environment"
 
 demo: $(VENV)/.examples
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null \
+		|| { echo "Port $(PORT) is in use. Choose another one: make demo PORT=8001"; exit 1; }
 	@echo "Open $(URL)/playground, read $(URL)/docs, or paste:"
 	@echo
 	@echo "  curl -N $(URL)/qa -H 'Content-Type: application/json' -d '{\"query\": \"Why does nginx hold back my events?\"}'"
@@ -48,7 +51,7 @@ bench: $(VENV)/.bench
 
 docs: $(VENV)/.site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
-	@echo "Built into site/. To read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 $(PORT)"
+	@echo "Built into site/. To read it: $(BIN)/python -m http.server --directory site --bind 127.0.0.1 $(DOCS_PORT)"
 
 clean:
 	rm -rf $(VENV) .bench site

@@ -1,7 +1,7 @@
 """The README and all pages are right: each block of code in them is tested.
 
-Blocks for a browser run in `tests/browser/test_documentation_in_a_browser.py`, those for nginx and
-systemd in `tests/how_to/`. Text is not run.
+Blocks for a browser run in `tests/browser/test_documentation_in_a_browser.py`, those for nginx,
+systemd and Docker in `tests/how_to/`. Text is not run.
 """
 
 import json
@@ -38,7 +38,7 @@ from tests.command_line import OPTION, call, options_of
 from tests.servers import ROOT
 
 PARSERS: dict[str, Any] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
-ELSEWHERE = {"js", "html", "nginx", "ini"}
+ELSEWHERE = {"js", "html", "nginx", "ini", "dockerfile"}
 LANGUAGES = {"python", "console", "sh", "text", *PARSERS, *ELSEWHERE}
 ADDRESS = "http://127.0.0.1:8000"
 RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -64,6 +64,13 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 def test_a_page_has_only_code_blocks_that_are_tested(page: Path) -> None:
     strange = {str(each): each.language for each in blocks(page) if each.language not in LANGUAGES}
     assert strange == {}
+
+
+@every_page
+def test_the_package_is_not_installed_from_an_index(page: Path) -> None:
+    """There is no release yet."""
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"pip install [^`\n]*(?<![./])quart[-_]lanarky", text) == []
 
 
 @every_page

@@ -1,6 +1,7 @@
 """The pages of the reference have all that the code has, and nothing else."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.command_line import options_of
 from tests.servers import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
+INSTALL = ROOT / "docs" / "install.md"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SETTING = re.compile(r"^\| `(QUART_LANARKY_\w+)` \| `([^`]+)`", re.MULTILINE)
 PUBLIC_MODULES = [quart_lanarky, callbacks, testing]
 
@@ -63,6 +66,21 @@ def test_the_documented_make_targets_are_complete() -> None:
     shown = re.findall(r"^\| `make (\w+)`", read(REFERENCE / "command-line.md"), re.MULTILINE)
     phony = re.findall(r"^\.PHONY: (.*)", read(ROOT / "Makefile"), re.MULTILINE)[0].split()
     assert sorted(["help", *shown]) == sorted(phony)
+
+
+def test_the_page_about_installing_has_all_extras() -> None:
+    extras = read(INSTALL).partition("## Extras")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| `(\w+)` \|", extras, re.MULTILINE)
+    assert sorted(shown) == sorted(PROJECT["optional-dependencies"])
+
+
+def test_the_supported_versions_are_those_of_the_package() -> None:
+    shown = re.findall(r"^\| `?([\w-]+)`? \| ([\d.]+) or newer", read(INSTALL), re.MULTILINE)
+    required = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["classic"]]
+    bounds = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?>=([\d.]+)", "\n".join(required), re.MULTILINE))
+    bounds["Python"] = PROJECT["requires-python"].removeprefix(">=")
+    assert shown == [(name, bounds[name]) for name, _ in shown]
+    assert {"Python", "quart", "langchain", "hypercorn"} <= dict(shown).keys()
 
 
 def _literal(value: object) -> str:

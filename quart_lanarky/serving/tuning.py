@@ -40,9 +40,7 @@ def loop_factory(kind: str) -> LoopFactory:
     try:
         import uvloop
     except ImportError as error:
-        raise ConfigurationError(
-            "uvloop is not installed: pip install 'quart-lanarky[uvloop]'"
-        ) from error
+        raise ConfigurationError("uvloop is not installed: pip install uvloop") from error
     factory: LoopFactory = uvloop.new_event_loop
     return factory
 

@@ -1,5 +1,7 @@
 """The commands, the server and the unit of the page about production, as they stand there."""
 
+import ast
+import json
 import os
 import re
 import shutil
@@ -15,7 +17,7 @@ import httpx
 import pytest
 
 from quart_lanarky.protocols.sse import Decoder
-from tests.blocks import write_files
+from tests.blocks import files, write_files
 from tests.how_to.nginx import free_port, make_certificate, wait_until
 from tests.how_to.pages import page_blocks
 
@@ -24,6 +26,9 @@ ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ
 FAST = 'FakeListChatModel(responses=["Hi!"])'
 SLOW = 'FakeListChatModel(responses=["x" * 30], sleep=0.1)'
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+DOCKER_INSTRUCTIONS = {
+    *("FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "EXPOSE", "HEALTHCHECK", "CMD")
+}
 CURL = shutil.which("curl")
 
 
@@ -147,6 +152,33 @@ def test_curl_uses_http2_with_a_certificate(folder: Path, port: int) -> None:
         said = subprocess.check_output(["/bin/sh", "-c", line], cwd=folder, text=True)
     assert "event: end\n" in said
     assert said.endswith("\n2")
+
+
+def test_the_dockerfile_starts_the_server_of_the_page() -> None:
+    """A daemon to build it is seldom at hand: hold what can be seen from the text."""
+    [block] = page_blocks("production", "dockerfile")
+    lines = block.code.replace("\\\n", " ").splitlines()
+    instructions = {name: rest for name, _, rest in (line.partition(" ") for line in lines)}
+    assert set(instructions) <= DOCKER_INSTRUCTIONS
+    assert next(iter(instructions)) == "FROM"
+    assert json.loads(instructions["CMD"]) == SERVE.split()
+    python, option, check = json.loads(instructions["HEALTHCHECK"].removeprefix("CMD "))
+    assert (python, option) == ("python", "-c")
+    ast.parse(check)
+    copied = {file for line in lines if line.startswith("COPY") for file in line.split()[1:-1]}
+    assert copied == {"requirements.txt", *files(page_blocks("production", "python")[-1])}
+    name, _, bind = instructions["ENV"].partition("=")
+    assert f'os.environ.get("{name}"' in files(page_blocks("production", "python")[-1])["server.py"]
+    assert bind.rpartition(":")[2] == instructions["EXPOSE"]
+
+
+@pytest.mark.parametrize("line", [SERVE, HYPERCORN], ids=["serve", "hypercorn"])
+def test_no_line_of_the_log_is_there_twice(folder: Path, port: int, line: str) -> None:
+    with started(line, folder, port):
+        pass
+    log = (folder / "log").read_text()
+    workers = re.findall(r"\[(\d+)\] \[INFO\] Running on", log)
+    assert len(set(workers)) == log.count("Running on") > 0
 
 
 @pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="no systemd-analyze: the unit is not verified")

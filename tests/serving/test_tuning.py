@@ -81,5 +81,5 @@ def test_there_is_no_other_kind() -> None:
 
 def test_without_uvloop_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'quart-lanarky\[uvloop\]'"):
+    with pytest.raises(ConfigurationError, match="pip install uvloop"):
         loop_factory("uvloop")
