@@ -100,7 +100,7 @@ class _ChannelBuilder:
         self._served = served
         self._name = name
         self._description, protocol = route
-        self._options = dict(protocol.options)
+        self._extension = route.chain_extension
         self._docs = protocol.docs(self._description, pascal(name), components)
         self._components = components
         self._messages = messages
@@ -122,7 +122,7 @@ class _ChannelBuilder:
                 for n in [*self._client_messages, *self._server_messages]
             },
             "bindings": {"ws": self._websocket_binding()},
-            CHAIN_EXTENSION: self._options,
+            CHAIN_EXTENSION: self._extension,
         }
         if self._text:
             channel["description"] = self._text

@@ -44,7 +44,7 @@ class OperationBuilder:
         components: Components,
     ) -> None:
         self._description, protocol = route
-        self._options = protocol.options
+        self._extension = route.chain_extension
         self._has_item_schema = settings.openapi_version == "3.2.0"
         self._max_bytes = settings.max_message_bytes
         self._components = components
@@ -57,7 +57,7 @@ class OperationBuilder:
         operation.setdefault("summary", f"Ask {rule.rule}")
         operation["description"] = self._description_text(operation.get("description", ""))
         operation["parameters"] = self._parameters(operation.get("parameters", []), rule, method)
-        operation[CHAIN_EXTENSION] = dict(self._options)
+        operation[CHAIN_EXTENSION] = dict(self._extension)
         if method != "get" and "requestBody" not in operation:
             operation["requestBody"] = self._request_body()
         documented = {str(status): r for status, r in operation.get("responses", {}).items()}

@@ -134,6 +134,8 @@ class RouteDescription:
         text_input: The input that a bare text is assigned to; None if there is none.
         takes_other_inputs: Whether inputs other than those of `body` are accepted.
         sends_other_events: Whether it has handlers that do not declare their events.
+        keeps_history: Whether it is known that the app keeps the messages of a conversation, so
+            that a client does not send the earlier ones again.
         handlers: The names of its handler classes.
         notes: Further sentences for the API docs.
     """
@@ -146,6 +148,7 @@ class RouteDescription:
     text_input: str | None = None
     takes_other_inputs: bool = False
     sends_other_events: bool = False
+    keeps_history: bool = False
     handlers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

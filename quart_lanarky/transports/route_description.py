@@ -45,6 +45,12 @@ class RouteInProtocol(NamedTuple):
     description: RouteDescription
     protocol: RouteProtocol
 
+    @property
+    def chain_extension(self) -> dict[str, Any]:
+        """What `x-chain` says of the route."""
+        kept = {"keeps_history": True} if self.description.keeps_history else {}
+        return {**self.protocol.options, **kept}
+
 
 class ChainRoute(Protocol):
     """A route that can describe itself."""

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from urllib.parse import urljoin
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.runnables import Runnable
+from langgraph.checkpoint.memory import InMemorySaver
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 from quart import Quart, has_request_context, request
@@ -26,7 +28,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenWebSocketCallbackHandler,
 )
 from quart_lanarky.apidocs import specs as specs_module
-from tests.adapters.chains import LCEL
+from tests.adapters.chains import LCEL, MODEL
 from tests.apidocs.specs import fetch, fetch_mounted, fetched, references
 
 UNKNOWN = "could not be seen when these API docs were made"
@@ -921,6 +923,16 @@ class Http(TokenStreamingCallbackHandler):
 
 class Ws(TokenWebSocketCallbackHandler):
     events: ClassVar[Any] = {"over_ws": int}
+
+
+def test_both_specs_say_which_chains_keep_the_history(app: Quart) -> None:
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/chat", LCEL)
+    lanarky.add_chain("/agent", create_agent(MODEL, [], checkpointer=InMemorySaver()))
+    paths, channels = fetched(app)["paths"], fetched(app, "/asyncapi.json")["channels"]
+    said = {path: item["post"]["x-chain"].get("keeps_history") for path, item in paths.items()}
+    said |= {each["address"]: each["x-chain"].get("keeps_history") for each in channels.values()}
+    assert said == {"/chat": None, "/chat/ws": None, "/agent": True, "/agent/ws": True}
 
 
 @pytest.mark.parametrize("mode", ["json", "text"])

@@ -8,8 +8,11 @@ from functools import wraps
 from typing import Annotated, Any
 
 from langchain_classic.chains import RetrievalQA
+from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable, RunnableLambda
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel, Field, field_validator
 from quart import Quart, Response, has_websocket_context, jsonify, redirect, request, websocket
 from quart.typing import ResponseReturnValue
@@ -97,6 +100,18 @@ def conversation() -> Runnable[Any, Any]:
     return ChatPromptTemplate([MessagesPlaceholder("messages")]) | transcript
 
 
+def remembering() -> Runnable[Any, Any]:
+    """Make a graph that keeps the messages itself."""
+    builder = StateGraph(MessagesState)
+    builder.add_node("tell", lambda state: {"messages": [AIMessage(texts(state["messages"]))]})
+    builder.add_edge(START, "tell")
+    return builder.compile(InMemorySaver())
+
+
+def texts(messages: list[Any]) -> str:
+    return ", ".join(str(message.text) for message in messages)
+
+
 lanarky.add_chain("/recite", lambda: PROMPT | models.ReciteModel())
 lanarky.add_chain("/recite/text", lambda: PROMPT | models.ReciteModel(), mode="text")
 lanarky.add_chain("/long", lambda: PROMPT | LongModel())
@@ -108,6 +123,11 @@ lanarky.add_chain("/messages", conversation)
 lanarky.add_chain(
     "/history",
     ChatPromptTemplate([MessagesPlaceholder("history"), ("human", "{question}")]) | transcript,
+)
+lanarky.add_chain(
+    "/remembering",
+    remembering(),
+    config=lambda connection: {"configurable": {"thread_id": connection.path}},
 )
 lanarky.add_chain("/failing", lambda: PROMPT | models.FailingModel(after=2))
 lanarky.add_chain("/notices", lambda: PROMPT | models.SilentModel(), handlers=HANDLERS)

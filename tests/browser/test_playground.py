@@ -138,6 +138,16 @@ def test_earlier_messages_are_not_sent_if_the_server_keeps_the_history(player: P
 
 
 @over_both
+def test_earlier_messages_are_not_sent_if_the_chain_keeps_them(
+    player: Player, transport: str
+) -> None:
+    player.go("/remembering", transport)
+    assert not player.page.get_by_label("Send earlier messages too").is_checked()
+    assert player.ask("one") == "one"
+    assert player.ask("two") == "one, one, two"
+
+
+@over_both
 def test_parameters_are_sent_in_the_path_and_the_query_string(
     player: Player, transport: str
 ) -> None:

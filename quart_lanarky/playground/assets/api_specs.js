@@ -16,6 +16,7 @@ const METHODS = ["post", "put", "patch", "get"]; // in order of preference
  * @property {import("./schemas.js").Field[]} parameters
  * @property {import("./schemas.js").Field[]} inputs
  * @property {boolean} allowsAdditionalInputs whether inputs may be sent that are not listed
+ * @property {boolean} keepsHistory whether the server keeps the messages of a conversation
  *
  * @typedef {object} Route
  * @property {string} key the path of its first endpoint
@@ -101,13 +102,18 @@ function httpEndpointOf(path, method, operation, resolve) {
     transport: "sse",
     method: method.toUpperCase(),
     path,
-    mode: operation[CHAIN_EXTENSION].mode,
+    ...optionsOf(operation),
     summary: summaryOf(operation),
     parameters: parameters.filter((each) => !isInput(each)).map(toField),
     ...(bodySchema
       ? inputsOf(bodySchema, resolve)
       : queryInputs(parameters.filter(isInput), toField)),
   };
+}
+
+/** Returns what the extension says of an operation or a channel. */
+function optionsOf({ [CHAIN_EXTENSION]: { mode, keeps_history: keepsHistory = false } }) {
+  return { mode, keepsHistory };
 }
 
 /** Returns the summary, "" for the default one, which only repeats the path. */
@@ -148,7 +154,7 @@ function websocketEndpointsOf(spec) {
       transport: "websocket",
       method: "WebSocket",
       path: channel.address,
-      mode: channel[CHAIN_EXTENSION].mode,
+      ...optionsOf(channel),
       summary: summaryOf(channel),
       parameters: channelParameters(channel, resolve),
       ...inputsOf(inputMessage(spec, name, resolve).payload, resolve),

@@ -43,7 +43,7 @@ export class RequestForm {
     this.#inputControls = otherFields.map((field) => createControl(field, savedValues));
     this.#historyField = historyField;
     this.#mainControl = mainField && this.#createMainControl(mainField);
-    this.#historySwitch = historyField && this.#createHistorySwitch(endpoint.parameters);
+    this.#historySwitch = historyField && this.#createHistorySwitch(endpoint);
     this.element = element(
       "form",
       { novalidate: true, "aria-label": "Ask" },
@@ -105,8 +105,9 @@ export class RequestForm {
   }
 
   /** Creates the switch that decides whether earlier messages are sent too. */
-  #createHistorySwitch(parameters) {
-    const isKeptByServer = parameters.some(({ name }) => CONVERSATION_ID_NAME.test(name));
+  #createHistorySwitch({ parameters, keepsHistory }) {
+    const isKeptByServer =
+      keepsHistory || parameters.some(({ name }) => CONVERSATION_ID_NAME.test(name));
     const input = element("input", { type: "checkbox", id: uniqueId("earlier") });
     input.checked = this.#savedValues.get("#earlier") ?? !isKeptByServer;
     input.addEventListener("change", () => this.#savedValues.set("#earlier", input.checked));

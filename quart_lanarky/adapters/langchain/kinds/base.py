@@ -36,6 +36,7 @@ __all__ = [
     "ChainKinds",
     "always",
     "class_path",
+    "has_memory",
     "is_a",
     "nearest",
     "never",
@@ -83,6 +84,12 @@ def no_children(chain: Any) -> Iterable[Any]:
     return ()
 
 
+def has_memory(chain: Any) -> bool:
+    """Tell whether a chain has a memory, as classic chains have, or a checkpointer, as graphs."""
+    kept = (getattr(chain, name, None) for name in ("memory", "checkpointer"))
+    return any(each is not None and each is not False for each in kept)
+
+
 def _leave_untagged(chain: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
     path = () if key is None else ((key,),)
     return TaggedChain(chain, replace(TAGGED_MODELS, output_path=path))
@@ -116,6 +123,8 @@ class ChainKind:
         reports_end: Tells whether its handlers are called with what it returns, once and at last.
             Subclasses with an `ainvoke` of their own do not count: what they make of the output
             comes after the handlers were called.
+        keeps_history: Tells whether it keeps the messages of a conversation itself, whatever it
+            runs.
     """
 
     path: str
@@ -126,6 +135,7 @@ class ChainKind:
     streamed_children: Children | None = None
     needs_invoke: Callable[[Any], bool] = never
     reports_end: Callable[[Any, ChainKinds], bool] = never
+    keeps_history: Callable[[Any], bool] = has_memory
 
     def class_of(self, chain: Any) -> type[Any]:
         """Return the class of this kind that `chain` derives from."""
@@ -185,6 +195,12 @@ class ChainKinds:
         """Tell whether `chain` may look documents up: yes, unless all that it runs can be seen."""
         children = self.kind_of(chain).children
         return children is None or any(map(self.may_retrieve, children(chain)))
+
+    def keeps_history(self, chain: Any) -> bool:
+        """Tell whether `chain` or anything in it keeps the messages of a conversation."""
+        kind = self.kind_of(chain)
+        children = kind.children or no_children
+        return kind.keeps_history(chain) or any(map(self.keeps_history, children(chain)))
 
     def needs_invoke(self, chain: Any) -> bool:
         """Tell whether streaming `chain` loses what invoking it gives, such as a retry."""

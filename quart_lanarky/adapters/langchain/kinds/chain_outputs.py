@@ -10,7 +10,7 @@ from typing_extensions import is_typeddict
 from .output_types import json_type
 from .registry import CHAIN_KINDS
 
-__all__ = ["answer_type", "declared_type", "holds_documents", "may_retrieve"]
+__all__ = ["answer_type", "declared_type", "holds_documents", "keeps_history", "may_retrieve"]
 
 
 def answer_type(chain: Any) -> Any:
@@ -36,6 +36,11 @@ def declared_type(kind: Any) -> Any:
 def may_retrieve(chain: Any) -> bool:
     """Tell whether a chain may look documents up: yes, unless all that it runs can be seen."""
     return CHAIN_KINDS.may_retrieve(chain)
+
+
+def keeps_history(chain: Any) -> bool:
+    """Tell whether a chain keeps the messages of a conversation itself, so that none are sent."""
+    return CHAIN_KINDS.keeps_history(chain)
 
 
 def holds_documents(hint: Any) -> bool:

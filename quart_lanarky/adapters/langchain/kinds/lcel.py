@@ -239,6 +239,7 @@ HISTORY = replace(
     path=class_path(RunnableWithMessageHistory),
     tag=_tag_history,
     inputs=_history_inputs,
+    keeps_history=always,
 )
 
 # -- chains that run one of several --------------------------------------------------------

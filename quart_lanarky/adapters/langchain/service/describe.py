@@ -28,7 +28,13 @@ from ..inputs.fields import AnyObject, Fields
 from ..inputs.parameters import declared_chain, parameter_defaults
 from ..inputs.types import is_required
 from ..kinds.chain_inputs import chain_inputs
-from ..kinds.chain_outputs import answer_type, declared_type, holds_documents, may_retrieve
+from ..kinds.chain_outputs import (
+    answer_type,
+    declared_type,
+    holds_documents,
+    keeps_history,
+    may_retrieve,
+)
 from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory, class_of
@@ -103,6 +109,7 @@ class ChainDescriber:
             defaults=self._defaults(),
             text_input=inputs.text_field,
             takes_other_inputs=isinstance(inputs, AnyObject),
+            keeps_history=chain is not None and keeps_history(chain),
             sends_other_events=not all(each.are_all for each in declared),
             handlers=tuple(_name_of(each, over_websocket=over_websocket) for each in handlers),
             notes=(_UNKNOWN_INPUTS,) if chain is None and isinstance(inputs, AnyObject) else (),
