@@ -21,6 +21,7 @@ from werkzeug.routing import Rule
 
 from ..settings import Settings
 from ..transports.route_description import ChainRoute, RouteInProtocol, chain_rules
+from ..transports.threads import SPEC_THREADS
 from . import asyncapi
 from .openapi import ChainOpenAPIProvider, Spec
 from .pages import ASYNCAPI_ENDPOINT, add_pages
@@ -48,6 +49,7 @@ class ApiSpecs:
         self._is_installed = False
         self._inspected: dict[ChainRoute, Any] = {}
         self._inspecting: set[ChainRoute] = set()
+        self._inspection: asyncio.Task[None] | None = None
         self._asyncapi: tuple[Hashable, Spec] | None = None
 
     def install(self) -> None:
@@ -110,7 +112,18 @@ class ApiSpecs:
         return len(list(self._app.url_map.iter_rules())), len(self._inspected), self.settings
 
     async def inspect_chains(self) -> None:
-        """Inspect the chains that are not inspected yet, each once."""
+        """Inspect the chains that are not inspected yet, each once.
+
+        Visitors who come at once share one task. It goes on without them: a factory that is slow
+        is not called again for each of them that has left.
+        """
+        loop = asyncio.get_running_loop()
+        task = self._inspection
+        if task is None or task.done() or task.get_loop() is not loop:
+            task = self._inspection = loop.create_task(self._inspect_all(), context=Context())
+        await asyncio.shield(task)
+
+    async def _inspect_all(self) -> None:
         routes = self._uninspected()
         self._inspecting |= routes
         try:
@@ -208,14 +221,21 @@ class ApiSpecs:
                 in it, or only its rejections are.
         """
 
+        async def ask_guard() -> Response:
+            returned: Any = await self._app.ensure_async(guard)()  # type: ignore[arg-type]
+            response: Any = await self._app.make_response(returned)
+            return response  # type: ignore[no-any-return]
+
         async def spec_view() -> Response:
+            # Before any factory is called. What it lets through it may have to build again.
+            allowed = None if guard is None else await ask_guard()
+            if allowed is not None and allowed.status_code != HTTPStatus.OK:
+                return allowed
+            known = self.cache_key
             await self.inspect_chains()
-            spec = await asyncio.to_thread(build)
-            if guard is not None:
-                returned: Any = await self._app.ensure_async(guard)()
-                response: Any = await self._app.make_response(returned)
-                if guard_responds or response.status_code != HTTPStatus.OK:
-                    return response  # type: ignore[no-any-return]
+            spec = await SPEC_THREADS.run(build)
+            if allowed is not None and guard_responds:
+                return allowed if known == self.cache_key else await ask_guard()
             # Not sorted: a spec has first what matters most to its readers.
             text = self._app.json.dumps(spec, sort_keys=False)
             return Response(text, content_type="application/json")

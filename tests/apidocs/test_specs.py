@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable
 from langgraph.checkpoint.memory import InMemorySaver
 from openapi_spec_validator import validate
 from pydantic import BaseModel
-from quart import Quart, has_request_context, request
+from quart import Quart, abort, has_request_context, request
 from quart.json.provider import DefaultJSONProvider
 from quart_schema import Info, OpenAPIProvider, QuartSchema, document_response
 from werkzeug.routing import Rule
@@ -387,6 +387,46 @@ async def test_a_replaced_view_still_guards_the_spec(app: Quart) -> None:
 
     app.view_functions["openapi"] = guard
     assert await status(app, "/openapi.json") == 401
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+@pytest.mark.parametrize("how", ["overridden", "replaced", "before_request"])
+async def test_whoever_a_guard_refuses_has_no_factory_called(
+    app: Quart, how: str, path: str
+) -> None:
+    calls: list[str] = []
+
+    def factory() -> Any:
+        calls.append("x")
+        return LCEL
+
+    def is_known() -> bool:
+        return request.headers.get("Authorization") == "yes"
+
+    class Guarded(QuartSchema):
+        async def openapi(self) -> Any:
+            return await super().openapi() if is_known() else ("who are you?", 401)
+
+    schema = (Guarded if how == "overridden" else QuartSchema)(app)
+    with_chain(app, factory)
+    if how == "replaced":
+
+        async def replaced() -> Any:
+            return await schema.openapi() if is_known() else abort(401)
+
+        app.view_functions["openapi"] = replaced
+    elif how == "before_request":
+        app.before_request(lambda: None if is_known() else ("who are you?", 401))
+    for _ in range(2):
+        assert await status(app, path) == 401
+    assert calls == []
+    response = await app.test_client().get(path, headers={"Authorization": "yes"})
+    assert (response.status_code, calls) == (200, ["x"])
+    spec = await response.get_json()
+    if path == "/openapi.json":
+        assert inputs(spec) == ["question"]
+    else:
+        assert "question" in json.dumps(spec)
 
 
 # Several of everything
@@ -836,6 +876,33 @@ async def test_a_hanging_synchronous_factory_does_not_block_the_spec(
     gate.set()
     assert time.monotonic() - started < 15
     assert UNKNOWN in spec["paths"]["/qa"]["get"]["description"]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_visitors_who_leave_have_a_slow_factory_called_once(
+    app: Quart, kind: str, path: str
+) -> None:
+    calls: list[str] = []
+
+    def slow() -> Any:
+        calls.append("x")
+        time.sleep(2)
+        return LCEL
+
+    async def slow_async() -> Any:
+        calls.append("x")
+        await asyncio.sleep(2)
+        return LCEL
+
+    with_chain(app, slow if kind == "def" else slow_async)
+    for _ in range(75):
+        visit = asyncio.create_task(fetch(app, path))
+        await asyncio.sleep(0.02)
+        visit.cancel()
+        await asyncio.wait({visit})
+    assert "question" in json.dumps(await fetch(app, path))
+    assert calls == ["x"]
 
 
 async def test_a_factory_that_failed_is_not_called_again(app: Quart) -> None:
