@@ -13,6 +13,7 @@ from .adapters import Adapter, default_adapter
 from .apidocs.commands import commands_for
 from .apidocs.specs import ApiSpecs
 from .playground.views import add_playground, check_path
+from .runs.failures import ErrorTable
 from .runs.registry import RunRegistry
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
 from .transports.connection import CONNECTION_KEY, ClientConnection, wrap_websocket_class
@@ -49,6 +50,7 @@ class LanarkyExtension:
         adapter: Adapter | None = None,
     ) -> None:
         self.registry = RunRegistry()
+        self.error_table = ErrorTable()
         self._adapter = adapter
         self._playground = None if playground is None else check_path(playground)
         self._stopping: Any = None  # the sign of the server that is watched
@@ -104,6 +106,34 @@ class LanarkyExtension:
         for app in self._apps:
             app.register_blueprint(blueprint)
         return blueprint
+
+    def error_for(
+        self,
+        exception_class: type[Exception],
+        *,
+        status: int,
+        detail: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        """Tell clients more of an exception than "Internal Server Error".
+
+        It holds for the runs of the extension's apps that fail with such an exception, or because
+        of one: over server-sent events and WebSockets as the `error` event, in JSON responses as
+        their status. Of several classes that an exception derives from, the nearest counts.
+
+        Args:
+            exception_class: The class; its subclasses are meant as well.
+            status: The status code, from 400 to 599. With one below 500 the exception is no error
+                of the app's, and its traceback is not logged.
+            detail: What the client is told; by default the phrase of the status. The text of the
+                exception itself is never sent.
+            retry_after: After how many seconds the client may try again: in the event, and as the
+                header `Retry-After`.
+
+        Raises:
+            ConfigurationError: One of the values makes no sense.
+        """
+        self.error_table.add(exception_class, status, detail, retry_after)
 
     @property
     def is_draining(self) -> bool:

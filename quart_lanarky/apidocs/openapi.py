@@ -8,7 +8,7 @@ what would make the whole spec invalid.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -45,6 +45,10 @@ class RouteDescriber(Protocol):
     @property
     def settings(self) -> Settings:
         """The settings of the app."""
+
+    @property
+    def own_errors(self) -> Mapping[int, str]:
+        """The status codes of the app's own exceptions, with what clients are told."""
 
     @property
     def cache_key(self) -> Hashable:
@@ -178,7 +182,8 @@ class _SpecBuilder:
 
     def _operation_builder(self, route: ChainRoute, components: Components) -> OperationBuilder:
         described = self._describer.describe(route, over_websocket=False)
-        return OperationBuilder(described, route.label, self._describer.settings, components)
+        settings, own_errors = self._describer.settings, self._describer.own_errors
+        return OperationBuilder(described, route.label, settings, components, own_errors)
 
     def _link_websocket(self, operation: Operation, path: str) -> None:
         """Say where the route is served over a WebSocket."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from http import HTTPStatus
+from http.client import responses as phrases
 from typing import Any
 
 from pydantic import BaseModel
@@ -34,6 +34,7 @@ class OperationBuilder:
         label: The name of the route in the spec.
         settings: The settings of the app: the OpenAPI version, the limits of requests.
         components: The named schemas of the spec; those of the route are added.
+        own_errors: The status codes of the app's own exceptions, with what clients are told.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class OperationBuilder:
         label: str,
         settings: Settings,
         components: Components,
+        own_errors: Mapping[int, str],
     ) -> None:
         self._description, protocol = route
         self._extension = route.chain_extension
+        self._own_errors = own_errors
         self._has_item_schema = settings.openapi_version == "3.2.0"
         self._max_bytes = settings.max_message_bytes
         self._components = components
@@ -116,24 +119,32 @@ class OperationBuilder:
             "404": {"description": "The path does not fit; nothing was run."},
             "413": self._rejection(
                 InputTooLargeError(f"send no more than {self._max_bytes} bytes"),
-                "The body is too large; nothing was run.",
+                "The body is too large and nothing was run, or the inputs are for the model.",
             ),
+            "422": self._failure(422, "The model declined to answer."),
+            "429": self._failure(429, "The model's provider takes no more requests now.")
+            | {"headers": {"Retry-After": retry_after}},
             "500": self._failure(500, "The chain failed before anything was sent."),
+            "502": self._failure(502, "The model's provider cannot be reached, or has failed."),
             "503": self._failure(503, "The server takes no more requests now; try again later.")
             | {"headers": {"Retry-After": retry_after}},
             "504": self._failure(504, "The chain took too long."),
         }
         # Other failures are handled by the app, as all its errors are, and may be HTML.
         responses["500"]["content"]["text/html"] = {"schema": {"type": "string"}}
-        absent = ["413"] if method == "get" else ["204", "403"]
-        absent += [] if rule.arguments else ["404"]
-        return {status: each for status, each in responses.items() if status not in absent}
+        absent = set() if rule.arguments else {"404"}
+        absent |= set() if method == "get" else {"204", "403"}
+        own = {
+            str(status): self._failure(status, text) for status, text in self._own_errors.items()
+        }
+        responses = own | {status: r for status, r in responses.items() if status not in absent}
+        return dict(sorted(responses.items()))
 
     def _rejection(self, error: HTTPException, description: str) -> Schema:
         return self._error_response(InputProblem, description, json.loads(error.get_body()))
 
     def _failure(self, status: int, description: str) -> Schema:
-        example = {"status_code": status, "detail": HTTPStatus(status).phrase}
+        example = {"status_code": status, "detail": phrases.get(status, "Error")}
         return self._error_response(ErrorData, description, example)
 
     def _error_response(self, kind: type[BaseModel], description: str, example: Schema) -> Schema:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextvars import Context
 from functools import partial, wraps
 from http import HTTPStatus
@@ -19,7 +19,8 @@ from quart import Quart, Response
 from quart_schema import QuartSchema, hide
 from werkzeug.routing import Rule
 
-from ..settings import Settings
+from ..runs.failures import ErrorTable
+from ..settings import EXTENSION_KEY, Settings
 from ..transports.route_description import ChainRoute, RouteInProtocol, chain_rules
 from ..transports.threads import SPEC_THREADS
 from . import asyncapi
@@ -109,7 +110,14 @@ class ApiSpecs:
     @property
     def cache_key(self) -> Hashable:
         """A value that changes when the specs have to be built again."""
-        return len(list(self._app.url_map.iter_rules())), len(self._inspected), self.settings
+        rules = len(list(self._app.url_map.iter_rules()))
+        return rules, len(self._inspected), self.settings, tuple(self.own_errors.items())
+
+    @property
+    def own_errors(self) -> Mapping[int, str]:
+        """The status codes of the app's own exceptions, with what clients are told."""
+        table: ErrorTable = self._app.extensions[EXTENSION_KEY].error_table
+        return table.statuses
 
     async def inspect_chains(self) -> None:
         """Inspect the chains that are not inspected yet, each once.

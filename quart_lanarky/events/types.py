@@ -18,6 +18,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
+from pydantic.json_schema import SkipJsonSchema
 
 from ..errors import ConfigurationError
 
@@ -42,6 +43,7 @@ __all__ = [
     "end",
     "end_id",
     "error",
+    "error_event",
     "is_end_id",
     "json_event",
     "ping",
@@ -61,6 +63,10 @@ _END_ID: Final = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}
 
 
 # -- payloads ------------------------------------------------------------------------------
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)  # null, for a field that is absent and never null
 
 
 class _Payload(BaseModel):
@@ -101,6 +107,12 @@ class ErrorData(_Payload):
 
     status_code: int = Field(description="A status code of HTTP, such as 500.")
     detail: str = Field(description="The reason, for people.")
+    retry_after: int | SkipJsonSchema[None] = Field(
+        default=None,
+        ge=1,
+        description="After how many seconds to try again, where that is known; else it is absent.",
+        json_schema_extra=_without_default,
+    )
 
 
 class EndData(_Payload):
@@ -187,7 +199,12 @@ def source_documents(documents: list[SourceDocument]) -> Event:
 
 def error(status_code: int, detail: str) -> Event:
     """Make the event that says why there is no (complete) answer."""
-    return json_event(ERROR, ErrorData(status_code=status_code, detail=detail))
+    return error_event(ErrorData(status_code=status_code, detail=detail))
+
+
+def error_event(data: ErrorData) -> Event:
+    """Make the event for a payload that says why there is no (complete) answer."""
+    return json_event(ERROR, data.model_dump(mode="json", exclude_unset=True))
 
 
 def ping() -> Event:

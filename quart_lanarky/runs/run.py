@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, Literal, Protocol
@@ -29,8 +29,8 @@ from uuid import UUID, uuid4
 from pydantic import JsonValue
 
 from .. import events
-from ..errors import InputError, ServerBusyError
 from ..events import Event
+from .failures import DescribeError, Failure, describe_failure
 from .stream import EventStream
 
 __all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher"]
@@ -71,7 +71,7 @@ class Run:
 
     Whatever `produce` does, the stream ends properly: with `end` when it returns, with `error`
     and `end` when it raises. The text of an exception goes to the log, under the run's id, and
-    never to the client; an `InputError` is about the client's own words and does.
+    never to the client; that of an HTTP exception, such as `InputError`, is meant for it and does.
 
     Args:
         stream: Where the events go.
@@ -90,7 +90,12 @@ class Run:
         refusal: The status code that it was refused with, if it was.
         duration: How many seconds it took; 0 until it has ended.
         time_to_first_token: Seconds until the first `completion` event; None without one.
+        error_describers: Tell what the client is told of exceptions that the work may raise.
+        describe_own_error: The same for those of the app's own, which come first; None without.
     """
+
+    error_describers: Sequence[DescribeError] = ()
+    describe_own_error: DescribeError | None = None
 
     def __init__(self, stream: EventStream, produce: Produce, *, mode: str | None = None) -> None:
         self.id: UUID = uuid4()
@@ -132,10 +137,11 @@ class Run:
 
         Of the error only its words are kept: it leads to all that its client had sent.
         """
-        self.reason, event = _describe_failure(error)
-        self._early = ("failed", event)
-        self.refusal = event.data["status_code"]
-        self._log(error)
+        failure = self._describe(error)
+        self.reason = failure.reason
+        self._early = ("failed", events.error_event(failure.data))
+        self.refusal = failure.data.status_code
+        self._log(error, failure)
 
     def output(self) -> JsonValue:
         """Return the answer for the JSON response, once the run has ended: the result itself."""
@@ -242,11 +248,15 @@ class Run:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         error = _error_of(task)
-        self._finalize(error)
-        if error is not None:
-            self._log(error)  # last, for logging handlers may raise (disk full)
+        failure = None if error is None else self._describe(error)
+        self._finalize(failure)
+        if error is not None and failure is not None:
+            self._log(error, failure)  # last, for logging handlers may raise (disk full)
 
-    def _finalize(self, error: BaseException | None = None) -> None:
+    def _describe(self, error: BaseException) -> Failure:
+        return describe_failure(error, self.describe_own_error, self.error_describers)
+
+    def _finalize(self, failure: Failure | None = None) -> None:
         """End the stream, whatever has become of the task (rule 2: termination is state).
 
         The first call counts.
@@ -256,8 +266,9 @@ class Run:
         self.duration = time.monotonic() - self._started_at
         if self._early is not None:
             self.outcome, self.failure = self._early
-        elif error is not None:
-            self.outcome, self.reason, self.failure = "failed", *_describe_failure(error)
+        elif failure is not None:
+            self.outcome, self.reason = "failed", failure.reason
+            self.failure = events.error_event(failure.data)
         else:
             self.outcome = "finished"
         last = [] if self.failure is None else [self.failure]
@@ -275,15 +286,15 @@ class Run:
         self._task = self._watcher = None
         self._end_callbacks = []
 
-    def _log(self, error: BaseException) -> None:
-        if not self._is_expected(error):
+    def _log(self, error: BaseException, failure: Failure) -> None:
+        if not self._is_expected(error, failure):
             with suppress(Exception):  # out of a callback it would end the loop
                 logger.error("run %s failed", self.id, exc_info=error)
 
-    def _is_expected(self, error: BaseException) -> bool:
+    def _is_expected(self, error: BaseException, failure: Failure) -> bool:
         if isinstance(error, asyncio.CancelledError):
             return self._early is not None
-        return isinstance(error, InputError | ServerBusyError)
+        return failure.is_expected
 
 
 async def _produce_nothing() -> None:
@@ -295,12 +306,3 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
         return task.exception()
     except asyncio.CancelledError as cancelled:  # the one with the traceback
         return cancelled
-
-
-def _describe_failure(error: BaseException) -> tuple[str, Event]:
-    """Return why a run failed: for the log, and for the client (rule 6: nothing leaks)."""
-    if isinstance(error, InputError):  # its text is the client's own, and not for the log
-        return "bad input", events.error(400, error.detail)
-    if isinstance(error, ServerBusyError):
-        return error.detail, events.error(503, error.detail)
-    return type(error).__name__, events.error(500, "Internal Server Error")

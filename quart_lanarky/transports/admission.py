@@ -7,11 +7,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 
+from ..runs.failures import ErrorTable
 from ..runs.registry import Reader, RunRegistry
 from ..runs.run import Outcome, Run
 from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
@@ -86,12 +87,24 @@ class _Watcher:
         )
 
 
-def current_registry() -> RunRegistry | None:
-    """Return the registry of the current app; None if that has no extension."""
+class _Extension(Protocol):
+    """What is needed here of the extension."""
+
+    registry: RunRegistry
+    error_table: ErrorTable
+
+
+def _current_extension() -> _Extension | None:
     if not has_app_context() or EXTENSION_KEY not in current_app.extensions:
         return None
-    registry: RunRegistry = current_app.extensions[EXTENSION_KEY].registry
-    return registry
+    extension: _Extension = current_app.extensions[EXTENSION_KEY]
+    return extension
+
+
+def current_registry() -> RunRegistry | None:
+    """Return the registry of the current app; None if that has no extension."""
+    extension = _current_extension()
+    return None if extension is None else extension.registry
 
 
 def register_run(run: Run, transport: Transport) -> Reader:
@@ -103,10 +116,11 @@ def register_run(run: Run, transport: Transport) -> Reader:
     Raises:
         ServerBusyError: There are too many, or the server is shutting down.
     """
-    registry = current_registry()
-    if registry is None:
+    extension = _current_extension()
+    if extension is None:
         return RunRegistry().read(run)
-    settings = current_settings()
+    registry, settings = extension.registry, current_settings()
+    run.describe_own_error = extension.error_table.describe
     registry.add(run, settings.max_runs)
     app = unwrap_proxy(current_app)
     rule = websocket.url_rule if has_websocket_context() else request.url_rule

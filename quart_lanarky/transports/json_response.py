@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from typing import Any, Final
 
 from pydantic import JsonValue
 from quart import Response
 
 from .. import events
-from ..errors import RETRY_AFTER, ServerBusyError
+from ..errors import RETRY_AFTER, InputError, InputTooLargeError, ServerBusyError
 from ..events.fold import Answer
 from ..runs.run import Run
 from .admission import register_run
@@ -18,6 +19,12 @@ from .admission import register_run
 __all__ = ["json_answer"]
 
 logger = logging.getLogger(__name__)
+
+INPUT_STATUSES: Final = frozenset({InputError.code, InputTooLargeError.code})
+"""The status codes whose body is an `InputProblem`."""
+
+_RETRY_AFTER: Final = {ServerBusyError.code: RETRY_AFTER}
+"""After how many seconds to try again, where the failure itself does not say it."""
 
 
 async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
@@ -40,18 +47,26 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
             for event in batch:
                 answer.add(event)
     if run.failure is not None:
-        problem = run.failure.data
-        return _json_response(problem, problem["status_code"])
+        return _error_response(run.failure.data)
     try:
         body = {"output": output()} | answer.fields
     except Exception:
         logger.exception("run %s: its output is no JSON", run.id)
-        return _json_response(events.error(500, "Internal Server Error").data, 500)
+        return _error_response(events.error(500, "Internal Server Error").data)
     return _json_response(body, 200)
 
 
-def _json_response(body: JsonValue, status: int) -> Response:
-    response = Response(json.dumps(body), status, content_type="application/json")
-    if status == ServerBusyError.code:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+def _error_response(problem: dict[str, Any]) -> Response:
+    """Answer with the payload of an `error` event, under its own status code."""
+    status = problem["status_code"]
+    # Clients read the responses with these two by one schema, whoever found the inputs wrong.
+    body = {**problem, "errors": []} if status in INPUT_STATUSES else problem
+    response = _json_response(body, status)
+    retry_after = problem.get("retry_after", _RETRY_AFTER.get(status))
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+def _json_response(body: JsonValue, status: int) -> Response:
+    return Response(json.dumps(body), status, content_type="application/json")

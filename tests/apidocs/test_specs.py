@@ -952,7 +952,8 @@ def test_quart_schemas_command_can_sort_documented_responses(app: Quart) -> None
     result = app.test_cli_runner().invoke(args=["schema"])
     assert result.exit_code == 0, result.exception
     responses = json.loads(result.output)["paths"]["/chat"]["get"]["responses"]
-    assert list(responses) == ["200", "204", "400", "402", "403", "500", "503", "504"]
+    assert "402" in responses
+    assert list(responses) == sorted(responses)
 
 
 @either_order

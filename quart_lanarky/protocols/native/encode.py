@@ -82,7 +82,7 @@ def decode(encoded: EncodedEvent, mode: Mode) -> Event:
     if kind.text_field is None:
         if isinstance(data, dict):  # a newer server may send fields that are not known here
             data = {key: data[key] for key in kind.payload.model_fields if key in data}
-        data = kind.payload.model_validate(data).model_dump(mode="json")
+        data = kind.payload.model_validate(data).model_dump(mode="json", exclude_unset=True)
         return Event(encoded.name, data, encoded.id)
     # Not by the model, which refuses a lone surrogate; a token may be one.
     text = data.get(kind.text_field) if isinstance(data, dict) else None

@@ -19,6 +19,7 @@ from ..handlers.extraction import answer_json, answer_text
 from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
+from .provider_errors import describe_provider_error
 
 __all__ = ["ChainRun"]
 
@@ -37,6 +38,8 @@ class ChainRun(Run):
         config: The user's own configuration: the callbacks in it see the run as well.
         source: Whose run this is, for the log.
     """
+
+    error_describers = (describe_provider_error,)
 
     def __init__(
         self,
