@@ -14,6 +14,7 @@ import quart_lanarky
 from examples.chat import app
 from quart_lanarky import events, testing
 from quart_lanarky.adapters.langchain import callbacks
+from quart_lanarky.adapters.langchain import testing as langchain_testing
 from quart_lanarky.settings import SETTING_KEYS, Settings
 from tests.command_line import options_of
 from tests.servers import ROOT
@@ -22,7 +23,7 @@ REFERENCE = ROOT / "docs" / "reference"
 INSTALL = ROOT / "docs" / "install.md"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SETTING = re.compile(r"^\| `(QUART_LANARKY_\w+)` \| `([^`]+)`", re.MULTILINE)
-PUBLIC_MODULES = [quart_lanarky, callbacks, testing]
+PUBLIC_MODULES = [quart_lanarky, callbacks, testing, langchain_testing]
 
 
 def read(page: Path) -> str:
