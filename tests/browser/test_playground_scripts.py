@@ -1,9 +1,12 @@
 """The reusable scripts of the playground: decoding, Markdown, forms, snippets."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -12,7 +15,9 @@ from quart_lanarky import events
 from quart_lanarky.protocols import sse
 from quart_lanarky.protocols.native.encode import encode
 from tests.browser.playing import Player
-from tests.servers import Server
+from tests.servers import Server, answering
+
+NODE = shutil.which("node")
 
 
 @pytest.fixture(scope="module")
@@ -326,6 +331,116 @@ def test_snippets_read_text_mode_as_well(player: Player, shapes: Server, lines: 
     asked = question(shapes, "") | {"url": f"{shapes.url}/recite/text", "mode": "text"}
     asked["inputs"] = {"question": json.dumps(lines)}
     assert run(sys.executable, "-c", snippets(player, asked)["Python"]) == "".join(lines) + "\n"
+
+
+def asked_of(shapes: Server, path: str, transport: str, text: str) -> dict[str, Any]:
+    base, end = (shapes.url, "") if transport == "sse" else (shapes.ws_url, "/ws")
+    url = base + path + end
+    key = "query" if path == "/documents" else "question"
+    return question(shapes, "", transport) | {"url": url, "inputs": {key: text}}
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_the_python_snippet_takes_tokens_back(
+    player: Player, shapes: Server, transport: str
+) -> None:
+    code = snippets(player, asked_of(shapes, "/fallback", transport, "you"))["Python"]
+    assert run(sys.executable, "-c", code).splitlines()[-1] == "all of you"
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_the_python_snippet_prints_the_sources(
+    player: Player, shapes: Server, transport: str
+) -> None:
+    asked = asked_of(shapes, "/documents", transport, '["one", "two"]')
+    _, *sources = run(sys.executable, "-c", snippets(player, asked)["Python"]).splitlines()
+    assert [line.rpartition(" ")[2] for line in sources] == ["one", "two"]
+    assert all(line.startswith("Source: {") for line in sources)
+
+
+def test_the_python_snippet_says_what_went_wrong(player: Player, shapes: Server) -> None:
+    for path, transport, text in [
+        ("/failing", "sse", "Internal Server Error"),
+        ("/failing", "websocket", "Internal Server Error"),
+        ("/forbidden", "sse", "not you"),
+    ]:
+        code = snippets(player, asked_of(shapes, path, transport, "x"))["Python"]
+        ended = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert text in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "cut off" not in ended.stderr
+
+
+def test_the_python_snippet_says_that_an_answer_was_cut_off(player: Player) -> None:
+    with cut_off('event: completion\ndata: {"token": "half"}\n\n: a comment\n\nevent: comp') as url:
+        asked = {"transport": "sse", "method": "GET", "url": url, "mode": "json", "inputs": None}
+        code = snippets(player, asked)["Python"]
+        ended = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert ended.stdout == "half\n"
+    assert ended.stderr == "The answer was cut off.\n"
+
+
+@contextmanager
+def cut_off(stream: str) -> Iterator[str]:
+    """Serve a stream that ends as it is given."""
+
+    class Cut(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            self.wfile.write(stream.encode())
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with answering(Cut) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+def in_browser(browser: Any, url: str, code: str) -> list[str]:
+    """Run a snippet in a page, and return what it has said when it has said something."""
+    said: list[str] = []
+    page = browser.new_page()
+    page.goto(url)
+    page.on("console", lambda message: said.append(message.text))
+    page.evaluate(f"async () => {{ {code} }}")
+    for _ in range(100):
+        if said:
+            break
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(50)
+    page.close()
+    return said
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_the_javascript_snippet_takes_tokens_back_and_prints_the_sources(
+    browser: Any, player: Player, shapes: Server, transport: str
+) -> None:
+    def say(path: str, text: str) -> list[str]:
+        asked = asked_of(shapes, path, transport, text)
+        return in_browser(browser, player.page.url, snippets(player, asked)["JavaScript"])
+
+    assert say("/fallback", "you") == ["all of you"]
+    _, *sources = say("/documents", '["one", "two"]')
+    assert [line.rpartition(" ")[2] for line in sources] == ["one", "two"]
+    assert say("/failing", "x")[0] == "Internal Server Error"
+
+
+@pytest.mark.skipif(NODE is None, reason="no node")
+@pytest.mark.parametrize("path", ["/fallback", "/recite/text"])
+def test_the_javascript_snippet_runs_in_node(player: Player, shapes: Server, path: str) -> None:
+    is_text = path.endswith("text")
+    asked = asked_of(shapes, path, "sse", json.dumps(["a\n", "\n b"]) if is_text else "you")
+    asked["mode"] = "text" if is_text else "json"
+    code = snippets(player, asked)["JavaScript"]
+    said = run(str(NODE), "--input-type=module", "--eval", code)
+    assert said == ("a\n\n b\n" if is_text else "all of you\n")
 
 
 def test_every_type_of_value_is_written_as_a_python_and_javascript_literal(player: Player) -> None:

@@ -66,38 +66,92 @@ export function toJavaScript(value) {
   return JSON.stringify(value, null, 2).replaceAll(/^( *)"__proto__":/gm, '$1["__proto__"]:');
 }
 
-/** The expression for the token of a server-sent event, by mode and language. */
-const TOKEN_EXPRESSIONS = {
-  json: { python: 'json.loads(data)["token"]', javascript: "JSON.parse(data).token" },
+/**
+ * What the code in Python does with each event. A terminal cannot take back what it shows, so after
+ * a `retract` what is left of the answer begins a new line.
+ */
+const handleInPython = (token) => `    if name == "completion":
+        tokens.append(${token})
+        print(tokens[-1], end="", flush=True)
+    elif name == "retract":
+        del tokens[-data["tokens"] :]
+        print("\\n" + "".join(tokens), end="", flush=True)
+    elif name == "source_documents":
+        sources = data["source_documents"]
+    elif name == "error":
+        print(data["detail"], file=sys.stderr)
+    elif name == "end":
+        break
+else:
+    print("The answer was cut off.", file=sys.stderr)
+print()
+for source in sources:
+    print("Source:", source["metadata"], source["page_content"][:80])
+`;
+
+/** What the code in JavaScript does with each event, and with the answer once it has ended. */
+const handleInJavaScript = (token) => `const tokens = [];
+let sources = [];
+let isComplete = false;
+
+function handle(name, data) {
+  if (name === "completion") tokens.push(${token});
+  if (name === "retract") tokens.splice(-data.tokens);
+  if (name === "source_documents") sources = data.source_documents;
+  if (name === "error") console.error(data.detail);
+  if (name === "end") isComplete = true;
+}
+
+function finish() {
+  console.log(tokens.join(""));
+  for (const { metadata, page_content: text } of sources)
+    console.log("Source:", metadata, text.slice(0, 80));
+  if (!isComplete) console.error("The answer was cut off.");
+}
+`;
+
+/** The expression for a token in the data of its event, by mode and language. */
+const TOKENS = {
+  json: { python: 'data["token"]', javascript: "data.token" },
   text: { python: "data", javascript: "data" },
+};
+
+/** The expression for the data of a server-sent event, of which `text` is the text. */
+const EVENT_DATA = {
+  json: { python: "json.loads(text)", javascript: "JSON.parse(text)" },
+  text: {
+    python: 'text if name == "completion" else json.loads(text or "null")',
+    javascript: 'name === "completion" ? text : JSON.parse(text || "null")',
+  },
 };
 
 function pythonHttp({ method, url, inputs, mode }) {
   const json = inputs === null ? "" : `, json=inputs`;
   return `import json
+import sys
 
 import httpx
 
 url = ${toPython(url)}
 ${inputs === null ? "" : `inputs = ${toPython(inputs)}\n`}
-with httpx.stream(${toPython(method)}, url${json}, timeout=None) as response:
-    response.raise_for_status()
-    name, lines = "", []
-    for line in response.iter_lines():
-        field, _, value = line.partition(":")
-        if field == "event":
-            name = value.removeprefix(" ")
-        elif field == "data":
-            lines.append(value.removeprefix(" "))
-        elif not line:
-            data = "\\n".join(lines)
-            if name == "completion":
-                print(${TOKEN_EXPRESSIONS[mode].python}, end="", flush=True)
-            elif name == "error":
-                print(json.loads(data)["detail"])
-            name, lines = "", []
-print()
-`;
+
+def events():
+    with httpx.stream(${toPython(method)}, url${json}, timeout=None) as response:
+        if not response.is_success:
+            sys.exit(response.read().decode())
+        rest = ""
+        for received in response.iter_text():
+            *blocks, rest = (rest + received).split("\\n\\n")
+            for lines in (block.split("\\n") for block in blocks):
+                name = "".join(line[7:] for line in lines if line.startswith("event: "))
+                text = "\\n".join(line[6:] for line in lines if line.startswith("data:"))
+                if name:
+                    yield name, ${EVENT_DATA[mode].python}
+
+
+tokens, sources = [], []
+for name, data in events():
+${handleInPython(TOKENS[mode].python)}`;
 }
 
 function javascriptHttp({ method, url, inputs, mode }) {
@@ -111,67 +165,60 @@ function javascriptHttp({ method, url, inputs, mode }) {
 }`;
   return `const url = ${toJavaScript(url)};
 ${inputs === null ? "" : `const inputs = ${toJavaScript(inputs)};\n`}
+${handleInJavaScript(TOKENS[mode].javascript)}
 const response = await fetch(url${options});
 if (!response.ok) throw new Error(await response.text());
-let answer = "";
 let rest = "";
-for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
-  const blocks = (rest + bytes).split("\\n\\n");
+for await (const received of response.body.pipeThrough(new TextDecoderStream())) {
+  const blocks = (rest + received).split("\\n\\n");
   rest = blocks.pop();
-  for (const block of blocks) {
-    const lines = block.split("\\n");
+  for (const lines of blocks.map((block) => block.split("\\n"))) {
     const name = lines.find((line) => line.startsWith("event: "))?.slice(7);
-    const said = lines.filter((line) => line.startsWith("data:"));
-    const data = said.map((line) => line.slice(6)).join("\\n");
-    if (name === "completion") answer += ${TOKEN_EXPRESSIONS[mode].javascript};
-    if (name === "error") console.error(JSON.parse(data).detail);
+    const dataLines = lines.filter((line) => line.startsWith("data:"));
+    const text = dataLines.map((line) => line.slice(6)).join("\\n");
+    if (name) handle(name, ${EVENT_DATA[mode].javascript});
   }
 }
-console.log(answer);
+finish();
 `;
 }
-
-/** The expression for the token of a WebSocket message, by mode and language. */
-const FRAME_TOKEN_EXPRESSIONS = {
-  json: { python: 'frame["data"]["token"]', javascript: "data.token" },
-  text: { python: 'frame["data"]', javascript: "data" },
-};
 
 function pythonWebSocket({ url, inputs, mode }) {
   return `import json
+import sys
 
 from websockets.sync.client import connect
 
+url = ${toPython(url)}
 inputs = ${toPython(inputs)}
 
-with connect(${toPython(url)}) as socket:
-    socket.send(json.dumps(inputs))
-    for message in socket:
-        frame = json.loads(message)
-        if frame["event"] == "completion":
-            print(${FRAME_TOKEN_EXPRESSIONS[mode].python}, end="", flush=True)
-        elif frame["event"] == "error":
-            print(frame["data"]["detail"])
-        elif frame["event"] == "end":
-            break
-print()
-`;
+
+def events():
+    with connect(url) as socket:
+        socket.send(json.dumps(inputs))
+        for message in socket:
+            frame = json.loads(message)
+            yield frame["event"], frame["data"]
+
+
+tokens, sources = [], []
+for name, data in events():
+${handleInPython(TOKENS[mode].python)}`;
 }
 
 function javascriptWebSocket({ url, inputs, mode }) {
-  return `const inputs = ${toJavaScript(inputs)};
+  return `// For a browser, or Node.js 22 and later: older ones have no WebSocket.
+const url = ${toJavaScript(url)};
+const inputs = ${toJavaScript(inputs)};
 
-const socket = new WebSocket(${toJavaScript(url)});
-let answer = "";
+${handleInJavaScript(TOKENS[mode].javascript)}
+const socket = new WebSocket(url);
 socket.onopen = () => socket.send(JSON.stringify(inputs));
 socket.onmessage = (message) => {
   const { event, data } = JSON.parse(message.data);
-  if (event === "completion") answer += ${FRAME_TOKEN_EXPRESSIONS[mode].javascript};
-  if (event === "error") console.error(data.detail);
-  if (event === "end") {
-    console.log(answer);
-    socket.close();
-  }
+  handle(event, data);
+  if (event === "end") socket.close();
 };
+socket.onclose = finish;
 `;
 }
