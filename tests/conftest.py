@@ -25,6 +25,7 @@ MARKERS = {  # of what is more than `unit`; pyproject.toml says what each means
     "faults/test_spin.py": ["measures"],
     "how_to": ["how_to"],
     "live": ["live"],
+    "providers": ["providers"],
     "runs/test_stream.py": ["unit", "measures"],
     "speed": ["measures"],
     "test_documentation.py": ["docs"],
