@@ -11,7 +11,6 @@ from tests.conformance.cells import Client
 from tests.providers.replay import Replay, replaying
 from tests.servers import hypercorn
 
-
 NEEDED = ("langchain_openai", "langchain_anthropic", "langchain_google_genai", "langchain_ollama")
 
 
