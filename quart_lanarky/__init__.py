@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .errors import (
         ChainTypeError,
         ConfigurationError,
+        DisallowedHostError,
         ForeignOriginError,
         InputError,
         InputTooLargeError,
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from .runs.signals import RunReport, run_cancelled, run_failed, run_finished, run_started
     from .runs.stream import EventStream
     from .serving.serve import serve
-    from .transports.guards import check_origin
+    from .transports.guards import check_host, check_origin
     from .transports.sse_response import EventStreamResponse
     from .transports.websocket_session import answer
 
 __all__ = [
     "ChainTypeError",
     "ConfigurationError",
+    "DisallowedHostError",
     "Event",
     "EventStream",
     "EventStreamResponse",
@@ -43,6 +45,7 @@ __all__ = [
     "ServerBusyError",
     "TooSlowError",
     "answer",
+    "check_host",
     "check_origin",
     "run_cancelled",
     "run_failed",
@@ -61,6 +64,7 @@ _MODULES: Final = {
     "errors": (
         "ChainTypeError",
         "ConfigurationError",
+        "DisallowedHostError",
         "ForeignOriginError",
         "InputError",
         "InputTooLargeError",
@@ -74,7 +78,7 @@ _MODULES: Final = {
     "runs.signals": ("RunReport", "run_cancelled", "run_failed", "run_finished", "run_started"),
     "runs.stream": ("EventStream",),
     "serving.serve": ("serve",),
-    "transports.guards": ("check_origin",),
+    "transports.guards": ("check_host", "check_origin"),
     "transports.sse_response": ("EventStreamResponse",),
     "transports.websocket_session": ("answer",),
 }

@@ -7,6 +7,7 @@
     │   └── ChainTypeError     no chain where one was expected (also a TypeError)
     ├── InputError             invalid data of the client (also werkzeug's BadRequest: status 400)
     ├── InputTooLargeError     too much data (also werkzeug's RequestEntityTooLarge: status 413)
+    ├── DisallowedHostError    a host that is not the app's (also werkzeug's BadRequest: status 400)
     ├── ForeignOriginError     a cross-origin page (also werkzeug's Forbidden: status 403)
     ├── ServerBusyError        too many live runs (also werkzeug's ServiceUnavailable: status 503)
     └── TooSlowError           a timeout before the run (also werkzeug's GatewayTimeout: status 504)
@@ -36,6 +37,7 @@ from werkzeug.exceptions import (
 __all__ = [
     "ChainTypeError",
     "ConfigurationError",
+    "DisallowedHostError",
     "FieldProblem",
     "ForeignOriginError",
     "InputError",
@@ -149,6 +151,14 @@ class InputTooLargeError(_InputRefusalError, RequestEntityTooLarge):
 
     Args:
         detail: The limit, as a sentence for the client.
+    """
+
+
+class DisallowedHostError(_RefusalError, BadRequest):
+    """A request names a host that is none of the app's: status 400 and a JSON body.
+
+    Args:
+        detail: The refused host, as a sentence for the client.
     """
 
 

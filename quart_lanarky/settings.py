@@ -31,11 +31,20 @@ _MINIMUM: Final = {
     "max_message_bytes": 1,
     "max_messages": 1,
     "max_queued_turns": 0,
+    "max_sessions": 1,
     "idle_timeout": 0.01,
     "drain_timeout": 0,
 }
 _ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+")
-_OPTIONAL: Final = {"heartbeat", "run_timeout", "max_runs", "max_messages", "idle_timeout"}
+_HOST: Final = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_OPTIONAL: Final = {
+    "heartbeat",
+    "run_timeout",
+    "max_runs",
+    "max_messages",
+    "max_sessions",
+    "idle_timeout",
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +65,13 @@ class Settings:
         max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
         idle_timeout: How many seconds a WebSocket without a turn stays open when its client sends
             nothing, not even a `pong`. None for no limit.
+        max_sessions: How many WebSockets of chain routes may be open in a process. None for no
+            limit.
         allowed_origins: The origins of other sites whose pages may start runs, such as
             `"https://chat.example.org"`; `"*"` for all. Same-origin pages always may.
+        allowed_hosts: The hosts that requests may name, such as `"chat.example.org"`, or
+            `"*.example.org"` for all below it; `"*"` for all. With none, a request that a browser
+            of this machine sends straight to it has to name a loopback host.
         drain_timeout: How many seconds live runs have to finish when the server is stopped.
         openapi_version: The version of the OpenAPI spec: `"3.2.0"` or `"3.1.0"`.
 
@@ -75,7 +89,9 @@ class Settings:
     max_messages: int | None = 1000
     max_queued_turns: int = 8
     idle_timeout: float | None = 600.0
+    max_sessions: int | None = 1000
     allowed_origins: Collection[str] = ()
+    allowed_hosts: Collection[str] = ()
     drain_timeout: float = 8.0
     openapi_version: OpenAPIVersion = "3.2.0"
 
@@ -90,12 +106,16 @@ class Settings:
                 raise ConfigurationError(
                     f"{SETTING_KEYS[name]} must be at least {minimum}, not {value!r}"
                 )
-        origins = self.allowed_origins
-        is_list = isinstance(origins, Collection) and not isinstance(origins, str)
-        if not is_list or not all(isinstance(o, str) and _ORIGIN.fullmatch(o) for o in origins):
+        if not _is_list_of(_ORIGIN, self.allowed_origins):
             raise ConfigurationError(
                 f"{SETTING_KEYS['allowed_origins']} must be a list of origins such as "
                 f"'https://chat.example.org', without a path, or '*', not {self.allowed_origins!r}"
+            )
+        if not _is_list_of(_HOST, self.allowed_hosts):
+            raise ConfigurationError(
+                f"{SETTING_KEYS['allowed_hosts']} must be a list of hosts such as "
+                f"'chat.example.org' or '*.example.org', without a scheme and a port, or '*', "
+                f"not {self.allowed_hosts!r}"
             )
         if self.openapi_version not in get_args(OpenAPIVersion):
             raise ConfigurationError(
@@ -107,6 +127,11 @@ class Settings:
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Read the settings from `config`, with defaults for missing ones."""
         return cls(**{name: config[key] for name, key in SETTING_KEYS.items() if key in config})
+
+
+def _is_list_of(pattern: re.Pattern[str], values: Any) -> bool:
+    is_list = isinstance(values, Collection) and not isinstance(values, str)
+    return is_list and all(isinstance(each, str) and pattern.fullmatch(each) for each in values)
 
 
 SETTING_KEYS = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in fields(Settings)}

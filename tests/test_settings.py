@@ -20,8 +20,10 @@ DEFAULTS = {
     "max_message_bytes": 2**20,
     "max_messages": 1000,
     "max_queued_turns": 8,
+    "max_sessions": 1000,
     "idle_timeout": 600.0,
     "allowed_origins": (),
+    "allowed_hosts": (),
     "drain_timeout": 8.0,
     "openapi_version": "3.2.0",
 }
@@ -34,10 +36,14 @@ LEAST = {
     "max_message_bytes": 1,
     "max_messages": 1,
     "max_queued_turns": 0,
+    "max_sessions": 1,
     "idle_timeout": 0.01,
     "drain_timeout": 0,
 }
-UNBOUNDED = {"heartbeat", "run_timeout", "max_runs", "max_messages", "idle_timeout"}
+UNBOUNDED = {
+    *("heartbeat", "run_timeout", "idle_timeout"),
+    *("max_runs", "max_messages", "max_sessions"),
+}
 """Those that may be None."""
 
 
@@ -48,7 +54,12 @@ def test_every_setting_has_a_default() -> None:
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_setting_is_read_from_the_key_of_its_name(name: str) -> None:
-    value = {"default_mode": "text", "openapi_version": "3.1.0", "allowed_origins": ["*"]}
+    value = {
+        "default_mode": "text",
+        "openapi_version": "3.1.0",
+        "allowed_origins": ["*"],
+        "allowed_hosts": ["*"],
+    }
     config = {f"QUART_LANARKY_{name.upper()}": value.get(name, 7)}
     assert asdict(Settings.from_config(config)) == DEFAULTS | {name: value.get(name, 7)}
     assert list(config) == [SETTING_KEYS[name]]
@@ -104,6 +115,26 @@ def test_origins_are_a_list(origins: Any) -> None:
 def test_an_invalid_list_of_origins_is_refused(origins: Any) -> None:
     with pytest.raises(ConfigurationError, match="ALLOWED_ORIGINS must be a list of origins such"):
         Settings(allowed_origins=origins)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [[], ["a.example", "*.A.example"], ("*",), ["localhost"], ["127.0.0.1", "[::1]"], ["a_b-c.d"]],
+)
+def test_hosts_are_a_list(hosts: Any) -> None:
+    assert Settings(allowed_hosts=hosts).allowed_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        *("a.example", "*", "", None, 7, [None], [7], [""], ["*."], ["*a.example"], ["a.*"]),
+        *(["a.example:80"], ["https://a.example"], ["a.example/"], ["a.example", "a b"], [".a"]),
+    ],
+)
+def test_an_invalid_list_of_hosts_is_refused(hosts: Any) -> None:
+    with pytest.raises(ConfigurationError, match="ALLOWED_HOSTS must be a list of hosts such as"):
+        Settings(allowed_hosts=hosts)
 
 
 async def test_the_settings_of_the_current_app_are_read_when_they_are_needed() -> None:

@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
 from quart_schema import QuartSchema, hide
 
+from ..transports.guards import require_allowed_host
+
 __all__ = ["ASYNCAPI_ENDPOINT", "add_pages", "websocket_page_link", "websocket_page_path"]
 
 ASYNCAPI_ENDPOINT: Final = "quart_lanarky_asyncapi"
@@ -77,6 +79,7 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
     app.add_url_rule(f"{base}/assets/<name>", _ASSET_ENDPOINT, _asset)
 
     @hide
+    @require_allowed_host
     async def websockets() -> str:
         script = "asyncapi-viewer.js"
         local_url = url_for(_ASSET_ENDPOINT, name=script) if _installed_folder(script) else None
@@ -92,6 +95,7 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
 
 
 @hide
+@require_allowed_host
 async def _asset(name: str) -> Response:
     folder = _installed_folder(name) if name in _ASSETS else None
     if folder is None:

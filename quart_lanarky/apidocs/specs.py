@@ -21,6 +21,7 @@ from werkzeug.routing import Rule
 
 from ..runs.failures import ErrorTable
 from ..settings import EXTENSION_KEY, Settings
+from ..transports.guards import require_allowed_host
 from ..transports.route_description import ChainRoute, RouteInProtocol, chain_rules
 from ..transports.threads import SPEC_THREADS
 from . import asyncapi
@@ -207,8 +208,9 @@ class ApiSpecs:
         is_default = own == MethodType(QuartSchema.openapi, schema)
         guard = None if is_default else own  # a view of the user's may reject requests
         openapi = wraps(own)(self._spec_view(self.openapi, guard, guard_responds=True))
-        self._app.endpoint("openapi")(openapi)
+        self._app.endpoint("openapi")(require_allowed_host(openapi))
         asyncapi = hide(self._spec_view(self.asyncapi, guard, guard_responds=False))
+        asyncapi = require_allowed_host(asyncapi)
         folder = str(schema.openapi_path).rpartition("/")[0]
         self._app.add_url_rule(f"{folder}/asyncapi.json", ASYNCAPI_ENDPOINT, asyncapi)
         add_pages(self._app, schema)

@@ -24,6 +24,7 @@ from quart_schema import QuartSchema, hide
 
 from ..apidocs.pages import ASYNCAPI_ENDPOINT
 from ..errors import ConfigurationError
+from ..transports.guards import require_allowed_host
 
 __all__ = ["PAGE_ENDPOINT", "add_playground", "check_path"]
 
@@ -68,8 +69,9 @@ def add_playground(app: Quart, path: str) -> None:
         app: The app.
         path: The path of the page, as `check_path` returns it.
     """
-    app.add_url_rule(path, PAGE_ENDPOINT, hide(_page))
-    app.add_url_rule(f"{path.rstrip('/')}/assets/<name>", _ASSET_ENDPOINT, hide(_asset))
+    page, asset = (hide(require_allowed_host(view)) for view in (_page, _asset))
+    app.add_url_rule(path, PAGE_ENDPOINT, page)
+    app.add_url_rule(f"{path.rstrip('/')}/assets/<name>", _ASSET_ENDPOINT, asset)
 
 
 async def _page() -> Response:

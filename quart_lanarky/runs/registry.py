@@ -115,6 +115,7 @@ class RunRegistry:
         self.is_draining = False
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
+        self._session_slots = 0
         self._reservations = CancelGroup()  # runs to be, whose chains are being made
         self._abandoned: set[asyncio.Future[Any]] = set()  # work that goes on without a client
         self._waiting: set[asyncio.Event] = set()
@@ -186,6 +187,23 @@ class RunRegistry:
             reader.limit_delivery()
 
     # -- sessions --------------------------------------------------------------------------
+
+    @contextmanager
+    def reserve_session(self, limit: int | None) -> Iterator[None]:
+        """Count a connection from its handshake to its end.
+
+        Raises:
+            ServerBusyError: There are too many, or the server is shutting down.
+        """
+        if self.is_draining:
+            raise ServerBusyError(SHUTTING_DOWN)
+        if limit is not None and self._session_slots >= limit:
+            raise ServerBusyError("too many WebSockets are open now: try again later")
+        self._session_slots += 1
+        try:
+            yield
+        finally:
+            self._session_slots -= 1
 
     @contextmanager
     def session(self, session: Session) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -19,7 +19,14 @@ from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_fi
 from ..settings import EXTENSION_KEY, Settings, current_settings
 from .connection import unwrap_proxy
 
-__all__ = ["Transport", "current_registry", "hold_slot", "register_run", "reserve_slot"]
+__all__ = [
+    "Transport",
+    "current_registry",
+    "hold_slot",
+    "register_run",
+    "reserve_session",
+    "reserve_slot",
+]
 
 logger = logging.getLogger("quart_lanarky.runs")
 
@@ -126,6 +133,15 @@ def register_run(run: Run, transport: Transport) -> Reader:
     rule = websocket.url_rule if has_websocket_context() else request.url_rule
     run.watch(_Watcher(registry, app, settings, None if rule is None else rule.rule, transport))
     return registry.read(run, heartbeat=settings.heartbeat)
+
+
+def reserve_session(settings: Settings) -> AbstractContextManager[None]:
+    """Count a WebSocket, from its handshake on; a context manager.
+
+    Entering it raises ServerBusyError if there are too many, or the server is shutting down.
+    """
+    registry = current_registry()
+    return nullcontext() if registry is None else registry.reserve_session(settings.max_sessions)
 
 
 @asynccontextmanager

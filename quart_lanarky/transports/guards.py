@@ -1,11 +1,14 @@
-"""Checks before a chain runs: origin, body size, reconnects, time."""
+"""Checks before a chain runs: host, origin, body size, reconnects, time."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import lru_cache, wraps
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from ..errors import (
     MAX_NAME,
+    DisallowedHostError,
     ForeignOriginError,
     InputError,
     InputTooLargeError,
@@ -22,14 +26,28 @@ from ..errors import (
     shortened,
 )
 from ..events import is_end_id
+from ..settings import current_settings
 from .connection import current_connection
 
-__all__ = ["check_origin", "is_finished_reconnect", "limit_body", "read_json", "setup_timeout"]
+__all__ = [
+    "check_host",
+    "check_origin",
+    "is_finished_reconnect",
+    "limit_body",
+    "read_json",
+    "require_allowed_host",
+    "setup_timeout",
+]
+
+logger = logging.getLogger(__name__)
+
+View = Callable[..., Awaitable[Any]]
 
 REJECTED_BODY_TIMEOUT: Final = 1.0
 """Seconds in which a client may send the rest of a refused body, so that it reads the answer."""
 
 ANY_ORIGIN: Final = "*"
+ANY_HOST: Final = "*"
 
 _OWN_SITES: Final = ("same-origin", "none")
 """`Sec-Fetch-Site` of the app's own pages, and of what users open themselves."""
@@ -37,6 +55,86 @@ _OWN_SITES: Final = ("same-origin", "none")
 _AUTHORITY_END: Final = re.compile(r"[/?#\\]")
 
 _DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+def check_host(client_request: BaseRequestWebsocket, allowed: Collection[str]) -> None:
+    """Refuse a request that names a host which is none of the app's.
+
+    Whoever owns a name may point it to any server (DNS rebinding). A page of that name is then of
+    the app's own origin, for the browser and for `check_origin`. Only `Host` tells.
+
+    Without `allowed`, what a browser of this machine sends to it has to name an IP address,
+    `localhost` or a name below that. What a proxy passes on is not checked: its clients name
+    another port than the one that the app listens on.
+
+    Args:
+        client_request: The request or the handshake.
+        allowed: The app's hosts. `"*.example.org"` stands for all below it, `"*"` for all.
+
+    Raises:
+        DisallowedHostError: It names another.
+    """
+    own_port = _loopback_port(client_request)
+    if ANY_HOST in allowed or not (allowed or own_port):
+        return
+    host = client_request.headers.get("Host", "")
+    scheme = str(client_request.scheme)
+    named = _host_and_port(scheme if scheme in _DEFAULT_PORTS else "http", host)
+    name, port = named or ("", None)
+    if allowed:
+        is_known = any(_matches(name.rstrip("."), pattern.lower()) for pattern in allowed)
+    else:
+        is_known = port != own_port or _is_loopback_name(name.rstrip("."))
+    if not is_known:
+        logger.warning(
+            "refused a request for the host %r; if it is yours, list it in "
+            "QUART_LANARKY_ALLOWED_HOSTS",
+            shortened(host, MAX_NAME),
+        )
+        raise DisallowedHostError(f"there is no host {shortened(host, MAX_NAME)!r} here")
+
+
+def require_allowed_host(view: View) -> View:
+    """Return a view of a page or a file that checks the host as a chain route does."""
+
+    @wraps(view)
+    async def checked(*args: Any, **kwargs: Any) -> Any:
+        check_host(request, current_settings().allowed_hosts)
+        return await view(*args, **kwargs)
+
+    return checked
+
+
+def _loopback_port(client_request: BaseRequestWebsocket) -> int | None:
+    """Return the port that a client on this machine has connected to; None if it is elsewhere."""
+    address, port = client_request.scope.get("server") or ("", None)
+    return port if _is_loopback_address(address) else None
+
+
+@lru_cache
+def _is_loopback_address(address: str) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def _is_loopback_name(name: str) -> bool:
+    """Tell whether no DNS server answers for `name`; that is so for any IP address."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if pattern.startswith("*."):
+        return name.endswith(pattern[1:])
+    return name == pattern.strip("[]")
 
 
 def check_origin(client_request: BaseRequestWebsocket, allowed: Collection[str]) -> None:

@@ -23,8 +23,15 @@ from ..protocols.negotiation import prefers_json
 from ..runs.run import Run
 from ..runs.stream import EventStream
 from ..settings import Settings, current_settings
-from .admission import reserve_slot
-from .guards import check_origin, is_finished_reconnect, limit_body, read_json, setup_timeout
+from .admission import reserve_session, reserve_slot
+from .guards import (
+    check_host,
+    check_origin,
+    is_finished_reconnect,
+    limit_body,
+    read_json,
+    setup_timeout,
+)
 from .json_response import json_answer
 from .route_description import RouteInProtocol, attach_route
 from .sse_response import EventStreamResponse
@@ -169,6 +176,7 @@ class _Route:
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
         settings = current_settings()
+        check_host(request, settings.allowed_hosts)
         protocol = self._new_protocol(settings)
         wants_json = prefers_json(request.headers.get("Accept", ""))
         limit_body(settings.max_message_bytes)
@@ -196,10 +204,12 @@ class _Route:
     async def talk(self, path: dict[str, Any]) -> None:
         """Serve the current WebSocket. What is wrong before it is accepted is an HTTP error."""
         settings = current_settings()
+        check_host(websocket, settings.allowed_hosts)
         check_origin(websocket, settings.allowed_origins)
         parameters, rest = self._read_query(websocket.args, path)
         _refuse_unknown(rest)
         async with AsyncExitStack() as resources:
+            resources.enter_context(reserve_session(settings))
             chain = await self._open(websocket, parameters, settings, resources)
 
             def open_run(message: Mapping[str, Any] | str) -> Run:

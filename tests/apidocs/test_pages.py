@@ -108,6 +108,30 @@ async def test_neither_pages_nor_assets_are_in_the_spec(app: Quart) -> None:
     assert (await response.get_json())["paths"] == {}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/openapi.json",
+            "/asyncapi.json",
+            "/docs/websockets",
+            "/docs/assets/swagger-ui.css",
+        ),
+        *("/playground", "/playground/assets/style.css"),
+    ],
+)
+async def test_nothing_is_served_for_a_host_that_only_points_here(app: Quart, path: str) -> None:
+    LanarkyExtension(app, playground="/playground")
+    client, scope = app.test_client(), {"server": ("127.0.0.1", 8000)}
+    for host, status in (("localhost:8000", 200), ("evil.example:8000", 400)):
+        answer = await client.get(path, headers={"Host": host}, scope_base=scope)
+        assert answer.status_code == status, host
+    app.config["QUART_LANARKY_ALLOWED_HOSTS"] = ["chat.example.org"]
+    for host, status in (("localhost:8000", 400), ("chat.example.org", 200)):
+        answer = await client.get(path, headers={"Host": host}, scope_base=scope)
+        assert answer.status_code == status, host
+
+
 def version_in(url: str) -> tuple[int, ...]:
     found = re.search(r"swagger-ui-dist@(\d+)\.(\d+)\.\d+/", url)
     assert found is not None

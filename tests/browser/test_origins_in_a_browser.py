@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.conftest import CHROMIUM
 from tests.servers import Server, answering, served
 
 PATH = "/paced?delay=0.01&count=3&question=x"
@@ -167,6 +168,33 @@ def test_over_plain_http_a_page_elsewhere_that_the_browser_names_is_refused(
     assert "sec-fetch-site" not in asked[0]
     assert runs(app) == before
     page.close()
+
+
+def test_a_page_whose_name_points_to_this_machine_can_ask_nothing(
+    browser: Any, app: Server
+) -> None:
+    before = runs(app)
+    mapped = "--host-resolver-rules=MAP evil.example 127.0.0.1"
+    engine = browser.browser_type
+    with engine.launch(executable_path=CHROMIUM, args=["--no-sandbox", mapped]) as rebound:
+        page, origin = rebound.new_page(), f"http://evil.example:{app.port}"
+        page.goto(f"{origin}/ping")  # a view of the app's, which the check is not for
+        assert page.evaluate("fetch('/ping').then(answer => answer.text())") == "pong"
+        status = "([path, options]) => fetch(path, options).then(answer => answer.status)"
+        post = {
+            "method": "POST",
+            "body": '{"question": "x"}',
+            "headers": {
+                "Content-Type": "application/json",
+                "X-Forwarded-For": "192.0.2.1",
+                "X-Forwarded-Host": "localhost",
+            },
+        }
+        assert page.evaluate(status, ["/paced?delay=0&count=1", post]) == 400
+        assert page.evaluate(status, [PATH, {}]) == 400
+        assert page.evaluate(OPEN_A_WEBSOCKET, f"ws://evil.example:{app.port}{SOCKET}") == []
+        assert page.evaluate(OPEN_AN_EVENT_SOURCE, PATH) == [CLOSED]
+    assert runs(app) == before
 
 
 class Page(BaseHTTPRequestHandler):

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from quart_lanarky.protocols.sse import Decoder
 from tests.faults.clients import H2Client, connect, cut, post, vitals, wait_until
-from tests.faults.frames import CLOSE, TEXT, frame, handshake, read_frame, upgrade
+from tests.faults.frames import CLOSE, TEXT, frame, frame_socket, handshake, read_frame, upgrade
 from tests.live.clients import ask, names, read_turn, socket, text, turn
 from tests.servers import Server, hypercorn, served
 
@@ -214,6 +215,63 @@ VISITS: dict[str, Visit] = {
     ),
     "is not waited for before it is accepted": chat_and_disconnect("/slow-to-make", 0.02),
 }
+
+# -- MAX_SESSIONS --------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["serve", "hypercorn"])
+def two_sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """Serve two WebSockets at a time."""
+    start = served if request.param == "serve" else hypercorn
+    with start("tests.faults.app:app", tmp_path, QUART_LANARKY_MAX_SESSIONS="2") as server:
+        httpx.get(f"{server.url}/ping")
+        yield server
+
+
+async def test_a_websocket_beyond_the_limit_is_refused_at_its_handshake(
+    two_sessions: Server,
+) -> None:
+    path = "/paced/ws?delay=0&count=1"
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(frame_socket(two_sessions, path))
+        await stack.enter_async_context(frame_socket(two_sessions, path))
+        opened = (await vitals(two_sessions))["opened"]
+        async with frame_socket(two_sessions, path) as refused:
+            head, body = refused.answer.lower(), await refused.reader.read(1000)
+        assert head.startswith("http/1.1 503")
+        assert "retry-after: 5" in head
+        assert json.loads(body) == {
+            "status_code": 503,
+            "detail": "too many WebSockets are open now: try again later",
+        }
+        assert (await vitals(two_sessions))["opened"] == opened
+        assert names(await ask(two_sessions, "sse", "/quick", QUESTION))[-1] == "end"
+        cut(first.writer)
+        await wait_until(lambda now: now["sessions"] == 1, lambda: vitals(two_sessions), within=5)
+        async with frame_socket(two_sessions, path) as third:
+            assert third.answer.startswith("HTTP/1.1 101")
+
+
+async def test_a_handshake_counts_while_its_chain_is_made_and_when_it_fails(
+    two_sessions: Server,
+) -> None:
+    making = []
+    for path in ("/slow-to-make/ws?seconds=60", "/slow-to-make/ws?seconds=60"):
+        _, writer = await connect(two_sessions)
+        writer.write(handshake(path))
+        making.append(writer)
+    await wait_until(lambda now: now["live"] == 2, lambda: vitals(two_sessions), within=5)
+    async with frame_socket(two_sessions, "/quick/ws") as refused:
+        assert refused.answer.startswith("HTTP/1.1 503")
+    for writer in making:
+        cut(writer)
+    await wait_until(lambda now: now["live"] == 0, lambda: vitals(two_sessions), within=5)
+    for _ in range(5):
+        async with frame_socket(two_sessions, "/raising/ws") as failed:
+            assert failed.answer.startswith("HTTP/1.1 500")
+    async with frame_socket(two_sessions, "/quick/ws") as welcome:
+        assert welcome.answer.startswith("HTTP/1.1 101")
+
 
 EXPECTED = {"200", "400", "500", "503", "1013", "left", "talked"}
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from quart import Quart, request
 
 from quart_lanarky import LanarkyExtension
-from quart_lanarky.errors import ForeignOriginError, TooSlowError
+from quart_lanarky.errors import DisallowedHostError, ForeignOriginError, TooSlowError
 from quart_lanarky.events import end_id
 from quart_lanarky.runs.run import Run
 from quart_lanarky.runs.stream import EventStream
 from quart_lanarky.transports import guards
 from quart_lanarky.transports.guards import (
+    check_host,
     check_origin,
     is_finished_reconnect,
     limit_body,
@@ -225,6 +226,99 @@ def test_the_refusal_does_not_repeat_an_origin_at_length() -> None:
     with pytest.raises(ForeignOriginError) as refused:
         check_origin(asking, [])
     assert len(refused.value.detail) < 150
+
+
+# -- for which host ------------------------------------------------------------------------
+
+
+def is_host_let_in(
+    host: str | None,
+    allowed: list[str] | None = None,
+    server: tuple[str, int | None] | None = ("127.0.0.1", 8000),
+    scheme: str = "http",
+) -> bool:
+    headers = {} if host is None else {"Host": host}
+    asking: Any = SimpleNamespace(headers=headers, scope={"server": server}, scheme=scheme)
+    try:
+        check_host(asking, allowed or [])
+    except DisallowedHostError:
+        return False
+    return True
+
+
+LOCAL = [
+    *("127.0.0.1:8000", "localhost:8000", "LocalHost:8000", "localhost.:8000", "[::1]:8000"),
+    *("app.localhost:8000", "127.0.0.2:8000", "0.0.0.0:8000", "192.168.1.5:8000"),
+]
+REBOUND = [
+    *("evil.example:8000", "localhost.evil.example:8000", "evil-localhost:8000", "localhosts:8000"),
+    *("127.0.0.1.evil.example:8000", "127.0.0.1.nip.io:8000", "evil.example.:8000", "1.2.3:8000"),
+]
+PROXIED = [
+    "chat.example.org",
+    "chat.example.org:8443",
+    "127.0.0.1",
+    "localhost:9000",
+    "",
+    "[",
+    None,
+]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1"])
+def test_what_a_browser_of_this_machine_sends_here_names_a_loopback_host(address: str) -> None:
+    for host in [*LOCAL, *PROXIED]:
+        assert is_host_let_in(host, server=(address, 8000)), host
+    for host in REBOUND:
+        assert not is_host_let_in(host, server=(address, 8000)), host
+
+
+@pytest.mark.parametrize(
+    "server", [("192.168.1.5", 8000), ("10.0.0.1", 8000), ("/run/app.sock", None), None]
+)
+def test_elsewhere_any_host_is_let_in(server: tuple[str, int | None] | None) -> None:
+    for host in [*LOCAL, *REBOUND, *PROXIED]:
+        assert is_host_let_in(host, server=server), host
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port"), [("http", 80), ("ws", 80), ("https", 443), ("wss", 443), ("ftp", 80)]
+)
+def test_a_host_without_a_port_names_that_of_the_scheme(scheme: str, port: int) -> None:
+    assert not is_host_let_in("evil.example", server=("127.0.0.1", port), scheme=scheme)
+    assert is_host_let_in("localhost", server=("127.0.0.1", port), scheme=scheme)
+    assert is_host_let_in("evil.example", server=("127.0.0.1", port + 1), scheme=scheme)
+
+
+@pytest.mark.parametrize("server", [("127.0.0.1", 8000), ("10.0.0.1", 8000), None])
+def test_only_the_allowed_hosts_are_let_in_with_any_port(server: tuple[str, int] | None) -> None:
+    allowed = ["chat.example.org", "*.Example.com", "127.0.0.1", "[::1]"]
+    for host in ("chat.example.org", "Chat.Example.org:8000", "chat.example.org.", "a.example.com"):
+        assert is_host_let_in(host, allowed, server), host
+    for host in ("a.b.example.com:99", "127.0.0.1:8000", "[::1]:8000", "[::1]"):
+        assert is_host_let_in(host, allowed, server), host
+    for host in ("localhost:8000", "example.com", "example.org", "evilexample.com", "", "[", None):
+        assert not is_host_let_in(host, allowed, server), host
+
+
+def test_any_host_may_be_allowed() -> None:
+    for host in [*LOCAL, *REBOUND, *PROXIED]:
+        assert is_host_let_in(host, ["*"])
+
+
+@given(st.text())
+def test_a_host_of_garbage_breaks_nothing(host: str) -> None:
+    assert not is_host_let_in(host, ["chat.example.org"])
+    assert is_host_let_in(host, server=None)
+
+
+def test_the_refusal_of_a_host_is_short_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    asking: Any = SimpleNamespace(headers={"Host": "x\n" * 30_000}, scope={}, scheme="http")
+    with pytest.raises(DisallowedHostError, match=r"there is no host 'x.* here") as refused:
+        check_host(asking, ["example.org"])
+    assert len(refused.value.detail) < 250
+    assert "list it in QUART_LANARKY_ALLOWED_HOSTS" in caplog.text
+    assert "\n" not in caplog.messages[0]
 
 
 # -- whether it was asked before -----------------------------------------------------------
