@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from functools import update_wrapper
 from typing import Any, Protocol
 
-from quart import Response, has_websocket_context, request, websocket
+from quart import Response, after_this_request, has_websocket_context, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
 
@@ -175,6 +175,7 @@ class _Route:
 
     async def respond(self, path: dict[str, Any]) -> Response:
         """Answer the current HTTP request."""
+        after_this_request(_forbid_caching)  # of whatever answer, a refusal or a failure too
         settings = current_settings()
         check_host(request, settings.allowed_hosts)
         protocol = self._new_protocol(settings)
@@ -236,6 +237,13 @@ class _Route:
     ) -> OpenChain:
         async with reserve_slot(settings), setup_timeout(settings.run_timeout):
             return await self._source.open(connection, parameters, settings, resources)
+
+
+async def _forbid_caching(response: Any) -> Any:
+    """Keep caches off a response: it is of one user, and in the form that `Accept` asked for."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.vary.add("Accept")
+    return response
 
 
 def _native(mode: Mode | None) -> NewProtocol:

@@ -98,7 +98,7 @@ class EventStreamResponse(Response):
         resources = AsyncExitStack() if resources is None else resources.pop_all()
         body = _RunBody(reader, resources, encoder)
         super().__init__(body, headers=dict(encoder.headers), content_type=encoder.content_type)
-        self.headers["Cache-Control"] = "no-cache"
+        self.headers["Cache-Control"] = "no-store"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         # Quart's RESPONSE_TIMEOUT bounds the whole body, and cuts it without a word.
         self.timeout = None

@@ -38,8 +38,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    with serving_page("auth", folder) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SECRET_KEY", "of the server and of the command")
+        with serving_page("auth", folder) as running:
+            yield running
 
 
 PASSWORD = "difference"
@@ -131,10 +133,11 @@ async def test_threads_of_two_users_are_separate_even_with_the_same_name(tmp_pat
             headers = cookie_of(log_in(server, name))
             path = "/thread?thread=secret"
             answer = httpx.post(server.url + path, json={"input": "?"}, headers=headers).text
-            assert f'{{"token": "{name}/secret"}}' in answer
+            thread = json.dumps([name, "secret"])
+            assert json.dumps({"token": thread}) in answer
             url = f"{server.ws_url}/thread/ws?thread=secret"
             async with connect(url, additional_headers=headers) as connection:
-                assert text(await turn(connection, "?")) == f"{name}/secret"
+                assert text(await turn(connection, "?")) == thread
 
 
 def test_the_token_made_in_the_shell_is_accepted(folder: Path, server: Server) -> None:

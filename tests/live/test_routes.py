@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -65,9 +66,32 @@ def test_a_stream_has_headers_for_its_type_and_against_buffering(
     )
     response = httpx.request(method, server.url + "/silent", **inputs)
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["vary"] == "Accept"
     assert response.headers["x-accel-buffering"] == "no"
     assert "connection" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/silent?question=q", {"Accept": "application/json"}, 200),
+        ("POST", "/silent", {"Accept": "application/json"}, 200),
+        ("HEAD", "/silent", {}, 200),
+        ("GET", "/silent", {}, 400),
+        ("GET", "/silent?question=q", {"Origin": "http://evil.example"}, 403),
+        ("GET", "/silent?question=q", {"Last-Event-ID": f"{UUID(int=1)}/end"}, 204),
+        ("POST", "/broken/raises", {}, 500),
+    ],
+)
+def test_no_answer_of_a_chain_route_may_be_cached(
+    server: Server, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    inputs: dict[str, Any] = {"json": {"question": "q"}} if method == "POST" else {}
+    response = httpx.request(method, server.url + path, headers=headers, **inputs)
+    assert response.status_code == status
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Vary"] == "Accept"
 
 
 async def test_a_streaming_handler_can_be_used_directly(server: Server) -> None:

@@ -235,7 +235,7 @@ async def test_a_route_uses_another_protocol(shouting: Quart) -> None:
     response = await app.test_client().post("/shout", json="to be")
     assert response.content_type == "text/plain"
     assert response.headers["X-Volume"] == "11"
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["Cache-Control"] == "no-store"
     assert await response.get_data() == b"TO BE "
     async with app.test_client().websocket("/shout/ws") as connection:
         await connection.send("OR NOT")
