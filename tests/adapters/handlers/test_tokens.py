@@ -434,6 +434,79 @@ async def test_hold_tokens_sets_how_many_tokens_are_buffered(
     assert len(sink.events) == 99
 
 
+def phase_chunk(phase: str, version: str) -> ChatGenerationChunk:
+    """What langchain-openai makes of the beginning of a message, in either form of content."""
+    known = {"phase": phase} if version == "responses/v1" else {"extras": {"phase": phase}}
+    return ChatGenerationChunk(
+        message=AIMessageChunk([{"type": "text", "text": "", "index": 0, **known}])
+    )
+
+
+@pytest.mark.parametrize("version", ["responses/v1", "v1"])
+async def test_what_a_model_announces_as_its_answer_is_not_buffered(
+    sink: Recorder, final: Any, version: str
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    chunk = phase_chunk("final_answer", version)
+    await final.on_llm_new_token("", chunk=chunk, run_id=RUN)
+    for number, token in enumerate(["It ", "is ", "4°."], 1):
+        await final.on_llm_new_token(token, run_id=RUN)
+        assert len(sink.events) == number
+    await final.on_llm_end(result("It is 4°."), run_id=RUN)
+    assert sink.text() == "It is 4°."
+
+
+async def test_an_announced_answer_that_ends_in_a_call_is_taken_back(
+    sink: Recorder, final: Any
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    chunk = phase_chunk("final_answer", "v1")
+    await final.on_llm_new_token("", chunk=chunk, run_id=RUN)
+    await final.on_llm_new_token("It is", run_id=RUN)
+    await final.on_llm_end(call("It is"), run_id=RUN)
+    assert sink.text() == ""
+
+
+@pytest.mark.parametrize("is_call", [True, False])
+async def test_what_a_model_announces_as_commentary_waits_for_the_end(
+    sink: Recorder, final: Any, is_call: bool
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    await final.on_llm_new_token("", chunk=phase_chunk("commentary", "v1"), run_id=RUN)
+    words = [f"{number} " for number in range(100)]
+    for word in words:
+        await final.on_llm_new_token(word, run_id=RUN)
+    assert sink.events == []
+    await final.on_llm_end(call() if is_call else result("".join(words)), run_id=RUN)
+    assert sink.text() == ("" if is_call else "".join(words))
+    assert sink.retracted() == 0
+
+
+async def test_commentary_and_an_answer_of_one_run_are_sent_once_it_answers(
+    sink: Recorder, final: Any
+) -> None:
+    await final.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    for phase, word in (("commentary", "So: "), ("final_answer", "4°.")):
+        assert sink.events == []
+        await final.on_llm_new_token("", chunk=phase_chunk(phase, "v1"), run_id=RUN)
+        await final.on_llm_new_token(word, run_id=RUN)
+    assert sink.text() == "So: 4°."
+    await final.on_llm_end(result("So: 4°."), run_id=RUN)
+    assert sink.text() == "So: 4°."
+
+
+@pytest.mark.parametrize(("hold", "sent"), [(0, ["a"]), (None, [])])
+@pytest.mark.parametrize("phase", ["commentary", "final_answer"])
+async def test_hold_tokens_for_none_and_for_all_stay_what_they_are(
+    sink: Recorder, hold: int | None, sent: list[str], phase: str
+) -> None:
+    handler = FinalTokenStreamingCallbackHandler(sink, mode="text", hold_tokens=hold)
+    await handler.on_chat_model_start({}, [], run_id=RUN, **TOOLS)
+    await handler.on_llm_new_token("", chunk=phase_chunk(phase, "v1"), run_id=RUN)
+    await handler.on_llm_new_token("a", run_id=RUN)
+    assert [event.data for event in sink.events] == sent
+
+
 @pytest.mark.parametrize("hold", [0, 1])
 async def test_tokens_sent_before_a_tool_call_are_retracted_once_it_is_known(
     sink: Recorder, hold: int

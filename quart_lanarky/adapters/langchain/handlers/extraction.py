@@ -19,6 +19,7 @@ from .conversations import as_conversation, has_question, is_conversation, is_un
 __all__ = [
     "INTERRUPT",
     "MESSAGES",
+    "announced_phase",
     "answer_json",
     "answer_text",
     "calls_tools",
@@ -70,6 +71,21 @@ def is_tool_call(chunk: Chunk | None) -> bool:
     return isinstance(message, AIMessageChunk) and bool(
         message.tool_call_chunks or message.additional_kwargs.get("function_call")
     )
+
+
+def announced_phase(chunk: Chunk | None) -> str | None:
+    """Return what a model says of the text that it begins: "commentary" or "final_answer".
+
+    OpenAI's Responses API does, for some models, in an empty block before the text; without it,
+    and with other providers, it is None.
+    """
+    content = chunk.message.content if isinstance(chunk, ChatGenerationChunk) else ""
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict):
+            phase = block.get("phase") or (block.get("extras") or {}).get("phase")
+            if phase is not None:
+                return str(phase)
+    return None
 
 
 def calls_tools(result: LLMResult) -> bool:

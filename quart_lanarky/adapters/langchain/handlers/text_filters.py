@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Protocol
 
 from ....errors import ConfigurationError
@@ -44,14 +45,29 @@ class AnswerBuffer:
         hold: How many tokens are buffered, since the run may still call a tool; None if it cannot.
     """
 
-    __slots__ = ("_buffered", "_filter", "_received", "hold", "may_call_tools")
+    __slots__ = ("_buffered", "_filter", "_hold", "_must_wait", "_received", "may_call_tools")
 
     def __init__(self, text_filter: TextFilter | None = None, hold: float | None = None) -> None:
         self.may_call_tools = hold is not None
-        self.hold = hold or 0
+        self._hold = hold or 0
+        self._must_wait = hold == inf
         self._filter = text_filter
         self._received = False
         self._buffered: list[str] = []
+
+    def expect_tool_call(self) -> None:
+        """Buffer all that follows: a tool call has begun, so the text is no answer."""
+        self._hold, self._must_wait = inf, True
+
+    def expect_commentary(self) -> None:
+        """Buffer all that follows, until the model says that it answers; if anything may wait."""
+        if self._hold:
+            self._hold = inf
+
+    def expect_answer(self) -> None:
+        """Pass on what follows at once, unless none may be sent before the run has ended."""
+        if not self._must_wait:
+            self._hold = 0
 
     def feed(self, text: str) -> list[str]:
         """Take the run's next text; return the tokens that can be sent now."""
@@ -60,7 +76,7 @@ class AnswerBuffer:
             text = self._filter.feed(text)
         if text:
             self._buffered.append(text)
-        return self._release() if len(self._buffered) > self.hold else []
+        return self._release() if len(self._buffered) > self._hold else []
 
     def finish(self, text: str) -> list[str]:
         """Take the run's whole text, for it may not have streamed; return what is left to send."""
@@ -70,7 +86,7 @@ class AnswerBuffer:
         return [*tokens, rest] if rest else tokens
 
     def _release(self) -> list[str]:
-        released, self._buffered, self.hold = self._buffered, [], 0
+        released, self._buffered, self._hold = self._buffered, [], 0
         return released
 
 

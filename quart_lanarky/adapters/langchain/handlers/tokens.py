@@ -18,6 +18,7 @@ from .base import ChainHandler, current_handlers
 from .extraction import (
     INTERRUPT,
     MESSAGES,
+    announced_phase,
     answer_text,
     calls_tools,
     find_answer,
@@ -131,8 +132,8 @@ class TokenHandler(ChainHandler):
         buffer = self._buffers.get(run_id)
         tokens: Sequence[str] = ()
         if buffer is not None:
-            if buffer.may_call_tools and is_tool_call(chunk):
-                buffer.hold = inf  # nothing goes before it is known what the run ends in
+            if buffer.may_call_tools:
+                _note_signals(buffer, chunk)
             if text := token_text(token, chunk):
                 tokens = buffer.feed(text)
         if not await self._emit(run_id, tokens):
@@ -287,6 +288,18 @@ class TokenHandler(ChainHandler):
         if count:
             del self._sent[len(self._sent) - count :]
             await self.sink.send(events.retract(count))
+
+
+def _note_signals(
+    buffer: AnswerBuffer, chunk: GenerationChunk | ChatGenerationChunk | None
+) -> None:
+    """Tell a buffer what a model that has tools says of its text, before it is known."""
+    if is_tool_call(chunk):
+        buffer.expect_tool_call()
+    elif (phase := announced_phase(chunk)) == "final_answer":
+        buffer.expect_answer()
+    elif phase is not None:
+        buffer.expect_commentary()
 
 
 class FinalTokenHandler(TokenHandler):
