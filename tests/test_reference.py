@@ -1,9 +1,12 @@
 """The pages of the reference have all that the code has, and nothing else."""
 
+import ast
+import json
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 
 import click
@@ -15,7 +18,11 @@ from examples.chat import app
 from quart_lanarky import events, testing
 from quart_lanarky.adapters.langchain import callbacks
 from quart_lanarky.adapters.langchain import testing as langchain_testing
+from quart_lanarky.adapters.langchain.routing import chain_blueprint
+from quart_lanarky.adapters.langchain.service.options import ChainOptions, RouteOptions
+from quart_lanarky.protocols.sse import Decoder
 from quart_lanarky.settings import SETTING_KEYS, Settings
+from tests.blocks import all_blocks
 from tests.command_line import options_of
 from tests.servers import ROOT
 
@@ -23,6 +30,7 @@ REFERENCE = ROOT / "docs" / "reference"
 INSTALL = ROOT / "docs" / "install.md"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SETTING = re.compile(r"^\| `(QUART_LANARKY_\w+)` \| `([^`]+)`", re.MULTILINE)
+OPTION_ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|", re.MULTILINE)
 PUBLIC_MODULES = [quart_lanarky, callbacks, testing, langchain_testing]
 
 
@@ -42,9 +50,26 @@ def test_each_setting_has_a_section() -> None:
 
 
 def test_the_api_page_has_each_public_name_once() -> None:
-    shown = re.findall(r"^::: (\S+)", read(REFERENCE / "api.md"), re.MULTILINE)
     names = {f"{each.__name__}.{name}" for each in PUBLIC_MODULES for name in each.__all__}
-    assert sorted(shown) == sorted(names | _payloads())
+    decoder = f"{Decoder.__module__}.{Decoder.__name__}"  # the codec has more, for protocols
+    assert sorted(_shown_names()) == sorted(names | _payloads() | {decoder})
+
+
+def test_the_api_page_has_each_name_that_another_page_imports() -> None:
+    statements = (node for each in all_blocks("python") for node in ast.walk(ast.parse(each.code)))
+    imports = [each for each in statements if isinstance(each, ast.ImportFrom) and each.module]
+    used = {f"{each.module}.{alias.name}" for each in imports for alias in each.names}
+    assert {name for name in used if name.startswith("quart_lanarky")} <= set(_shown_names())
+
+
+def test_the_tables_of_options_have_all_options_with_their_defaults() -> None:
+    common, _, own = read(REFERENCE / "options.md").partition("## `add_chain` only")
+    keywords = signature(chain_blueprint).parameters.values()
+    defaults = {each.name: each.default for each in keywords if each.kind is each.KEYWORD_ONLY}
+    assert dict(OPTION_ROW.findall(own)) == {k: _literal(v) for k, v in defaults.items()}
+    assert [name for name, _ in OPTION_ROW.findall(common)] == [*ChainOptions.__annotations__]
+    route = {each.name: _literal(each.default) for each in fields(RouteOptions)}
+    assert dict(OPTION_ROW.findall(common)) == route
 
 
 def test_the_command_line_page_has_all_commands_and_options() -> None:
@@ -85,7 +110,11 @@ def test_the_supported_versions_are_those_of_the_package() -> None:
 
 
 def _literal(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return json.dumps(value) if isinstance(value, str) else repr(value).replace("'", '"')
+
+
+def _shown_names() -> list[str]:
+    return re.findall(r"^::: (\S+)", read(REFERENCE / "api.md"), re.MULTILINE)
 
 
 def _payloads() -> set[str]:
