@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         InputError,
         InputTooLargeError,
         LanarkyError,
+        ModelDeclinedError,
         ServerBusyError,
         TooSlowError,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "InputTooLargeError",
     "LanarkyError",
     "LanarkyExtension",
+    "ModelDeclinedError",
     "Run",
     "RunReport",
     "ServerBusyError",
@@ -69,6 +71,7 @@ _MODULES: Final = {
         "InputError",
         "InputTooLargeError",
         "LanarkyError",
+        "ModelDeclinedError",
         "ServerBusyError",
         "TooSlowError",
     ),

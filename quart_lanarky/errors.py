@@ -9,6 +9,7 @@
     ├── InputTooLargeError     too much data (also werkzeug's RequestEntityTooLarge: status 413)
     ├── DisallowedHostError    a host that is not the app's (also werkzeug's BadRequest: status 400)
     ├── ForeignOriginError     a cross-origin page (also werkzeug's Forbidden: status 403)
+    ├── ModelDeclinedError     no answer (also werkzeug's UnprocessableEntity: status 422)
     ├── ServerBusyError        too many live runs (also werkzeug's ServiceUnavailable: status 503)
     └── TooSlowError           a timeout before the run (also werkzeug's GatewayTimeout: status 504)
 
@@ -32,6 +33,7 @@ from werkzeug.exceptions import (
     HTTPException,
     RequestEntityTooLarge,
     ServiceUnavailable,
+    UnprocessableEntity,
 )
 
 __all__ = [
@@ -44,9 +46,13 @@ __all__ = [
     "InputProblem",
     "InputTooLargeError",
     "LanarkyError",
+    "ModelDeclinedError",
     "ServerBusyError",
     "TooSlowError",
 ]
+
+MODEL_DECLINED: Final = "the model declined to answer"
+"""What is said to a client whose question gets no answer, not even the words of a refusal."""
 
 MAX_FIELDS: Final = 10
 """How many invalid fields a response names, so that it is not larger than the request."""
@@ -168,6 +174,17 @@ class ForeignOriginError(_RefusalError, Forbidden):
     Args:
         detail: The refused origin, as a sentence for the client.
     """
+
+
+class ModelDeclinedError(_RefusalError, UnprocessableEntity):
+    """A model, or its provider, declined to answer and gave no text instead: status 422.
+
+    Args:
+        detail: The reason, as a sentence for the client.
+    """
+
+    def __init__(self, detail: str = MODEL_DECLINED) -> None:
+        super().__init__(detail)
 
 
 class ServerBusyError(_RefusalError, ServiceUnavailable):

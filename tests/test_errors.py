@@ -14,6 +14,7 @@ from quart_lanarky.errors import (
     InputError,
     InputTooLargeError,
     LanarkyError,
+    ModelDeclinedError,
     ServerBusyError,
     TooSlowError,
 )
@@ -41,6 +42,7 @@ REFUSALS = [
     (InputError, 400),
     (ForeignOriginError, 403),
     (InputTooLargeError, 413),
+    (ModelDeclinedError, 422),
     (ServerBusyError, 503),
     (TooSlowError, 504),
 ]

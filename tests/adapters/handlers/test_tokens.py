@@ -19,6 +19,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     TokenStreamingCallbackHandler,
 )
 from quart_lanarky.adapters.langchain.handlers.selection import (
+    INTERNAL_CALL,
     AnswerSpec,
     InNodes,
     StopPattern,
@@ -238,6 +239,21 @@ async def test_tokens_of_a_model_with_a_nostream_tag_are_not_sent(
     await tokens.on_chain_end("the answer", run_id=ROOT)
     assert sink.text() == "the answer"
     assert tokens.fell_back
+
+
+async def test_tokens_of_a_call_that_middleware_marks_as_its_own_are_not_sent(
+    sink: Recorder, tokens: Any
+) -> None:
+    await say(tokens, "no", metadata={"lc_internal_call": "a-token-of-langchain"})
+    assert sink.events == []
+    handler = TokenStreamingCallbackHandler(sink, mode="text", final_tag="answer")
+    await say(handler, "no", tags=["answer"], metadata={"lc_internal_call": True})
+    assert sink.events == []
+
+
+def test_the_mark_of_internal_calls_is_that_of_langchain() -> None:
+    own = pytest.importorskip("langchain.agents.middleware.internal_call_transformer")
+    assert list(own.internal_call_metadata()) == [INTERNAL_CALL]
 
 
 async def test_only_tokens_of_models_with_the_final_tag_are_sent(sink: Recorder) -> None:

@@ -25,6 +25,8 @@ __all__ = [
     "calls_tools",
     "distinct",
     "documents_in",
+    "event_is_tool_call",
+    "event_text",
     "find_answer",
     "is_same_answer",
     "is_tool_call",
@@ -42,6 +44,9 @@ MESSAGES = "messages"
 
 DOCUMENT_KEYS = (SOURCE_DOCUMENTS, "context")
 """Where retrieval chains return their documents, the classic ones and today's."""
+
+_TOOL_CALLS = ("tool_call", "tool_call_chunk", "invalid_tool_call")
+"""The types of content blocks that are tool calls, whole or in part."""
 
 Chunk = GenerationChunk | ChatGenerationChunk
 
@@ -86,6 +91,19 @@ def announced_phase(chunk: Chunk | None) -> str | None:
             if phase is not None:
                 return str(phase)
     return None
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    """Return the text that an event of a model's stream adds; empty for all other events."""
+    delta = event.get("delta") if event.get("event") == "content-block-delta" else None
+    is_text = isinstance(delta, Mapping) and delta.get("type") == "text-delta"
+    return str(delta.get("text") or "") if is_text and delta is not None else ""
+
+
+def event_is_tool_call(event: Mapping[str, Any]) -> bool:
+    """Tell whether an event of a model's stream begins a tool call."""
+    block = event.get("content") if event.get("event") == "content-block-start" else None
+    return isinstance(block, Mapping) and block.get("type") in _TOOL_CALLS
 
 
 def calls_tools(result: LLMResult) -> bool:

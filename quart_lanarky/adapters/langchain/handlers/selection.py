@@ -15,6 +15,7 @@ __all__ = [
     "ANSWER_TAG",
     "DEFAULT_HOLD_TOKENS",
     "GRAPH_TAG",
+    "INTERNAL_CALL",
     "AnswerSpec",
     "AnyOf",
     "InNodes",
@@ -39,6 +40,9 @@ DEFAULT_HOLD_TOKENS = 32
 
 NOSTREAM = frozenset({"nostream", "langsmith:nostream"})
 """The tags by which LangChain's users exclude a model from streaming."""
+
+INTERNAL_CALL = "lc_internal_call"
+"""The key in the metadata of a model run by which middleware marks it as its own."""
 
 
 class ModelCall(NamedTuple):
@@ -80,7 +84,7 @@ def check_hold(tokens: int | None) -> None:
 
 def any_run(call: ModelCall) -> bool:
     """Select every model run but those that are excluded from streaming."""
-    return NOSTREAM.isdisjoint(call.tags)
+    return NOSTREAM.isdisjoint(call.tags) and INTERNAL_CALL not in call.metadata
 
 
 def no_run(call: ModelCall) -> bool:

@@ -43,16 +43,28 @@ class AnswerBuffer:
     Args:
         text_filter: Finds the answer in the text; None if all of it is the answer.
         hold: How many tokens are buffered, since the run may still call a tool; None if it cannot.
+
+    Attributes:
+        received: Whether the run has streamed any text.
+        reads_events: Whether the text comes from the events of the run and not from its tokens.
     """
 
-    __slots__ = ("_buffered", "_filter", "_hold", "_must_wait", "_received", "may_call_tools")
+    __slots__ = (
+        "_buffered",
+        "_filter",
+        "_hold",
+        "_must_wait",
+        "may_call_tools",
+        "reads_events",
+        "received",
+    )
 
     def __init__(self, text_filter: TextFilter | None = None, hold: float | None = None) -> None:
         self.may_call_tools = hold is not None
         self._hold = hold or 0
         self._must_wait = hold == inf
         self._filter = text_filter
-        self._received = False
+        self.received = self.reads_events = False
         self._buffered: list[str] = []
 
     def expect_tool_call(self) -> None:
@@ -71,16 +83,22 @@ class AnswerBuffer:
 
     def feed(self, text: str) -> list[str]:
         """Take the run's next text; return the tokens that can be sent now."""
-        self._received = True
+        self.received = True
         if self._filter is not None:
             text = self._filter.feed(text)
         if text:
             self._buffered.append(text)
         return self._release() if len(self._buffered) > self._hold else []
 
+    def pass_on(self, text: str) -> list[str]:
+        """Take a text that is the answer as it is; return the tokens that can be sent now."""
+        self.received = True
+        self._buffered.append(text)
+        return self._release()
+
     def finish(self, text: str) -> list[str]:
         """Take the run's whole text, for it may not have streamed; return what is left to send."""
-        tokens = self.feed(text) if text and not self._received else []
+        tokens = self.feed(text) if text and not self.received else []
         tokens += self._release()
         rest = "" if self._filter is None else self._filter.finish()
         return [*tokens, rest] if rest else tokens

@@ -11,6 +11,7 @@ from uuid import UUID
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
 from .... import events
+from ....errors import ModelDeclinedError
 from ....events import COMPLETION, RETRACT, CompletionData, RetractData
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventSink
@@ -21,12 +22,15 @@ from .extraction import (
     announced_phase,
     answer_text,
     calls_tools,
+    event_is_tool_call,
+    event_text,
     find_answer,
     is_same_answer,
     is_tool_call,
     result_text,
     token_text,
 )
+from .refusals import Refusal, chunk_refusal, event_refusal, refusal_in
 from .selection import (
     DEFAULT_HOLD_TOKENS,
     AnswerSpec,
@@ -90,6 +94,8 @@ class TokenHandler(ChainHandler):
         self._may_differ = False  # what is sent may differ from what the chain returns
         self._skipped_output = False  # a model run that is no answer run had text
         self.fell_back = False  # so the output was sent whole
+        self._refusal: Refusal | None = None  # what the last answer run ended in
+        self.refusal_text = ""  # what is the answer of a chain whose own is empty
         self._unsent_tokens = 0
 
     # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
@@ -131,11 +137,28 @@ class TokenHandler(ChainHandler):
         """Send the token's text. LangChain passes `token` by its name: do not rename it."""
         buffer = self._buffers.get(run_id)
         tokens: Sequence[str] = ()
-        if buffer is not None:
+        if buffer is not None and not buffer.reads_events:  # else the model reports both
             if buffer.may_call_tools:
                 _note_signals(buffer, chunk)
             if text := token_text(token, chunk):
                 tokens = buffer.feed(text)
+            elif refusal := chunk_refusal(chunk):
+                tokens = buffer.pass_on(refusal)
+        if not await self._emit(run_id, tokens):
+            await self._yield_to_loop()
+
+    async def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Send the text of an event, for a model whose tokens come as events."""
+        buffer = self._buffers.get(run_id)
+        tokens: Sequence[str] = ()
+        if buffer is not None:
+            if buffer.may_call_tools and event_is_tool_call(event):
+                buffer.expect_tool_call()
+            if text := event_text(event):
+                buffer.reads_events = buffer.reads_events or not buffer.received
+                tokens = buffer.feed(text) if buffer.reads_events else ()
+            elif (refusal := event_refusal(event)) and not buffer.received:
+                tokens = buffer.pass_on(refusal)
         if not await self._emit(run_id, tokens):
             await self._yield_to_loop()
 
@@ -160,7 +183,10 @@ class TokenHandler(ChainHandler):
             if self._active_run == run_id:
                 await self._retract(len(self._sent))
             return
-        await self._emit(run_id, buffer.finish(result_text(response)))
+        text, self._refusal = result_text(response), refusal_in(response)
+        if self._refusal is not None and self._refusal.text and not (text or buffer.received):
+            await self._emit(run_id, buffer.pass_on(self._refusal.text))
+        await self._emit(run_id, buffer.finish(text))
         self._buffers.pop(run_id, None)
 
     async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -235,6 +261,7 @@ class TokenHandler(ChainHandler):
         call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
         answer_runs = self._answer_runs or self.spec.answer_runs
         if not self._tool_runs and answer_runs(call):
+            self._refusal = None
             self._conflict = self._conflict or bool(self._buffers)
             self._buffers[run_id] = self._new_buffer(call)
 
@@ -269,7 +296,7 @@ class TokenHandler(ChainHandler):
     async def _reconcile(self, output: Any) -> None:
         """Send what the output has beyond the sent tokens; take back those it does not have."""
         output_path = self.spec.output_path if self._output_key is None else ((self._output_key,),)
-        answer = answer_text(output, output_path)
+        answer = self._read_refusal(answer_text(output, output_path))
         is_in_output = find_answer(output, output_path)[1] or self._planned_spec is not None
         sent = "".join(self._sent)
         if is_same_answer(sent, answer) or (sent and (self._may_differ or not is_in_output)):
@@ -283,6 +310,20 @@ class TokenHandler(ChainHandler):
         await self._retract(len(self._sent) - kept)
         if rest := answer[length:]:
             await self.sink.send(events.completion(rest))
+
+    def _read_refusal(self, answer: str) -> str:
+        """Return the text of a refusal instead of an empty answer; note a failure if it has none.
+
+        If the chain returns something else than its model said, that is its answer.
+        """
+        if self._refusal is None:
+            return answer
+        if self._refusal.text:
+            self.refusal_text = "" if answer else self._refusal.text
+            return answer or self._refusal.text
+        if not answer or is_same_answer("".join(self._sent), answer):
+            self.failure = ModelDeclinedError()
+        return answer
 
     async def _retract(self, count: int) -> None:
         if count:

@@ -6,7 +6,7 @@ only what it returns.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import partial, wraps
@@ -15,7 +15,7 @@ from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache
-from langchain_core.language_models import BaseLanguageModel, BaseLLM
+from langchain_core.language_models import BaseChatModel, BaseLanguageModel, BaseLLM
 from langchain_core.output_parsers import BaseLLMOutputParser
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
@@ -36,14 +36,32 @@ from .input_fields import fields_of_type, schema_fields
 from .output_types import json_type
 from .tagging import TAGGED_MODELS, TaggedChain
 
-__all__ = ["KINDS", "tag_model"]
+__all__ = ["KINDS", "one_answer", "tag_model"]
 
 # -- models --------------------------------------------------------------------------------
 
 
 def tag_model(model: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
     """Tag a model: its text is the answer."""
-    return TaggedChain(model.with_config(tags=[ANSWER_TAG]))
+    return TaggedChain(one_answer(model, vars(model)).with_config(tags=[ANSWER_TAG]))
+
+
+def one_answer(model: Any, parameters: Mapping[str, Any]) -> Any:
+    """Return a model that does not stream if it is asked for several answers at once.
+
+    The pieces of all of them would come mixed. `ainvoke` gives the first, and so does its result.
+
+    Args:
+        model: The model; it is not changed.
+        parameters: What it is called with.
+    """
+    if _asks_for_several(parameters) and isinstance(model, BaseChatModel):
+        return model.model_copy(update={"disable_streaming": True})
+    return model
+
+
+def _asks_for_several(parameters: Mapping[str, Any]) -> bool:
+    return any(isinstance(n := parameters.get(name), int) and n > 1 for name in ("n", "best_of"))
 
 
 def _tag_llm(model: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
@@ -51,7 +69,8 @@ def _tag_llm(model: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
     kind = type(model)
     streams = kind._astream is not BaseLLM._astream or kind._stream is not BaseLLM._stream  # noqa: SLF001
     tagged = tag_model(model, key, kinds)
-    return replace(tagged, has_own_chunks=streams and not _is_cached(model))
+    is_whole = _is_cached(model) or _asks_for_several(vars(model))
+    return replace(tagged, has_own_chunks=streams and not is_whole)
 
 
 def _is_cached(model: Any) -> bool:

@@ -34,7 +34,7 @@ from langchain_core.runnables.router import RouterRunnable
 
 from ..inputs.fields import AnyObject, Each, Fields
 from .base import ChainKind, ChainKinds, always, class_path, no_children
-from .components import tag_model
+from .components import one_answer, tag_model
 from .input_fields import merge_fields, optional_fields, schema_fields
 from .output_types import common_type
 from .tagging import TaggedChain, tag_alternatives, with_step
@@ -184,7 +184,7 @@ EACH = ChainKind(
 def _tag_binding(
     chain: RunnableBindingBase[Any, Any], key: str | None, kinds: ChainKinds
 ) -> TaggedChain:
-    bound = kinds.tag(chain.bound, key)
+    bound = kinds.tag(one_answer(chain.bound, chain.kwargs), key)
     tagged = bound.within(chain.model_copy(update={"bound": bound.chain}))
     return replace(tagged, has_own_chunks=bound.has_own_chunks)
 

@@ -91,7 +91,9 @@ class ChainRun(Run):
     def output(self) -> JsonValue:
         """Return the chain's answer as JSON, once the run has ended."""
         spec = self._chain_handlers[0].spec if self._chain_handlers else self._plan.spec
-        return answer_json(self.result, spec.output_path)
+        answer = answer_json(self.result, spec.output_path)
+        refusals = (handler.refusal_text for handler in self._token_handlers)
+        return next(filter(None, refusals), answer) if answer in ("", None) else answer
 
 
 @cache

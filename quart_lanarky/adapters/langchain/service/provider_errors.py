@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from ....errors import MODEL_DECLINED
 from ....events import ErrorData
 
 __all__ = ["describe_provider_error"]
@@ -45,7 +46,7 @@ FAILED: Final = Condition(502, "{} has failed: try again later")
 UNREACHABLE: Final = Condition(502, "{} cannot be reached: try again later")
 TIMED_OUT: Final = Condition(504, "{} took too long: try again later")
 TOO_LONG: Final = Condition(413, "the input is too long for the model")
-DECLINED: Final = Condition(422, "the model declined to answer")
+DECLINED: Final = Condition(422, MODEL_DECLINED)
 OURS: Final = Condition(500, "Internal Server Error")
 """The app's account is empty: no waiting helps, and it is no business of the client's."""
 
