@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import string
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote_from_bytes
 from weakref import WeakSet
 
 from quart import Blueprint, Quart
@@ -171,8 +173,12 @@ class LanarkyExtension:
                 return
             self._watch(detect_server(send))
             connection = ClientConnection(receive, scope["type"], send)
+            scope = {**scope, CONNECTION_KEY: connection}
+            if not scope["query_string"].isascii():  # only in HTTP/2, and Quart reads it as UTF-8
+                quoted = quote_from_bytes(scope["query_string"], string.printable)
+                scope["query_string"] = quoted.encode()
             try:
-                await serve({**scope, CONNECTION_KEY: connection}, connection.receive, send)
+                await serve(scope, connection.receive, send)
             finally:
                 if scope["type"] == "websocket":
                     connection.discard_input()

@@ -147,6 +147,25 @@ async def fails_when_a_body_goes_on_after_its_answer(kind: Kind) -> bool:
     return False
 
 
+async def fails_at_a_path_that_is_not_ascii(kind: Kind) -> bool:
+    connection = H2Connection(kind)
+    connection.client.initiate_connection()
+    head = [
+        (b":method", b"GET"),
+        (b":path", b"/\xff"),
+        (b":scheme", b"http"),
+        (b":authority", b"x"),
+    ]
+    connection.client.send_headers(1, head, end_stream=True)
+    request = connection.client.data_to_send()
+    await connection.protocol.initiate()
+    try:
+        await connection.protocol.handle(RawData(request))
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 # -- HTTP/1.1 ------------------------------------------------------------------------------
 
 
@@ -161,6 +180,20 @@ async def upgrades_to_h2c(kind: Kind) -> bool:
     server.tasks.append(answering)
     await asyncio.wait({answering}, timeout=0.05)
     return answering.done() and isinstance(answering.exception(), H2CProtocolRequiredError)
+
+
+async def fails_at_a_handshake_that_is_not_ascii(kind: Kind) -> bool:
+    server = Server()
+    protocol = kind(None, server.config, server.context, server, {}, False, None, None, server.send)
+    request = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Protocol: \xff\r\n\r\n"
+    )
+    try:
+        await protocol.handle(RawData(request))
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 # -- WebSockets ----------------------------------------------------------------------------
@@ -232,8 +265,9 @@ FAULTS: dict[str, list[Callable[[Kind], Awaitable[bool]]]] = {
         keeps_what_a_reset_stream_has_not_sent,
         leaves_a_client_waiting_whose_answer_breaks_off,
         fails_when_a_body_goes_on_after_its_answer,
+        fails_at_a_path_that_is_not_ascii,
     ],
-    "http1:H11Protocol": [upgrades_to_h2c],
+    "http1:H11Protocol": [upgrades_to_h2c, fails_at_a_handshake_that_is_not_ascii],
     "websockets:PerMessageDeflate": [inflates_without_a_bound],
     "websockets:WSStream": [
         keeps_a_message_that_is_too_long,

@@ -14,6 +14,8 @@ from hypercorn.protocol.h2 import H2Protocol as HypercornH2Protocol
 from hypercorn.protocol.h2 import StreamBuffer as HypercornStreamBuffer
 from typing_extensions import override
 
+from .http1 import is_ascii
+
 __all__ = ["H2Protocol", "StreamBuffer"]
 
 
@@ -33,7 +35,10 @@ class StreamBuffer(HypercornStreamBuffer):
 
 
 class H2Protocol(HypercornH2Protocol):
-    """An HTTP/2 connection that keeps nothing of a stream that either side has given up."""
+    """An HTTP/2 connection that keeps nothing of a stream that either side has given up.
+
+    A request that cannot be decoded, or has no path, gets status 400, and the other streams go on.
+    """
 
     @override
     async def _handle_events(self, events: list[Event]) -> None:
@@ -48,6 +53,13 @@ class H2Protocol(HypercornH2Protocol):
                 await self._forget(event.stream_id)
             await super()._handle_events([event])
         await self._flush()
+
+    @override
+    async def _create_stream(self, request: Any) -> None:
+        if is_ascii(request.headers) and any(name == b":path" for name, _ in request.headers):
+            await super()._create_stream(request)
+        else:
+            self.connection.send_headers(request.stream_id, [(":status", "400")], end_stream=True)
 
     @override
     async def stream_send(self, event: Any) -> None:

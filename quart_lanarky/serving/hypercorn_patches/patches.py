@@ -95,7 +95,8 @@ PATCHES: Final = (
         "http2:H2Protocol",
         broken="Of an HTTP/2 stream that is reset, what was not sent yet is kept. One that ends in "
         "the middle of its answer is not reset, so that its client waits. What comes after the "
-        "answer to a request cuts all streams of the connection.",
+        "answer to a request cuts all streams of the connection. So does a request whose path is "
+        "missing or not ASCII.",
         unbounded="HTTP/2 streams that were given up",
         targets=("hypercorn.protocol",),
         uses={
@@ -105,6 +106,7 @@ PATCHES: Final = (
                 "acknowledge_received_data",
                 "connection",
                 "reset_stream",
+                "send_headers",
                 "stream_buffers",
                 "streams",
             ),
@@ -114,10 +116,11 @@ PATCHES: Final = (
     Patch(
         "http1:H11Protocol",
         broken="`Upgrade: h2c` is followed. A proxy that passes it on and sees the 101 only copies "
-        "bytes from then on: what the client asks for in HTTP/2 goes past the proxy's rules.",
+        "bytes from then on: what the client asks for in HTTP/2 goes past the proxy's rules. A "
+        "header of a WebSocket's handshake that is not ASCII is an error in the log.",
         unbounded="upgrades to h2c",
         targets=("hypercorn.protocol",),
-        uses={},
+        uses={"hypercorn.protocol.h11:H11Protocol": ("_send_error_response", "send")},
     ),
     Patch(
         "websockets:PerMessageDeflate",
