@@ -9,6 +9,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
+from quart_lanarky.adapters.langchain.inputs.policy import InputPolicy
 from quart_lanarky.adapters.langchain.service.compile import ChainCompiler
 from quart_lanarky.adapters.langchain.service.factories import factory_of
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
@@ -48,17 +49,17 @@ async def measure() -> dict[str, float]:
     async with app.test_request_context("/", method="POST", json=QUESTION):
         view = chain_view(LangChainSource(factory_of(CHAIN), RouteOptions(), "qa"))
         compiler = ChainCompiler(RouteOptions(), lambda: None)
-        settings = current_settings()
+        policy = InputPolicy(max_messages=current_settings().max_messages)
         for _ in range(2):
             chain = compiler.compile(CHAIN)
         opened = OpenedChain(
-            chain, chain.plan.handlers, mode="json", config=None, settings=settings, source="qa"
+            chain, chain.plan.handlers, mode="json", config=None, policy=policy, source="qa"
         )
         return {
             "settings, twice": 2 * await cost(current_settings),
             "compile a chain that comes again": await cost(lambda: compiler.compile(CHAIN)),
             "compile one that is new": await cost(lambda: new_compiler().compile(CHAIN)),
-            "check the inputs": await cost(lambda: chain.inputs.for_chain(QUESTION)),
+            "check the inputs": await cost(lambda: chain.inputs.for_chain(QUESTION, policy)),
             "stream, handlers, run": await cost(lambda: opened.new_run(QUESTION, EventStream())),
             "response, with a run that does nothing": await cost(
                 lambda: EventStreamResponse(Run(EventStream(), nothing))

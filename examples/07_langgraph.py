@@ -15,6 +15,7 @@ the visitor in front. Replace `InMemorySaver`, which forgets when the process en
 then, by a checkpointer with a database.
 """
 
+import json
 import os
 import secrets
 from functools import cache
@@ -88,7 +89,7 @@ async def know_visitor() -> None:
 def own_thread(request: Any) -> RunnableConfig:
     """Name the thread: the visitor, whom the client cannot choose, and the name that it can."""
     thread = request.args.get("thread", MAIN)
-    return {"configurable": {"thread_id": f"{session['visitor']}/{thread}"}}
+    return {"configurable": {"thread_id": json.dumps([session["visitor"], thread])}}
 
 
 Thread = Annotated[str, Field(max_length=100, description="Which of your conversations.")]

@@ -37,6 +37,9 @@ _MINIMUM: Final = {
 }
 _ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+")
 _HOST: Final = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_FILE_URL: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE
+)
 _OPTIONAL: Final = {
     "heartbeat",
     "run_timeout",
@@ -72,6 +75,9 @@ class Settings:
         allowed_hosts: The hosts that requests may name, such as `"chat.example.org"`, or
             `"*.example.org"` for all below it; `"*"` for all. With none, a request that a browser
             of this machine sends straight to it has to name a loopback host.
+        file_urls: Where the files are that clients may name by URL, on routes with
+            `accept=("files",)`: a scheme and a host each, such as `"https://files.example.org"`
+            or `"s3://bucket"`. Inline `data:` URLs are always accepted there.
         drain_timeout: How many seconds live runs have to finish when the server is stopped.
         openapi_version: The version of the OpenAPI spec: `"3.2.0"` or `"3.1.0"`.
 
@@ -92,6 +98,7 @@ class Settings:
     max_sessions: int | None = 1000
     allowed_origins: Collection[str] = ()
     allowed_hosts: Collection[str] = ()
+    file_urls: Collection[str] = ()
     drain_timeout: float = 8.0
     openapi_version: OpenAPIVersion = "3.2.0"
 
@@ -116,6 +123,11 @@ class Settings:
                 f"{SETTING_KEYS['allowed_hosts']} must be a list of hosts such as "
                 f"'chat.example.org' or '*.example.org', without a scheme and a port, or '*', "
                 f"not {self.allowed_hosts!r}"
+            )
+        if not _is_list_of(_FILE_URL, self.file_urls):
+            raise ConfigurationError(
+                f"{SETTING_KEYS['file_urls']} must be a list of schemes and hosts such as "
+                f"'https://files.example.org', without a path, not {self.file_urls!r}"
             )
         if self.openapi_version not in get_args(OpenAPIVersion):
             raise ConfigurationError(

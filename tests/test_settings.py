@@ -24,6 +24,7 @@ DEFAULTS = {
     "idle_timeout": 600.0,
     "allowed_origins": (),
     "allowed_hosts": (),
+    "file_urls": (),
     "drain_timeout": 8.0,
     "openapi_version": "3.2.0",
 }
@@ -54,12 +55,8 @@ def test_every_setting_has_a_default() -> None:
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_setting_is_read_from_the_key_of_its_name(name: str) -> None:
-    value = {
-        "default_mode": "text",
-        "openapi_version": "3.1.0",
-        "allowed_origins": ["*"],
-        "allowed_hosts": ["*"],
-    }
+    value: dict[str, Any] = {"default_mode": "text", "openapi_version": "3.1.0"}
+    value |= {"allowed_origins": ["*"], "allowed_hosts": ["*"], "file_urls": ["s3://bucket"]}
     config = {f"QUART_LANARKY_{name.upper()}": value.get(name, 7)}
     assert asdict(Settings.from_config(config)) == DEFAULTS | {name: value.get(name, 7)}
     assert list(config) == [SETTING_KEYS[name]]
@@ -135,6 +132,27 @@ def test_hosts_are_a_list(hosts: Any) -> None:
 def test_an_invalid_list_of_hosts_is_refused(hosts: Any) -> None:
     with pytest.raises(ConfigurationError, match="ALLOWED_HOSTS must be a list of hosts such as"):
         Settings(allowed_hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[], ("https://files.example.org", "http://[::1]:9000"), ["s3://a_bucket", "gs://bucket.x"]],
+)
+def test_places_of_files_are_schemes_and_hosts(places: Any) -> None:
+    assert Settings(file_urls=places).file_urls == places
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        *("https://a.example", "", None, 7, [None], [""], ["a.example"], ["*"], ["https://"]),
+        *(["https://a.example/"], ["https://u@a.example"], ["//a"], ["https://a b"]),
+        *(["https://ä.example"], ["https://a\\b"], ["https://a:x"], ["data:"], ["https://*.a"]),
+    ],
+)
+def test_an_invalid_list_of_places_is_refused(places: Any) -> None:
+    with pytest.raises(ConfigurationError, match="FILE_URLS must be a list of schemes and hosts"):
+        Settings(file_urls=places)
 
 
 async def test_the_settings_of_the_current_app_are_read_when_they_are_needed() -> None:

@@ -223,10 +223,14 @@ class _Route:
 
     def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
         """Return the source's parameters, and what the query string holds besides them."""
-        expected = self._source.parameters
-        given = expected.pick(query) | path
-        rest = MultiDict((n, v) for n, v in query.items(multi=True) if n not in expected.names)
-        return expected.check({n: v for n, v in given.items() if n in expected.names}), rest
+        names = self._source.parameters.names
+        own: Query = MultiDict((n, v) for n, v in query.items(multi=True) if n in names)
+        rest: Query = MultiDict((n, v) for n, v in query.items(multi=True) if n not in names)
+        given = self._source.parameters.pick(own)
+        if twice := given.keys() & path.keys():  # code that reads the query would see another value
+            raise InputError("the path has them", dict.fromkeys(twice, "is given more than once"))
+        given |= {name: value for name, value in path.items() if name in names}
+        return self._source.parameters.check(given), rest
 
     async def _open(
         self,

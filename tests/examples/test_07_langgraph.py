@@ -60,7 +60,7 @@ async def test_a_forged_cookie_or_a_full_thread_id_does_not_open_anothers_thread
     await say(ada, TELL)
     (newest, *_) = example.graph.checkpointer.list(None)
     name = newest.config["configurable"]["thread_id"]
-    assert name.endswith("/tea")
+    assert name.endswith('"tea"]')
     for thread in (name, f"../{name}", f"/{name}"):
         assert ADA not in await say(eve, ASK, thread=thread)
     cookie, *_ = (cookie.value for cookie in ada.cookie_jar or ())

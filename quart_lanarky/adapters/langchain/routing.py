@@ -69,6 +69,12 @@ def stream_chain(
             - `handlers`: Your own handler class, or a pair of them, the one for HTTP first,
               instead of those that fit the chain. Their `events` say what they send.
 
+            - `accept`: What the inputs may have besides a conversation in text, a tuple of:
+              `"system"` (messages with the roles `system` and `developer`), `"tools"` (tool
+              calls and their results), `"files"` (inline, at a provider, or at a URL that
+              `QUART_LANARKY_FILE_URLS` allows), `"serialized"` (LangChain's serialised objects,
+              as data), `"overwrite"` (ids of messages, and LangGraph's `__overwrite__`).
+
     Raises:
         ConfigurationError: An option makes no sense, or the factory has a parameter that
             cannot come from a request. It is a ValueError.

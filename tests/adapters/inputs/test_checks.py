@@ -160,12 +160,6 @@ HOSTILE = {
         "/graph",
         megabyte('{"messages": [{"type": "ai", "content": "", "tool_calls": [', "{}", "]}]}"),
     ),
-    "unknown usage": (
-        "/graph",
-        megabyte(
-            '{"messages": [{"type": "ai", "content": "", "usage_metadata": {', '"#": 0', "}}]}"
-        ),
-    ),
     "a long role": ("/graph", megabyte('{"messages": [{"content": "", "role": "', "x", '"}]}')),
     "unknown names": ("/graph", megabyte("{", '"#": 0', "}")),
     "a value": ("/model", megabyte('{"input": [', "0", "]}")),

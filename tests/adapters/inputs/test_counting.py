@@ -11,6 +11,7 @@ from typing_extensions import TypeAliasType, TypedDict
 from quart_lanarky.adapters.langchain.inputs.counting import count_messages
 from quart_lanarky.adapters.langchain.inputs.fields import Each, Value
 from quart_lanarky.adapters.langchain.inputs.messages import ChatTurns, Message, Messages
+from quart_lanarky.adapters.langchain.inputs.policy import InputPolicy
 from quart_lanarky.errors import InputError
 
 NEVER = 10**9
@@ -99,7 +100,7 @@ def test_counting_the_items_of_a_mapped_chain_stops_at_the_limit() -> None:
     each = Each(Value(Messages))
     Watched.looked_at = 0
     with pytest.raises(InputError, match="input: send no more than 10 messages"):
-        each.for_chain({"input": Watched(["x"] * MANY)}, max_messages=10)
+        each.for_chain({"input": Watched(["x"] * MANY)}, InputPolicy(max_messages=10))
     assert Watched.looked_at == 11
 
 

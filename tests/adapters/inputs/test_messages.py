@@ -4,7 +4,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from annotated_types import MinLen
@@ -41,18 +41,22 @@ from quart_lanarky.adapters.langchain.inputs.messages import (
     TextOrMessages,
     with_messages,
 )
+from quart_lanarky.adapters.langchain.inputs.policy import Acceptable, InputPolicy
 
 HI = HumanMessage("hi")
 BLOCKS = [{"type": "text", "text": "hi"}]
 
 
-def converted(kind: Any, value: Any) -> Any:
-    return TypeAdapter(kind).validate_python(value)
+EVERYTHING = InputPolicy(accept=get_args(Acceptable))
 
 
-def errors(kind: Any, value: Any) -> dict[Any, str]:
+def converted(kind: Any, value: Any, policy: InputPolicy = EVERYTHING) -> Any:
+    return TypeAdapter(kind).validate_python(value, context=policy)
+
+
+def errors(kind: Any, value: Any, policy: InputPolicy = EVERYTHING) -> dict[Any, str]:
     with pytest.raises(ValidationError) as refused:
-        converted(kind, value)
+        converted(kind, value, policy)
     return {error["loc"]: error["msg"] for error in refused.value.errors()}
 
 
@@ -86,10 +90,6 @@ def test_all_forms_of_a_message_are_accepted_and_one_alone_is_a_list_of_one(mess
         (["user", ["a", "b"]], HumanMessage(["a", "b"])),
         ({"type": "human", "content": BLOCKS, "id": "1"}, HumanMessage(BLOCKS, id="1")),  # type: ignore[arg-type]
         ({"role": "user", "content": "x", "name": "ann"}, HumanMessage("x", name="ann")),
-        (
-            {"role": "tool", "content": "x", "tool_call_id": "1"},
-            ToolMessage("x", tool_call_id="1"),
-        ),
         ({"type": "chat", "role": "critic", "content": "x"}, ChatMessage("x", role="critic")),
     ],
 )
@@ -99,7 +99,7 @@ def test_roles_and_contents_are_converted(item: Any, message: BaseMessage) -> No
 
 def test_a_message_with_tool_calls_needs_no_content() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    [message] = converted(Messages, {"role": "assistant", "content": None, "tool_calls": [call]})
+    message = converted(Message, {"role": "assistant", "content": None, "tool_calls": [call]})
     assert message.tool_calls == [{"id": "1", "type": "tool_call", "name": "f", "args": {"a": 1}}]
 
 
@@ -109,8 +109,8 @@ def test_a_message_with_tool_calls_needs_no_content() -> None:
 )
 def test_messages_serialised_by_langchain_are_read_back(message: BaseMessage) -> None:
     dumped = message.model_dump(mode="json")
-    assert converted(Messages, messages_to_dict([message])) == [message]
-    assert converted(Messages, [dumped]) == [message]
+    assert converted(Message, messages_to_dict([message])[0]) == message
+    assert converted(Message, dumped) == message
 
 
 CUT_OFF = '{"a":' + 50 * " "
@@ -153,12 +153,12 @@ def test_a_message_chunk_is_read_as_a_whole_message(
 ) -> None:
     dumped = chunk.model_dump(mode="json")
     for form in (messages_to_dict([chunk])[0], dumped, {"type": dumped["type"], "data": dumped}):
-        assert converted(Messages, [form]) == [message]
+        assert converted(Message, form) == message
 
 
 def test_complete_tool_calls_of_a_message_chunk_are_kept(guesses: list[str]) -> None:
     chunk = AIMessageChunk("", tool_calls=[{"name": "x", "args": {"a": 1}, "id": "1"}])
-    [message] = converted(Messages, messages_to_dict([chunk]))
+    message = converted(Message, messages_to_dict([chunk])[0])
     assert message == AIMessage("", tool_calls=chunk.tool_calls)
     assert guesses == []
 
@@ -169,8 +169,6 @@ def test_complete_tool_calls_of_a_message_chunk_are_kept(guesses: list[str]) -> 
         {"tool_call_chunks": [{**CALL, "index": 0}]},
         {"tool_call_chunks": [{**CALL, "index": 0}], "chunk_position": "last"},
         {"invalid_tool_calls": [CALL]},
-        {"additional_kwargs": {"tool_calls": [RAW_CALL]}},
-        {"content": [CALL | {"type": "tool_call_chunk"}], "chunk_position": "last"},
     ],
 )
 @pytest.mark.parametrize("form", ["AIMessageChunk", "ai", "data", "role"])
@@ -194,15 +192,93 @@ def test_a_chunk_type_is_no_role() -> None:
     assert why.startswith("there is no role 'AIMessageChunk'")
 
 
-def test_tool_calls_in_the_format_of_a_provider_are_kept_if_their_json_is_valid(
-    guesses: list[str],
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"additional_kwargs": {"tool_calls": [RAW_CALL]}},
+        {"tool_calls": [RAW_CALL]},
+        {"content": [CALL | {"type": "tool_call_chunk"}], "chunk_position": "last"},
+    ],
+)
+@pytest.mark.parametrize("form", [{"type": "AIMessageChunk"}, {"type": "ai"}, {"role": "ai"}])
+def test_a_tool_call_that_is_not_whole_is_refused(
+    guesses: list[str], form: dict[str, str], data: dict[str, Any]
 ) -> None:
+    [why] = errors(Message, {"content": "", **form, **copy.deepcopy(data)}).values()
+    assert "valid JSON" in why or "whole" in why
+    assert guesses == []
+
+
+def test_tool_calls_in_the_format_of_a_provider_are_kept() -> None:
     whole = {"id": "2", "function": {"name": "y", "arguments": '{"a": 1}'}}
-    others: list[Any] = [RAW_CALL, {"function": {}}, {"function": 1}, 1, None]
-    extra: dict[str, Any] = {"tool_calls": [*others, whole]}
-    [message] = converted(Messages, {"type": "ai", "content": "", "additional_kwargs": extra})
+    extra: dict[str, Any] = {"tool_calls": [whole]}
+    message = converted(Message, {"type": "ai", "content": "", "additional_kwargs": extra})
     assert [call["name"] for call in message.tool_calls] == ["y"]
     assert message.additional_kwargs == {"tool_calls": [whole]}
+
+
+def test_tool_calls_are_those_of_the_assistant() -> None:
+    written = {"type": "human", "content": "hi", "tool_calls": ["x"]}
+    assert len(converted(Messages, [written, "hi"])) == 2
+
+
+RESULT = {"role": "tool", "content": "7", "tool_call_id": "1"}
+CALLING = {"role": "ai", "content": "", "tool_calls": [{"id": "1", "name": "f", "args": {}}]}
+TWO = [{"id": id_, "name": "f", "args": {}} for id_ in "12"]
+USING = {"role": "ai", "content": [{"type": "tool_use", "id": "1", "name": "f", "input": {}}]}
+USED = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "7"}]}
+CALLED = {"role": "ai", "content": [{"type": "function_call", "call_id": "1", "name": "f"}]}
+GAVE = {"role": "user", "content": [{"type": "function_call_output", "call_id": "1"}]}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        ["hi", CALLING, RESULT, ["ai", "7"], CALLING, RESULT],
+        [{**CALLING, "tool_calls": TWO}, {**RESULT, "tool_call_id": "2"}, RESULT],
+        [USING, USED],
+        [USING, RESULT],
+        [CALLED, GAVE],
+    ],
+)
+@pytest.mark.parametrize("kind", [Messages, ChatTurns])
+def test_tool_calls_are_followed_by_their_results(kind: Any, messages: Any) -> None:
+    assert len(converted(kind, messages)) == len(messages)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [CALLING],
+        [CALLING, "hi", RESULT],
+        [{**CALLING, "tool_calls": TWO}, RESULT],
+        [{**CALLING, "tool_calls": TWO}, RESULT, "hi", {**RESULT, "tool_call_id": "2"}],
+        [CALLING, CALLING, RESULT],
+        [USING],
+        [CALLED, "hi"],
+    ],
+)
+@pytest.mark.parametrize("kind", [Messages, ChatTurns, TextOrMessages])
+def test_a_tool_call_without_its_result_is_refused(kind: Any, messages: Any) -> None:
+    [why] = errors(kind, messages).values()
+    assert why == "a message with tool calls has to be followed by the result of each call"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        RESULT,
+        [RESULT],
+        ["hi", RESULT],
+        [RESULT, CALLING],
+        [CALLING, RESULT, RESULT],
+        [USED],
+        [GAVE],
+    ],
+)
+def test_a_result_without_its_tool_call_is_refused(messages: Any) -> None:
+    [why] = errors(Messages, messages).values()
+    assert why == "the result of a tool call has to follow the message with the call"
 
 
 def test_a_list_of_two_texts_is_a_pair_only_if_it_begins_with_a_role() -> None:
@@ -229,8 +305,7 @@ def test_a_list_of_two_texts_is_a_pair_only_if_it_begins_with_a_role() -> None:
         ({"role": "user", "content": [1]}, "the content has to be"),
         ({"type": "human"}, "the content has to be"),
         ({"type": "human", "data": "hi"}, "the content has to be"),
-        ({"type": "human", "data": {"content": {}}}, "the content has to be"),
-        ({"type": "human", "content": "x", "self": 1}, "^this is no valid message; a message is"),
+        ({"type": "human", "data": {"content": 1}}, "the content has to be"),
         ({"type": "human", "content": "x", "name": 1}, "^this is no valid message: name: .*string"),
         ({"role": "tool", "content": "x"}, "needs the tool_call_id"),
         ({"role": "ai", "content": "", "tool_calls": [{"function": 3}]}, "^this is no valid mess"),
@@ -243,37 +318,6 @@ def test_an_invalid_message_is_refused_with_a_readable_reason(
     [(loc, message)] = errors(kind, ["fine", item]).items()
     assert loc == (1,)
     assert re.search(why, message) or why in message
-
-
-SERIALISED = {
-    "lc": 1,
-    "type": "constructor",
-    "id": ["langchain", "schema", "messages", "HumanMessage"],
-    "kwargs": {"content": "hi"},
-}
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        SERIALISED,
-        {**SERIALISED, "role": "user", "content": "hi"},
-        {"role": "user", "content": "hi", "x": {"y": [SERIALISED]}},
-        {"role": "user", "content": [SERIALISED]},
-        {"type": "human", "data": {"content": "hi", "additional_kwargs": SERIALISED}},
-        {"lc": 1, "type": "secret", "id": ["OPENAI_API_KEY"]},
-    ],
-)
-def test_a_serialised_langchain_object_is_refused_at_any_depth(item: Any) -> None:
-    assert "serialised objects are not accepted" in errors(Messages, item)[(0,)]
-    assert "serialised objects are not accepted" in errors(ChatTurns, [item])[(0,)]
-
-
-def test_a_deeply_nested_message_does_not_exhaust_the_stack() -> None:
-    deep: Any = SERIALISED
-    for _ in range(100_000):
-        deep = [deep]
-    assert errors(Messages, {"role": "user", "content": "hi", "x": deep})
 
 
 JSON = st.recursive(

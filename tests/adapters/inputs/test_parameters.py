@@ -80,8 +80,11 @@ def test_parameters_with_a_default_may_be_missing() -> None:
     assert parameters(count="3") == {"count": 3}
 
 
-def test_the_last_of_several_values_is_used_for_a_scalar_parameter() -> None:
-    assert parameters(count=["1", "2"], names=["a", "b"]) == {"count": 2, "names": ["a", "b"]}
+def test_a_scalar_parameter_that_is_given_twice_is_refused() -> None:
+    """Code that reads the query string itself takes the first value."""
+    assert parameters(count=["1"], names=["a", "b"]) == {"count": 1, "names": ["a", "b"]}
+    with pytest.raises(InputError, match="count: is given more than once"):
+        parameters(count=["1", "1"])
 
 
 @pytest.mark.parametrize(

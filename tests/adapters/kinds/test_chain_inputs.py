@@ -60,6 +60,7 @@ from werkzeug.datastructures import MultiDict
 
 from quart_lanarky.adapters.langchain.inputs.fields import AnyObject, Fields
 from quart_lanarky.adapters.langchain.inputs.messages import Message, Messages, TextOrMessages
+from quart_lanarky.adapters.langchain.inputs.policy import InputPolicy
 from quart_lanarky.adapters.langchain.kinds.chain_inputs import chain_inputs
 from quart_lanarky.errors import InputError
 from tests.adapters.chains import LCEL, MODEL, agent, qa
@@ -897,6 +898,13 @@ SAID = [HUMAN] * 3
         (MODEL.map(), {"input": [{"input": ["", ""]}, ""]}, "input"),
         (MODEL.map().map(), {"input": [{"input": ["", ""]}, {"input": [""]}]}, "input"),
         ((CHAT | MODEL).map(), {"input": [{"history": ["", "", ""]}]}, "input"),
+        (LCEL.map(), {"input": ["", "", ""]}, "input"),
+        (LCEL.map(), {"input": [{}, {}, {}]}, "input"),
+        (LCEL.map().map(), {"input": [{"input": ["", ""]}, {"input": [""]}]}, "input"),
+        (RunnableLambda(seen), {"a": {"messages": ["", "", ""]}}, "a"),
+        (RunnableLambda(seen), {"messages": ["", "", ""]}, "messages"),
+        (RunnableLambda(seen), {"a": SAID}, "a"),
+        (RunnableLambda(seen), {"a": [["user", ""]] * 3}, "a"),
     ],
 )
 def test_more_messages_than_may_be_are_refused(
@@ -905,7 +913,7 @@ def test_more_messages_than_may_be_are_refused(
     made: list[object] = []
     monkeypatch.setattr(BaseMessage, "__init__", lambda self, *_, **__: made.append(self))
     with pytest.raises(InputError) as refusal:
-        chain_inputs(chain).for_chain(message, max_messages=2)
+        chain_inputs(chain).for_chain(message, InputPolicy(max_messages=2))
     assert refusal.value.fields == {field: "send no more than 2 messages"}
     assert made == []
 
@@ -918,12 +926,11 @@ def test_more_messages_than_may_be_are_refused(
         (takes(Turns), {"turns": SAID, "tags": ["a", "b", "c", "d"]}),
         (takes(Noted), {"notes": ["a", "b", "c", "d"]}),
         (takes(list[str]), {"input": ["a", "b", "c", "d"]}),
-        (LCEL.map(), {"input": ["a", "b", "c", "d"]}),
         (MODEL.map(), {"input": ["a", "b", "c"]}),
     ],
 )
 def test_as_many_messages_as_may_be_are_taken_and_anything_else(chain: Any, message: Any) -> None:
-    chain_inputs(chain).for_chain(message, max_messages=3)
+    chain_inputs(chain).for_chain(message, InputPolicy(max_messages=3))
     chain_inputs(chain).for_chain(message)
 
 
@@ -943,8 +950,8 @@ def test_a_query_string_has_the_fields_of_an_input_model() -> None:
         q: str
 
     fields = chain_inputs(LCEL, Tags)
-    query = MultiDict([("tags", "a"), ("q", "x"), ("q", "y")])
-    assert fields.for_chain(fields.pick(query)) == {"tags": ["a"], "q": "y"}
+    query = MultiDict([("tags", "a"), ("tags", "b"), ("q", "x")])
+    assert fields.for_chain(fields.pick(query)) == {"tags": ["a", "b"], "q": "x"}
 
 
 # -- what the factory declares -------------------------------------------------------------
@@ -1070,7 +1077,8 @@ def picked(hint: Any, *values: str) -> Any:
 )
 def test_an_object_comes_as_json_in_a_query_string(hint: Any) -> None:
     assert picked(hint, JSON) == {"text": "hi"}
-    assert picked(hint, '{"text": "last"}', JSON) == {"text": "hi"}
+    with pytest.raises(InputError, match="field: is given more than once"):
+        picked(hint, '{"text": "last"}', JSON)
 
 
 @pytest.mark.parametrize(
@@ -1152,8 +1160,10 @@ def test_several_messages_stay_a_list_of_texts(hint: Any) -> None:
 
 @pytest.mark.parametrize("fields", [AnyObject(), Fields({"other": str})])
 def test_what_is_not_known_stays_a_text(fields: Fields) -> None:
-    query = MultiDict([("a", "7"), ("b", JSON), ("c", "null"), ("d", "1"), ("d", "2")])
-    assert fields.pick(query) == {"a": "7", "b": JSON, "c": "null", "d": "2"}
+    query = MultiDict([("a", "7"), ("b", JSON), ("c", "null")])
+    assert fields.pick(query) == {"a": "7", "b": JSON, "c": "null"}
+    with pytest.raises(InputError, match="d: is given more than once"):
+        fields.pick(MultiDict([("d", "1"), ("d", "1")]))
 
 
 class OneMessage(typing_extensions.TypedDict):

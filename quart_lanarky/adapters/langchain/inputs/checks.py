@@ -46,7 +46,10 @@ def _new_validator(schema: Any) -> SchemaValidator:
 
 
 def _fail_fast_schema(schema: Any) -> Any:
-    """Return a copy of a Pydantic core schema in which lists and dicts fail fast."""
+    """Return a copy of a Pydantic core schema in which lists and dicts fail fast.
+
+    Its numbers are finite unless the user says otherwise: Pydantic reads one from the text "nan".
+    """
     if isinstance(schema, list):
         return [_fail_fast_schema(part) for part in schema]
     if not isinstance(schema, dict):
@@ -54,6 +57,8 @@ def _fail_fast_schema(schema: Any) -> Any:
     kind = schema.get("type")
     kept = "default" if kind == "default" else None  # the user's default value is not a schema
     copy = {key: part if key == kept else _fail_fast_schema(part) for key, part in schema.items()}
+    if kind == "float":
+        return {"allow_inf_nan": False} | copy
     if kind in _LISTS:
         return copy | {"fail_fast": True}
     return _fail_fast_dict(copy) if kind == "dict" else copy

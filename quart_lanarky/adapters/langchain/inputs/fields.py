@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, ClassVar, NotRequired, cast
+from typing import Annotated, Any, ClassVar, Final, NotRequired, cast
 
 from pydantic import (
     ConfigDict,
@@ -17,6 +17,7 @@ from pydantic import (
     PydanticUserError,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     with_config,
 )
 from typing_extensions import TypedDict
@@ -24,8 +25,9 @@ from werkzeug.datastructures import MultiDict
 
 from ....errors import MAX_MESSAGE, InputError, shortened
 from .checks import bounded_adapter, problems_of
+from .client_data import check_client_data
 from .counting import count_messages
-from .messages import drop_chunks
+from .policy import InputPolicy
 from .types import (
     accepted_keys,
     dumped_input,
@@ -42,6 +44,9 @@ __all__ = ["WRAPPED", "AnyObject", "Each", "Fields", "ModelFields", "State", "Va
 
 WRAPPED = "input"
 """The field that wraps the input of a chain that does not take an object."""
+
+STRICT: Final = InputPolicy()
+"""Accepts a conversation in text, of any length."""
 
 
 def _adapter_for(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
@@ -139,46 +144,47 @@ class Fields:
             hints = {name: _validatable_hint(hint) for name, hint in self.hints.items()}
             return _adapter_for(hints, self.least)
 
-    def check(self, data: Mapping[str, Any], max_messages: int | None = None) -> Any:
+    def check(self, data: Mapping[str, Any], policy: InputPolicy = STRICT) -> Any:
         """Return `data` converted to the types of the fields.
 
         Message chunks in `data` are replaced by whole messages, in place.
 
         Args:
             data: What the client sent.
-            max_messages: The maximum number of messages in it. None for no limit.
+            policy: What the route accepts.
 
         Raises:
             InputError: Fields are missing, unknown or of a wrong type; the error names each. Or
-                there are too many messages; the error names the field with the most of them.
+                there are too many messages; the error names the field with the most of them. Or
+                the route does not accept what is in a field.
         """
-        if max_messages is not None:
-            self._check_message_count(data, max_messages)
-        # An object of any fields may be a message itself; names of fields are the chain's own.
-        drop_chunks(data.values() if self.hints else [data])
-        unknown = dict.fromkeys(self._unknown_names(data), "Extra inputs are not permitted")
-        wrong: dict[str, str] = {}
-        try:
-            known = {name: value for name, value in data.items() if name not in unknown}
-            checked = self.adapter.validate_python(known)
-        except ValidationError as error:
-            wrong = problems_of(error)
-        if wrong or unknown:  # not inside `except`: the new error would reference the old one
-            raise _input_error(wrong | unknown)
-        return checked
+        self._admit(data, policy)
+        return self._validate(data, policy)
 
-    def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
+    def for_chain(self, message: Mapping[str, Any] | str, policy: InputPolicy = STRICT) -> Any:
         """Return the input of the chain, made from a JSON object or a bare text.
 
         Args:
             message: What the client sent.
-            max_messages: The maximum number of messages in it. None for no limit.
+            policy: What the route accepts.
 
         Raises:
             InputError: The inputs are invalid, or a bare text could be one of several inputs.
         """
         data = self._assign_text(message) if isinstance(message, str) else message
-        return self._chain_input(self.check(data, max_messages))
+        self._admit(data, policy)
+        return self.convert(data, policy)
+
+    def convert(self, message: Mapping[str, Any] | str, policy: InputPolicy) -> Any:
+        """Return the input of the chain, made from what was checked as a part of other inputs.
+
+        Raises:
+            InputError: The inputs are invalid, or a bare text could be one of several inputs.
+        """
+        data = self._assign_text(message) if isinstance(message, str) else message
+        if not isinstance(data, Mapping):
+            raise InputError("an item of the inputs must be a JSON object")
+        return self._chain_input(self._validate(data, policy))
 
     def count(self, message: Any, limit: int) -> dict[str, int]:
         """Return the number of messages in each field; each count stops once above `limit`."""
@@ -188,7 +194,12 @@ class Fields:
         return {name: self._count_field(name, value, limit) for name, value in data.items()}
 
     def pick(self, query: MultiDict[str, str]) -> dict[str, Any]:
-        """Return the fields of a query string: lists as lists, objects parsed from JSON."""
+        """Return the fields of a query string: lists as lists, objects parsed from JSON.
+
+        Raises:
+            InputError: A field with one value is given twice: code that reads the query string
+                itself would see the other value.
+        """
         return {name: self._query_value(name, query.getlist(name)) for name in query}
 
     def without(self, names: Collection[str]) -> Fields:
@@ -213,22 +224,43 @@ class Fields:
         return {self.text_field: text}
 
     def _query_value(self, name: str, values: list[str]) -> Any:
-        """Return the value of a field; of several values for a scalar field, the last."""
+        """Return the value of a field: a list, a scalar, or what its JSON has."""
         hint = self.hints.get(name, Any)
         if takes_messages(hint) and len(values) == 1:
             return values[0]  # a text is an input of its own for a model
-        if takes_only_objects(hint):
-            return _parse_json(values[-1])
-        return values if takes_list(hint) else values[-1]
+        if takes_list(hint) and not takes_only_objects(hint):
+            return values
+        if len(values) > 1:
+            raise _input_error({name: "is given more than once"})
+        return _parse_json(values[0]) if takes_only_objects(hint) else values[0]
 
     def _count_field(self, name: str, value: Any, limit: int) -> int:
         return count_messages(value, self.hints.get(name, Any), limit)
+
+    def _admit(self, data: Mapping[str, Any], policy: InputPolicy) -> None:
+        """Refuse what the route does not accept, before anything is made of it."""
+        if policy.max_messages is not None:
+            self._check_message_count(data, policy.max_messages)
+        if refused := check_client_data(data, policy, self.names):
+            raise _input_error(refused)
 
     def _check_message_count(self, data: Mapping[str, Any], limit: int) -> None:
         counts = self.count(data, limit)
         if sum(counts.values()) > limit:
             name = max(counts, key=lambda each: counts[each])
             raise _input_error({name: f"send no more than {limit} messages"})
+
+    def _validate(self, data: Mapping[str, Any], policy: InputPolicy) -> Any:
+        unknown = dict.fromkeys(self._unknown_names(data), "Extra inputs are not permitted")
+        wrong: dict[str, str] = {}
+        try:
+            known = {name: value for name, value in data.items() if name not in unknown}
+            checked = self.adapter.validate_python(known, context=policy)
+        except ValidationError as error:
+            wrong = problems_of(error)
+        if wrong or unknown:  # not inside `except`: the new error would reference the old one
+            raise _input_error(wrong | unknown)
+        return checked
 
     def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
         """Return names that are no field; Pydantic would make an error for each of them."""
@@ -260,16 +292,22 @@ class Each(Value):
     """A list whose items are each an input of the same chain."""
 
     def __init__(self, item: Fields) -> None:
-        super().__init__(cast(Any, list)[Annotated[Any, PlainValidator(item.for_chain)]])
+        super().__init__(cast(Any, list)[Annotated[Any, PlainValidator(self._convert_item)]])
         self._item = item
 
+    def _convert_item(self, item: Any, info: ValidationInfo) -> Any:
+        return self._item.convert(item, info.context or STRICT)
+
     def _count_field(self, name: str, value: Any, limit: int) -> int:
-        """Count the messages of all items together: the limit is for the whole request."""
+        """Count the messages of all items together: the limit is for the whole request.
+
+        An item without messages counts as one, for each is a call of the chain.
+        """
         if name != WRAPPED or not isinstance(value, list):
             return 0
         found = 0
         for item in value:
-            found += sum(self._item.count(item, limit).values())
+            found += max(1, sum(self._item.count(item, limit).values()))
             if found > limit:
                 break
         return found
@@ -306,12 +344,12 @@ class State(Fields):
 
     least = 1
 
-    def for_chain(self, message: Mapping[str, Any] | str, max_messages: int | None = None) -> Any:
+    def convert(self, message: Mapping[str, Any] | str, policy: InputPolicy) -> Any:
         """Return the input of the graph, or refuse an empty object with `InputError`."""
         if not message and not any(map(is_required, self.hints.values())):
             inputs = ", ".join(self.hints)
             raise InputError(f"send at least one of the inputs of this chain: {inputs}")
-        return super().for_chain(message, max_messages)
+        return super().convert(message, policy)
 
 
 class ModelFields(Fields):

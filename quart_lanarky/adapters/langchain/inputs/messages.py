@@ -6,24 +6,27 @@ where that of LangChain's own types has twenty definitions.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, NoReturn, Union, cast, get_args, get_origin
 
 from langchain_core.messages import (
+    AIMessage,
     BaseMessage,
     HumanMessage,
+    ToolMessage,
     convert_to_messages,
     messages_from_dict,
 )
 from langchain_core.prompt_values import PromptValue
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     InstanceOf,
     PlainValidator,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -32,6 +35,8 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from .checks import problems_of
+from .client_data import LANGCHAIN_TYPES, ROLES, SPEAKERS, check_message
+from .policy import InputPolicy, NotAcceptedError
 
 __all__ = [
     "MESSAGE_TYPES",
@@ -41,20 +46,8 @@ __all__ = [
     "Messages",
     "TextOrMessages",
     "as_items",
-    "drop_chunks",
     "with_messages",
 ]
-
-ROLES: Final = (
-    "user",
-    "human",
-    "assistant",
-    "ai",
-    "system",
-    "developer",
-    "tool",
-    "function",
-)
 
 ACCEPTED: Final = (
     'a message is a text, {"role": "user", "content": "hi"}, ["user", "hi"] '
@@ -166,7 +159,7 @@ def _is_content(content: Any) -> bool:
     return all(isinstance(block, str | dict) for block in blocks)
 
 
-def _to_message(item: Any) -> BaseMessage:
+def _to_message(item: Any, info: ValidationInfo) -> BaseMessage:
     """Convert `item` to a message; no other LangChain object can be created from it."""
     if isinstance(item, BaseMessage):  # a default value, or from the app's own code
         return item
@@ -176,93 +169,38 @@ def _to_message(item: Any) -> BaseMessage:
         item = {"role": item[0], "content": item[1]}
     if not isinstance(item, dict) or not item.keys() & {"role", "type"}:
         _raise_invalid(ACCEPTED)
-    drop_chunks([item])
-    if _contains_langchain_object(item):
-        _raise_invalid(f"LangChain's serialised objects are not accepted; {ACCEPTED}")
+    policy = info.context or InputPolicy()
+    try:
+        check_message(item, policy)
+    except NotAcceptedError as error:
+        _raise_invalid(str(error))
     return _convert(
-        _from_langchain_format if item.get("type") in _LANGCHAIN_TYPES else _from_role_format, item
+        _from_langchain_format if item.get("type") in LANGCHAIN_TYPES else _from_role_format,
+        _accepted_fields(item, policy),
     )
 
 
-def _contains_langchain_object(value: Any) -> bool:
-    """Return whether a serialised LangChain object is in a value, at any depth.
+_FIELDS: Final = ("role", "type", "content", "name")
+_TOOL_FIELDS: Final = (
+    *("additional_kwargs", "artifact", "function_call"),
+    *("status", "tool_call_id", "tool_calls"),
+)
 
-    It would not be loaded here, but a store of conversations may load it when reading.
+
+def _accepted_fields(item: dict[str, Any], policy: InputPolicy) -> dict[str, Any]:
+    """Return the fields of a message that the client may set; LangChain would keep any other.
+
+    LangGraph replaces the stored message that has the same id, so a new message has none.
     """
-    left = [value]
-    while left:  # not recursive: the client controls the depth
-        inner = left.pop()
-        if isinstance(inner, dict):
-            if inner.keys() >= {"lc", "type", "id"}:
-                return True
-            left += inner.values()
-        elif isinstance(inner, list):
-            left += inner
-    return False
-
-
-_LANGCHAIN_TYPES: Final = ("human", "ai", "system", "tool", "function", "chat")
-_CHUNK_TYPES: Final = {
-    f"{kind}MessageChunk": kind.lower()
-    for kind in ("Human", "AI", "System", "Tool", "Function", "Chat")
-}
-
-
-_PARTIAL_CALLS: Final = ("tool_call_chunks", "invalid_tool_calls", "additional_kwargs")
-"""Where LangChain's messages have tool calls whose JSON may be truncated."""
-
-
-def drop_chunks(values: Iterable[Any]) -> None:
-    """Turn message chunks into whole messages, in place, at any depth of a client's data.
-
-    Only objects that look like messages are changed: by their type, their role, or by a content
-    beside tool calls that are not whole.
-
-    LangChain completes the truncated JSON of a chunk's tool calls in quadratic time, and also that
-    of invalid tool calls once messages are merged. No client needs to send either. This applies to
-    data of any type, since a user's model, or a graph behind a chain that takes any object, makes
-    messages without the types of this module.
-    """
-    left = list(values)
-    while left:  # not recursive: the client controls the depth
-        inner = left.pop()
-        if isinstance(inner, dict):
-            if _looks_like_message(inner):
-                _drop_chunk_fields(inner)
-            left += inner.values()
-        elif isinstance(inner, list):
-            left += inner
-
-
-def _looks_like_message(item: dict[str, Any]) -> bool:
-    kind, role = item.get("type"), item.get("role")
-    if role in ROLES or kind in _LANGCHAIN_TYPES or kind in tuple(_CHUNK_TYPES):
-        return True
-    has_content = not item.keys().isdisjoint(("content", "content_blocks"))
-    return has_content and not item.keys().isdisjoint(_PARTIAL_CALLS)
-
-
-def _drop_chunk_fields(item: dict[str, Any]) -> None:
-    """Remove the fields of a chunk from a message, and tool calls whose JSON is truncated."""
-    kind = item.get("type")
-    if isinstance(kind, str) and kind in _CHUNK_TYPES:
-        item["type"] = _CHUNK_TYPES[kind]
-    if isinstance(item.get("data"), dict):  # as `messages_to_dict` writes it
-        _drop_chunk_fields(item["data"])
-    for name in ("tool_call_chunks", "chunk_position", "invalid_tool_calls"):
-        item.pop(name, None)
-    extra = item.get("additional_kwargs")
-    if isinstance(extra, dict) and isinstance(extra.get("tool_calls"), list):
-        extra["tool_calls"] = [call for call in extra["tool_calls"] if _has_valid_arguments(call)]
-
-
-def _has_valid_arguments(call: Any) -> bool:
-    """Return whether the arguments of a tool call in a provider's format are valid JSON."""
-    try:
-        json.loads(call["function"]["arguments"])
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return False
-    return True
+    names = [*_FIELDS]
+    names += _TOOL_FIELDS if "tools" in policy.accept else ()
+    names += ("id",) if "overwrite" in policy.accept else ()
+    accepted = {name: item[name] for name in names if name in item}
+    if "data" in item and item.get("type") in LANGCHAIN_TYPES:  # as `messages_to_dict` writes it
+        data = item["data"]
+        is_object = isinstance(data, dict)
+        accepted["data"] = {n: data[n] for n in names if n in data} if is_object else data
+    return accepted
 
 
 def _from_langchain_format(item: dict[str, Any]) -> BaseMessage:
@@ -312,11 +250,53 @@ def _convert(make: Callable[[dict[str, Any]], BaseMessage], item: dict[str, Any]
         _raise_invalid(f"this is no valid message; {ACCEPTED}")
 
 
-def _to_turn(item: Any) -> BaseMessage | tuple[str, str]:
+def _check_tool_results(
+    messages: list[BaseMessage | tuple[str, str]],
+) -> list[BaseMessage | tuple[str, str]]:
+    """Refuse a tool call without its result, and a result without its call, as providers do."""
+    waiting: set[str] = set()
+    for message in messages:
+        calls, results = _ids_of_calls(message)
+        if not results <= waiting:
+            _raise_invalid("the result of a tool call has to follow the message with the call")
+        waiting -= results
+        if waiting and not results:
+            break
+        waiting |= calls
+    if waiting:
+        _raise_invalid("a message with tool calls has to be followed by the result of each call")
+    return messages
+
+
+def _ids_of_calls(message: BaseMessage | tuple[str, str]) -> tuple[set[str], set[str]]:
+    """Return the ids of the tool calls in a message, and of those whose results it has."""
+    if not isinstance(message, BaseMessage):
+        return set(), set()
+    own = message.tool_calls if isinstance(message, AIMessage) else ()
+    calls = {str(call["id"]) for call in own}
+    results = {message.tool_call_id} if isinstance(message, ToolMessage) else set()
+    for block in message.content if isinstance(message.content, list) else ():
+        if isinstance(block, dict) and (names := _ID_FIELDS.get(str(block.get("type")))):
+            is_result, name = names
+            (results if is_result else calls).add(str(block.get(name)))
+    return calls, results
+
+
+_ID_FIELDS: Final = {
+    "tool_call": (False, "id"),
+    "tool_use": (False, "id"),
+    "function_call": (False, "call_id"),
+    "tool_result": (True, "tool_use_id"),
+    "function_call_output": (True, "call_id"),
+}
+"""Where a content block has the id of a call that the app executes; whether it is the result."""
+
+
+def _to_turn(item: Any, info: ValidationInfo) -> BaseMessage | tuple[str, str]:
     """Convert to a message, or keep the pair of a question and its answer."""
     if _is_text_pair(item) and item[0] not in ROLES:
         return (item[0], item[1])
-    return _to_message(item)
+    return _to_message(item, info)
 
 
 def _pass_text(value: Any, convert: ValidatorFunctionWrapHandler) -> Any:
@@ -327,32 +307,41 @@ def _pass_text(value: Any, convert: ValidatorFunctionWrapHandler) -> Any:
 _CONTENT_SCHEMA: Final = {
     "anyOf": [
         {"type": "string"},
-        {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
+        {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    {"type": "string"},
+                    {
+                        "type": "object",
+                        "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+                        "required": ["type", "text"],
+                    },
+                ]
+            },
+        },
     ]
 }
-_CHAT_ROLES: Final = [role for role in ROLES if role not in ("tool", "function")]
 
 
-def _message_schema(key: str, values: Sequence[str], *needed: str) -> dict[str, Any]:
+def _message_schema(key: str, values: Sequence[str]) -> dict[str, Any]:
     """Return the JSON schema of message objects whose `key` is one of `values`."""
-    texts = {name: {"type": "string"} for name in needed}
     return {
         "type": "object",
-        "properties": {key: {"enum": list(values)}, "content": _CONTENT_SCHEMA, **texts},
-        "required": [key, "content", *needed],
+        "properties": {key: {"enum": list(values)}, "content": _CONTENT_SCHEMA},
+        "required": [key, "content"],
     }
 
 
-# The forms that are short to describe; more is accepted, such as tool calls.
+# The forms that every route accepts; what `accept=` adds is in the description of a route.
 _MESSAGE_SCHEMA: Final = {
     "anyOf": [
         {"type": "string"},
-        _message_schema("role", _CHAT_ROLES),
-        _message_schema("role", ["tool"], "tool_call_id"),
-        _message_schema("type", ["human", "ai", "system"]),
+        _message_schema("role", SPEAKERS),
+        _message_schema("type", ["human", "ai"]),
         {
             "type": "array",
-            "prefixItems": [{"enum": _CHAT_ROLES}, _CONTENT_SCHEMA],
+            "prefixItems": [{"enum": list(SPEAKERS)}, _CONTENT_SCHEMA],
             "minItems": 2,
             "maxItems": 2,
         },
@@ -385,7 +374,10 @@ Message = TypeAliasType(
 Messages = TypeAliasType(
     "Messages",
     Annotated[
-        list[Message], BeforeValidator(as_items), WithJsonSchema(_items_schema(_MESSAGE_SCHEMA))
+        list[Message],
+        BeforeValidator(as_items),
+        AfterValidator(_check_tool_results),
+        WithJsonSchema(_items_schema(_MESSAGE_SCHEMA)),
     ],
 )
 """A list of messages; a single message is converted to a list of one."""
@@ -409,7 +401,10 @@ ChatTurn = TypeAliasType(
 ChatTurns = TypeAliasType(
     "ChatTurns",
     Annotated[
-        list[ChatTurn], BeforeValidator(as_items), WithJsonSchema(_items_schema(_TURN_SCHEMA))
+        list[ChatTurn],
+        BeforeValidator(as_items),
+        AfterValidator(_check_tool_results),
+        WithJsonSchema(_items_schema(_TURN_SCHEMA)),
     ],
 )
 """A history of messages and of pairs."""

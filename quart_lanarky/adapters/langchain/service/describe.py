@@ -7,7 +7,7 @@ not if it has parameters that only a request can give.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import is_dataclass
 from functools import cached_property
@@ -26,6 +26,7 @@ from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler
 from ..inputs.fields import AnyObject, Fields
 from ..inputs.parameters import declared_chain, parameter_defaults
+from ..inputs.policy import described
 from ..inputs.types import is_required
 from ..kinds.chain_inputs import chain_inputs
 from ..kinds.chain_outputs import (
@@ -112,8 +113,14 @@ class ChainDescriber:
             keeps_history=chain is not None and keeps_history(chain),
             sends_other_events=not all(each.are_all for each in declared),
             handlers=tuple(_name_of(each, over_websocket=over_websocket) for each in handlers),
-            notes=(_UNKNOWN_INPUTS,) if chain is None and isinstance(inputs, AnyObject) else (),
+            notes=tuple(self._notes(chain, inputs)),
         )
+
+    def _notes(self, chain: Runnable[Any, Any] | None, inputs: Fields) -> Iterator[str]:
+        if chain is None and isinstance(inputs, AnyObject):
+            yield _UNKNOWN_INPUTS
+        if accepted := described(self._options.accept):
+            yield accepted
 
     def _handlers(
         self, chain: Runnable[Any, Any] | None, *, over_websocket: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -13,6 +13,7 @@ from ....errors import ConfigurationError
 from ....events.declared import declared_events
 from ....protocols.native.encode import Mode, check_mode
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
+from ..inputs.policy import Acceptable, check_accept
 from .plan import ChainPlan, HandlerFactory, HandlerPair, class_of, plan_chain
 
 __all__ = ["ChainOptions", "RouteOptions"]
@@ -31,6 +32,7 @@ class ChainOptions(TypedDict, total=False):
     input_model: type[BaseModel] | None
     config: Config | None
     handlers: HandlerFactory | HandlerPair | None
+    accept: Collection[Acceptable]
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class RouteOptions:
     input_model: type[BaseModel] | None = None
     config: Config | None = None
     handlers: HandlerFactory | HandlerPair | None = None
+    accept: Collection[Acceptable] = ()
 
     def __post_init__(self) -> None:
         """Validate the options, so that an invalid one is reported at decoration."""
         if self.mode is not None:
             check_mode(self.mode)
         check_hold(self.hold_tokens)
+        check_accept(self.accept)
         if self.input_model is not None and not _is_model_class(self.input_model):
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"

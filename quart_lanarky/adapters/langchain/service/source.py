@@ -18,6 +18,7 @@ from ....runs.stream import EventStream
 from ....settings import Settings
 from ..inputs.parameter_types import check_return_annotation
 from ..inputs.parameters import factory_name, factory_parameters, returned_type
+from ..inputs.policy import InputPolicy
 from .chain_run import ChainRun
 from .compile import ChainCompiler, CompiledChain
 from .describe import ChainDescriber
@@ -77,7 +78,7 @@ class LangChainSource:
             chain.plan.handlers if own is None else [own],
             mode=self._options.mode or settings.default_mode,
             config=config,
-            settings=settings,
+            policy=InputPolicy(self._options.accept, settings.file_urls, settings.max_messages),
             source=f"the route {connection.url_rule}",
         )
 
@@ -95,7 +96,7 @@ class OpenedChain:
         handlers: What makes its handlers, each called with a stream and `mode=`.
         mode: How tokens are encoded; handlers only pass it on.
         config: The configuration of the route, for LangChain.
-        settings: The app's.
+        policy: What the route accepts from its clients.
         source: Whose runs these are, for the log.
     """
 
@@ -106,14 +107,14 @@ class OpenedChain:
         *,
         mode: Mode,
         config: RunnableConfig | None,
-        settings: Settings,
+        policy: InputPolicy,
         source: str,
     ) -> None:
         self._chain = chain
         self._handlers = handlers
         self._mode: Mode = mode
         self._config = config
-        self._max_messages = settings.max_messages
+        self._policy = policy
         self._source = source
 
     def pick_inputs(self, query: MultiDict[str, str]) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class OpenedChain:
         Raises:
             InputError: The message does not fit the chain's inputs.
         """
-        inputs = self._chain.inputs.for_chain(message, self._max_messages)
+        inputs = self._chain.inputs.for_chain(message, self._policy)
         handlers = [new(stream, mode=self._mode) for new in self._handlers]
         return ChainRun(
             self._chain.plan, inputs, handlers, stream, config=self._config, source=self._source
