@@ -12,7 +12,7 @@ from langchain_classic.agents import AgentExecutor, create_react_agent
 from langchain_classic.chains import RetrievalQA
 from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_core.runnables import Runnable
-from pydantic import Field
+from pydantic import BaseModel, Field
 from quart import Quart, Response, request
 from quart_schema import Info, QuartSchema
 
@@ -64,6 +64,24 @@ Thought:{agent_scratchpad}"""
 )
 
 
+class ChatInput(BaseModel):
+    """What the chat takes; the playground offers the example."""
+
+    question: str = Field(examples=["How does a browser resume a stream?"])
+
+
+class LibraryInput(BaseModel):
+    """What is asked of the library."""
+
+    query: str = Field(examples=["Why does nginx hold back my events?"])
+
+
+class AgentInput(BaseModel):
+    """What the agent is to find out."""
+
+    input: str = Field(examples=["What is 17 * 23?"])
+
+
 @cache
 def retriever() -> MarkdownRetriever:
     """Return the search over the Markdown files; they are read once."""
@@ -75,7 +93,8 @@ def retriever() -> MarkdownRetriever:
 @stream_chain
 def chat() -> Runnable[Any, Any]:
     """Chat: a prompt and a model."""
-    return CHAT_PROMPT | chat_model()
+    chain: Runnable[Any, Any] = CHAT_PROMPT | chat_model()
+    return chain.with_types(input_type=ChatInput)
 
 
 Sections = Annotated[int, Field(ge=1, le=10, description="How many sections to read.")]
@@ -87,13 +106,15 @@ def answer_from_library(k: Sections = 3) -> Runnable[Any, Any]:
     chain: Runnable[Any, Any] = RetrievalQA.from_chain_type(
         chat_model(), retriever=search, return_source_documents=True
     )
-    return chain
+    return chain.with_types(input_type=LibraryInput)
 
 
 def calculate() -> Runnable[Any, Any]:
     """Answer by reasoning aloud and using a calculator; only the final answer is streamed."""
     tools = [calculator]
-    return AgentExecutor(agent=create_react_agent(chat_model(), tools, AGENT_PROMPT), tools=tools)
+    agent = create_react_agent(chat_model(), tools, AGENT_PROMPT)
+    chain: Runnable[Any, Any] = AgentExecutor(agent=agent, tools=tools)
+    return chain.with_types(input_type=AgentInput)
 
 
 lanarky.add_chain("/qa", answer_from_library)

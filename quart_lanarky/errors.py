@@ -133,10 +133,16 @@ class _InputRefusalError(_RefusalError):
             named.append(f"and {len(given) - MAX_FIELDS:,} more")
         super().__init__(f"{detail}: {'; '.join(named)}" if named else detail)
 
+    @property
+    def problems(self) -> list[FieldProblem]:
+        """What is wrong with each field, as responses and `error` events say it."""
+        return [FieldProblem(field=name, message=text) for name, text in self.fields.items()]
+
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the JSON body of the response: an `InputProblem`."""
-        errors = [FieldProblem(field=name, message=text) for name, text in self.fields.items()]
-        problem = InputProblem(status_code=self.code or 500, detail=self.detail, errors=errors)
+        problem = InputProblem(
+            status_code=self.code or 500, detail=self.detail, errors=self.problems
+        )
         return json.dumps(problem.model_dump())
 
 

@@ -20,7 +20,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 from pydantic.json_schema import SkipJsonSchema
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, FieldProblem
 
 __all__ = [
     "COMPLETION",
@@ -66,7 +66,7 @@ _END_ID: Final = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)  # null, for a field that is absent and never null
+    schema.pop("default", None)  # of a field that is absent unless it says something
 
 
 class _Payload(BaseModel):
@@ -111,6 +111,11 @@ class ErrorData(_Payload):
         default=None,
         ge=1,
         description="After how many seconds to try again, where that is known; else it is absent.",
+        json_schema_extra=_without_default,
+    )
+    errors: list[FieldProblem] = Field(
+        default=[],
+        description="What is wrong with each field of the inputs, where that is why; else absent.",
         json_schema_extra=_without_default,
     )
 

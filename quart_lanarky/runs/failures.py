@@ -105,7 +105,7 @@ def describe_failure(
         others: What else knows exceptions.
     """
     if isinstance(error, InputError):  # its text is the client's own, and not for the log
-        return Failure(_data(400, error.detail), "bad input", is_expected=True)
+        return Failure(_input_problem(error), "bad input", is_expected=True)
     if isinstance(error, ServerBusyError):
         return Failure(_data(503, error.detail), error.detail, is_expected=True)
     name = type(error).__name__
@@ -114,6 +114,13 @@ def describe_failure(
     if data is not None:
         return Failure(data, name, is_expected=data.status_code < HTTPStatus.INTERNAL_SERVER_ERROR)
     return Failure(_find(error, others) or UNKNOWN, name)
+
+
+def _input_problem(error: InputError) -> ErrorData:
+    """Return what the JSON body of the error has."""
+    if not error.fields:
+        return _data(400, error.detail)
+    return ErrorData(status_code=400, detail=error.detail, errors=error.problems)
 
 
 def _find(

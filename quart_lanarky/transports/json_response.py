@@ -60,7 +60,7 @@ def _error_response(problem: dict[str, Any]) -> Response:
     """Answer with the payload of an `error` event, under its own status code."""
     status = problem["status_code"]
     # Clients read the responses with these two by one schema, whoever found the inputs wrong.
-    body = {**problem, "errors": []} if status in INPUT_STATUSES else problem
+    body = {"errors": [], **problem} if status in INPUT_STATUSES else problem
     response = _json_response(body, status)
     retry_after = problem.get("retry_after", _RETRY_AFTER.get(status))
     if retry_after is not None:

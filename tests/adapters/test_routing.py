@@ -53,6 +53,18 @@ def test_a_parameter_that_no_request_can_provide_is_a_configuration_error() -> N
 # -- bodies that are too large -------------------------------------------------------------
 
 
+@pytest.mark.parametrize("inputs", [{}, {"question": ["x"], "other": 1}, {"question": None}])
+async def test_bad_inputs_are_told_alike_over_http_and_on_a_websocket(inputs: Any) -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app).add_chain("/chat", LCEL)
+    response = await app.test_client().post("/chat", json=inputs)
+    problem = await response.get_json()
+    async with connect(app.test_client(), "/chat/ws") as conversation:
+        first, *_ = [event async for event in conversation.ask(inputs)]
+    assert problem["errors"]
+    assert (first.name, first.json()) == ("error", problem)
+
+
 @pytest.fixture
 def small_app() -> Quart:
     app = Quart(__name__)

@@ -13,7 +13,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from quart import Quart, Response, has_websocket_context, jsonify, redirect, request, websocket
 from quart.typing import ResponseReturnValue
 
@@ -83,6 +83,25 @@ class Name(BaseModel):
         return name
 
 
+class Examples(BaseModel):
+    """Examples of the field and of all inputs; some are no texts, and one comes twice."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": name} for name in ("one", "three", 3, "four", "five")]
+        }
+    )
+    name: str = Field(examples=["one", "two <b>", "", 7])
+
+
+class LimitedError(Exception):
+    """What is raised where a provider would say that it is asked too often."""
+
+
+def refuse_for_a_while(inputs: Any) -> str:
+    raise LimitedError
+
+
 def tell(inputs: Any) -> str:
     """Say what came, as JSON."""
     return json.dumps(inputs, default=lambda value: getattr(value, "value", value))
@@ -116,6 +135,9 @@ lanarky.add_chain("/recite", lambda: PROMPT | models.ReciteModel())
 lanarky.add_chain("/recite/text", lambda: PROMPT | models.ReciteModel(), mode="text")
 lanarky.add_chain("/long", lambda: PROMPT | LongModel())
 lanarky.add_chain("/form", RunnableLambda(tell), input_model=Form)
+lanarky.add_chain("/examples", RunnableLambda(tell), input_model=Examples)
+lanarky.add_chain("/limited", PROMPT | RunnableLambda(refuse_for_a_while))
+lanarky.error_for(LimitedError, status=429, detail="asked too often", retry_after=7)
 lanarky.add_chain("/name", RunnableLambda(tell), input_model=Name)
 lanarky.add_chain("/untyped", RunnableLambda(tell))
 lanarky.add_chain("/text-or-object", RunnableLambda(tell_either))

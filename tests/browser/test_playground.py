@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -41,6 +42,23 @@ def test_each_route_of_the_demo_app_answers(
     numbers = player.turn.locator(".numbers").inner_text()
     for shown in ("first token", "tokens/s", "total", "usage", "run "):
         assert shown in numbers
+    player.close()
+
+
+@over_both
+@pytest.mark.parametrize("route", ["/chat", "/qa", "/agent"])
+def test_each_route_of_the_demo_app_has_an_example_to_click(
+    browser: Any, demo: Server, transport: str, route: str
+) -> None:
+    player = Player(browser, demo.url).go(route, transport)
+    example = player.page.locator(".examples button")
+    question = example.inner_text()
+    example.click()
+    assert player.box.input_value() == question
+    assert player.box.evaluate("e => e === document.activeElement")
+    player.page.keyboard.press("Enter")
+    assert len(player.wait()) > 10
+    assert player.turn.locator(".asked").inner_text() == question
     player.close()
 
 
@@ -289,12 +307,43 @@ def test_validation_errors_of_the_server_are_shown_at_their_fields(player: Playe
     assert not field.locator(".wrong").is_visible()
 
 
+def test_the_examples_of_an_input_can_be_clicked(player: Player) -> None:
+    player.go("/examples")
+    examples = player.page.locator(".examples button")
+    assert examples.all_inner_texts() == ["one", "two <b>", "three", "four"]
+    player.box.fill("a draft")
+    examples.nth(1).click()
+    assert json.loads(player.send()) == {"name": "two <b>"}
+    assert player.go("/recite").page.locator(".examples").count() == 0
+
+
 def test_the_form_is_validated_before_it_is_sent(player: Player) -> None:
     player.go("/form").field("text").fill("fine")
     player.field("count").fill("99")
     player.page.get_by_role("button", name="Send").click()
     assert player.page.locator(".wrong:visible").count() == 1
     assert player.page.locator("article.turn").count() == 0
+
+
+def test_the_validation_errors_of_a_websocket_are_shown_at_their_fields(player: Player) -> None:
+    player.go("/form", "WebSocket").field("text").fill("taken")
+    player.send()
+    problem = player.turn.locator(".problem").inner_text()
+    assert "Status 400" in problem
+    assert "Nothing was run." in problem
+    assert "log" not in problem
+    field = player.page.locator(".field", has=player.page.locator("[name=text]"))
+    assert "somebody has that already" in field.locator(".wrong").inner_text()
+    assert field.locator("textarea").evaluate("e => e === document.activeElement")
+
+
+@over_both
+def test_an_error_of_a_provider_says_when_to_try_again(player: Player, transport: str) -> None:
+    player.go("/limited", transport).ask("x")
+    problem = player.turn.locator(".problem").inner_text()
+    assert "status 429" in problem
+    assert "Try again in 7 seconds." in problem
+    assert "log" not in problem
 
 
 @over_both
@@ -343,13 +392,22 @@ def test_the_stop_button_stops_the_model(
 
 
 @pytest.mark.parametrize("fragment", ["nope", "%", "/recite%2", "%E0%A4%A"])
-def test_a_fragment_that_names_no_route_shows_the_first(
+def test_a_fragment_that_names_no_route_shows_the_first_and_says_so(
     browser: Any, shapes: Server, fragment: str
 ) -> None:
     player = Player(browser, shapes.url).go(fragment)
     first = player.page.locator("#routes code").first.inner_text()
     assert player.page.locator("#route h2").inner_text() == first
+    note = player.page.locator("#route [role=status]")
+    said = unquote(fragment, errors="strict") if fragment != "%E0%A4%A" else fragment
+    assert note.inner_text() == f"There is no chain route {said}. This is {first}, the first one."
+    player.choose("/form")
+    assert note.count() == 0
     player.close()
+
+
+def test_without_a_fragment_nothing_is_said_of_an_unknown_route(player: Player) -> None:
+    assert player.go().page.locator("#route [role=status]").count() == 0
 
 
 def test_the_connection_state_is_shown_again_after_a_visit_to_another_route(

@@ -99,6 +99,21 @@ def test_control_enter_submits_a_form(player: Player) -> None:
     assert "fine" in player.wait()
 
 
+def test_escape_closes_the_menu_of_routes_before_it_stops_an_answer(
+    browser: Any, shapes: Server
+) -> None:
+    player = Player(browser, shapes.url, viewport={"width": 360, "height": 740}).go("/paced")
+    player.start("x")
+    player.page.get_by_role("button", name="Routes").click()
+    player.page.keyboard.press("Escape")
+    assert not player.page.locator("#routes").is_visible()
+    assert player.page.get_by_role("button", name="Stop").is_visible()
+    player.page.keyboard.press("Escape")
+    player.wait()
+    player.see("You stopped the answer.")
+    player.close()
+
+
 def test_the_focused_element_is_visibly_marked(player: Player) -> None:
     player.go("/recite")
     player.ask('["x"]')
@@ -263,6 +278,10 @@ def test_every_form_is_legible_and_fits(
         player.page.get_by_role("button", name="Routes").click()
         assert player.page.locator("#routes").is_visible()
         check_legible(player, f"menu-{scheme}")
+        player.page.keyboard.press("Escape")
+        assert not player.page.locator("#routes").is_visible()
+        assert focused(player) == "Routes"
+        player.page.keyboard.press("Enter")
         player.choose("/recite")
         player.page.locator("#routes").wait_for(state="hidden")
     player.close()

@@ -108,6 +108,41 @@ def test_a_question_to_an_unreachable_server_shows_an_error(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", ["needed", "k", "question"])
+def test_the_focus_and_the_cursor_stay_in_their_field_when_the_server_is_back(
+    player: Player, server: Restarted, name: str
+) -> None:
+    player.go("/parameters/{number}")
+    player.field("number").fill("1")
+    player.field("needed").fill("needed")
+    server.stop()
+    player.ask("lost")
+    player.field(name).fill("123")
+    player.field(name).focus()
+    player.page.keyboard.press("Home")
+    player.page.keyboard.press("ArrowRight")
+    server.start()
+    player.page.get_by_text(BACK).wait_for(timeout=60_000)
+    player.page.keyboard.type("4")
+    # A field for a number does not tell where its cursor is: it is then at the end.
+    assert player.field(name).input_value() == ("1234" if name == "k" else "1423")
+
+
+@pytest.mark.timeout(120)
+def test_the_focus_stays_in_the_list_of_routes_when_the_server_is_back(
+    player: Player, server: Restarted
+) -> None:
+    player.go("/recite")
+    server.stop()
+    player.ask('["lost"]')
+    player.page.locator("#routes a[href='#/form']").focus()
+    server.start()
+    player.page.get_by_text(BACK).wait_for(timeout=60_000)
+    player.page.keyboard.press("Enter")
+    player.wait_to_be_at("/form")
+
+
+@pytest.mark.timeout(120)
 def test_a_server_shutdown_is_shown_on_a_websocket(player: Player, server: Restarted) -> None:
     player.go("/recite", "WebSocket")
     player.ask('["before"]')

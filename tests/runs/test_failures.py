@@ -99,7 +99,14 @@ def test_an_exception_that_causes_itself_is_unknown() -> None:
         (HTTPException(response=Response(status=499)), {"status_code": 499, "detail": "Error"}),
         (HTTPException(response=Response(status=302)), NOTHING),
         (HTTPException(SECRET), NOTHING),
-        (InputError("no", {"k": "wrong"}), {"status_code": 400, "detail": "no: k: wrong"}),
+        (
+            InputError("no", {"k": "wrong"}),
+            {
+                "status_code": 400,
+                "detail": "no: k: wrong",
+                "errors": [{"field": "k", "message": "wrong"}],
+            },
+        ),
         (InputTooLargeError("less"), {"status_code": 413, "detail": "less"}),
         (ServerBusyError("full"), {"status_code": 503, "detail": "full"}),
     ],

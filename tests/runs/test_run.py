@@ -137,7 +137,11 @@ async def test_an_input_error_is_sent_with_its_detail_and_not_logged(
         raise InputError("no", {"k": "not a number"})
 
     events = await events_of(run_of(work))
-    assert events[0].data == {"status_code": 400, "detail": "no: k: not a number"}
+    assert events[0].data == {
+        "status_code": 400,
+        "detail": "no: k: not a number",
+        "errors": [{"field": "k", "message": "not a number"}],
+    }
     assert events[1].name == "end"
     assert not caplog.records
 

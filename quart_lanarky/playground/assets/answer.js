@@ -15,7 +15,7 @@ export class Answer {
   sourceDocuments = null;
   /** @type {{name: string, payload: any, isBeforeText: boolean}[]} */
   customEvents = [];
-  /** @type {{status_code: number, detail: string} | null} */
+  /** @type {import("./problems.js").ErrorPayload | null} */
   error = null;
   /** @type {Object<string, any> | null} */
   usage = null;

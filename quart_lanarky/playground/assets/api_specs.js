@@ -16,6 +16,7 @@ const METHODS = ["post", "put", "patch", "get"]; // in order of preference
  * @property {import("./schemas.js").Field[]} parameters
  * @property {import("./schemas.js").Field[]} inputs
  * @property {boolean} allowsAdditionalInputs whether inputs may be sent that are not listed
+ * @property {any[]} examples of all inputs together
  * @property {boolean} keepsHistory whether the server keeps the messages of a conversation
  *
  * @typedef {object} Route
@@ -126,8 +127,9 @@ function schemaOf({ schema, content }) {
 }
 
 function inputsOf(schema, resolve) {
-  const { properties, additionalProperties } = resolve(schema);
+  const { properties, additionalProperties, examples = [] } = resolve(schema);
   return {
+    examples,
     inputs: fieldsOf(schema, "body", resolve),
     allowsAdditionalInputs: properties === undefined || additionalProperties === true,
   };
@@ -140,6 +142,7 @@ function inputsOf(schema, resolve) {
 function queryInputs(parameters, toField) {
   const declared = parameters.filter(({ explode }) => !explode);
   return {
+    examples: [],
     inputs: declared.map(toField),
     allowsAdditionalInputs: declared.length < parameters.length,
   };

@@ -5,6 +5,7 @@
 import { loadApiSpecs } from "./api_specs.js";
 import { Drawer } from "./drawer.js";
 import { button, element } from "./elements.js";
+import { keepFocus } from "./focus.js";
 import { buildRequest } from "./request.js";
 import { RequestForm } from "./request_form.js";
 import { retryUntilReachable } from "./retry.js";
@@ -27,10 +28,12 @@ async function loadRoutes() {
   const urls = { openapi: ROOT_URL + openapi, asyncapi: ROOT_URL + asyncapi };
   const specs = await loadApiSpecs(urls);
   routes = specs.routes;
-  const list = /** @type {Element} */ (byId("routes").firstElementChild);
-  list.replaceChildren(...routes.map(listItem));
-  if (routes.length === 0) showEmpty();
-  else showSelectedRoute();
+  keepFocus(() => {
+    const list = /** @type {Element} */ (byId("routes").firstElementChild);
+    list.replaceChildren(...routes.map(listItem));
+    if (routes.length === 0) showEmpty();
+    else showSelectedRoute();
+  });
 }
 
 function listItem({ key, summary }) {
@@ -43,12 +46,19 @@ function listItem({ key, summary }) {
   return element("li", {}, link);
 }
 
-/** Shows the route that the URL fragment names, or the first one. */
+/** Shows the route that the URL fragment names, or the first one, and says so if it names none. */
 function showSelectedRoute() {
   const selectedKey = decodedFragment();
-  const route = routes.find(({ key }) => key === selectedKey) ?? routes[0];
+  const selected = routes.find(({ key }) => key === selectedKey);
+  const route = selected ?? routes[0];
   highlight(routes.indexOf(route));
   showRoute(route);
+  if (selectedKey && !selected) byId("route").prepend(unknownRouteNote(selectedKey, route));
+}
+
+function unknownRouteNote(key, shown) {
+  const text = `There is no chain route ${key}. This is ${shown.key}, the first one.`;
+  return element("p", { class: "unknown", role: "status" }, text);
 }
 
 /** Returns the URL fragment; as it is where it is no valid encoding, which a person can type. */
@@ -244,12 +254,23 @@ async function start() {
 
 function handleKeydown(event) {
   if (event.key !== "Escape") return;
-  if (current?.thread.isAnswering) current.thread.stop();
+  if (isMenuShown()) closeMenu();
+  else if (current?.thread.isAnswering) current.thread.stop();
   else if (drawer.isOpen) drawer.close();
 }
 
 function setMenuOpen(isOpen) {
   byId("menu").setAttribute("aria-expanded", String(isOpen));
+}
+
+/** Tells whether the list of routes is open as a menu; on a wide screen it is no menu. */
+function isMenuShown() {
+  return byId("menu").checkVisibility() && byId("menu").getAttribute("aria-expanded") === "true";
+}
+
+function closeMenu() {
+  setMenuOpen(false);
+  byId("menu").focus();
 }
 
 setUpThemeButton(byId("theme"));

@@ -11,6 +11,14 @@
  * @property {boolean} [isExpected] whether the user caused it, by stopping the answer
  */
 
+/**
+ * @typedef {object} ErrorPayload the payload of an `error` event
+ * @property {number} status_code
+ * @property {string} detail
+ * @property {number} [retry_after] in seconds
+ * @property {{field: string, message: string}[]} [errors] those of the fields of the inputs
+ */
+
 /** An error with a `Problem` to show. */
 export class ProblemError extends Error {
   /** @param {Problem} problem */
@@ -21,7 +29,7 @@ export class ProblemError extends Error {
 }
 
 const STATUS_ADVICE = {
-  400: "Nothing was run. The fields that are wrong say so.",
+  400: "Nothing was run.",
   401: "This page asks with the cookies of your browser: log in to the app in another tab.",
   403: "This page asks as your own session does, and that may not. Log in as somebody who may.",
   404: "The path does not fit: look at its parameters.",
@@ -68,6 +76,28 @@ export async function responseError(response) {
     status: response.status,
     fields: body?.errors ?? [],
   });
+}
+
+/**
+ * Returns the problem for the payload of an `error` event, null for null.
+ * @param {ErrorPayload | null} error
+ * @returns {Problem | null}
+ */
+export function errorProblem(error) {
+  if (!error) return null;
+  const { status_code: status, detail, retry_after: retryAfter, errors: fields = [] } = error;
+  const isRefused = status === 400; // as on a WebSocket, where HTTP would answer with this status
+  return {
+    title: isRefused ? "Status 400" : `The run failed with status ${status}`,
+    detail,
+    advice: retryAfter
+      ? `Try again in ${formatRetryAfter(String(retryAfter))}.`
+      : isRefused || status >= 500
+        ? STATUS_ADVICE[isRefused ? 400 : 500]
+        : "",
+    status,
+    fields,
+  };
 }
 
 function parseJson(text) {

@@ -8,6 +8,8 @@ import { button, element, uniqueId } from "./elements.js";
  */
 const CONVERSATION_ID_NAME = /thread|session|conversation|chat_?id/i;
 
+const MAX_EXAMPLES = 4;
+
 const KEYBOARD_HINT = "Enter sends, Shift+Enter breaks the line, Esc stops.";
 
 /**
@@ -61,11 +63,13 @@ export class RequestForm {
     const mainElement =
       this.#mainControl?.element ?? element("p", { class: "hint" }, "Ctrl+Enter sends.");
     const sendRow = element("div", { class: "ask" }, mainElement, buttons);
+    const examples = this.#mainControl && this.#createExamples();
     const inputs = createFieldset("Inputs", this.#inputControls);
     const keys = this.#mainControl && element("p", { class: "hint keys" }, KEYBOARD_HINT);
     return [
       this.#createParameterSection(),
       inputs,
+      examples,
       sendRow,
       this.#historySwitch?.element,
       keys,
@@ -102,6 +106,22 @@ export class RequestForm {
     input.placeholder = "Ask something";
     control.element.classList.add("main");
     return control;
+  }
+
+  /** Creates a button for each example of the main input, which writes it into the text box. */
+  #createExamples() {
+    const { input, field } = this.#mainControl;
+    const write = (text) => {
+      input.value = text;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+      input.focus();
+    };
+    const examples = examplesOf(field, this.#endpoint.examples);
+    if (examples.length === 0) return null;
+    const buttons = examples.map((text) =>
+      button(text, () => write(text), { "aria-label": `Example: ${text}` }),
+    );
+    return element("div", { class: "examples" }, ...buttons);
   }
 
   /** Creates the switch that decides whether earlier messages are sent too. */
@@ -254,6 +274,13 @@ function classifyInputs({ inputs, allowsAdditionalInputs }) {
     historyField: mainField && historyField,
     otherFields: allowsAdditionalInputs ? [...otherFields, additionalField] : otherFields,
   };
+}
+
+/** Returns the texts that the schema of a field or of all inputs has as examples of the field. */
+function examplesOf({ name, schema }, inputExamples) {
+  const examples = [...(schema.examples ?? []), ...inputExamples.map((each) => each?.[name])];
+  const texts = examples.filter((each) => typeof each === "string" && each !== "");
+  return [...new Set(texts)].slice(0, MAX_EXAMPLES);
 }
 
 function createFieldset(name, controls) {

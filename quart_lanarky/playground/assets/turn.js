@@ -3,6 +3,7 @@
 import { Answer } from "./answer.js";
 import { button, copyButton, element, uniqueId } from "./elements.js";
 import { MarkdownView } from "./markdown_view.js";
+import { errorProblem } from "./problems.js";
 
 /** After each rendering, the page pauses for this many times as long as the rendering took. */
 const PAUSE_FACTOR = 3;
@@ -116,7 +117,7 @@ export class Turn {
   finish(problem) {
     cancelAnimationFrame(/** @type {number} */ (this.#frameRequest));
     this.answer.finish(performance.now());
-    this.problem = problem ?? errorProblem(this.answer);
+    this.problem = problem ?? errorProblem(this.answer.error);
     this.#isDone = true;
     this.element.setAttribute("aria-busy", "false");
     this.#wrapRender(() => {
@@ -239,13 +240,6 @@ function excerptOf(text) {
     .slice(0, 400)
     .replace(/^#{1,6} .*\n/, "");
   return body.replace(/\s+/g, " ").trim().slice(0, 160);
-}
-
-/** Returns the problem for the `error` event of an answer, or null. */
-function errorProblem({ error }) {
-  if (!error) return null;
-  const title = `The run failed with status ${error.status_code}`;
-  return { title, detail: error.detail, advice: "The log of the server says more." };
 }
 
 function problemView(problem, runId) {
