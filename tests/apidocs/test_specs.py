@@ -897,10 +897,10 @@ async def test_visitors_who_leave_have_a_slow_factory_called_once(
 
     with_chain(app, slow if kind == "def" else slow_async)
     for _ in range(75):
-        visit = asyncio.create_task(fetch(app, path))
-        await asyncio.sleep(0.02)
-        visit.cancel()
-        await asyncio.wait({visit})
+        async with app.test_client().request(path) as visit:
+            await visit.send_complete()
+            await asyncio.sleep(0.02)
+            await visit.disconnect()
     assert "question" in json.dumps(await fetch(app, path))
     assert calls == ["x"]
 
