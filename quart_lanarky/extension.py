@@ -14,17 +14,21 @@ from quart import Blueprint, Quart
 from .adapters import Adapter, default_adapter
 from .apidocs.commands import commands_for
 from .apidocs.specs import ApiSpecs
+from .errors import ConfigurationError
 from .playground.views import add_playground, check_path
 from .runs.failures import ErrorTable
 from .runs.registry import RunRegistry
-from .settings import EXTENSION_KEY, SETTING_KEYS, Settings
+from .settings import EXTENSION_KEY, SETTING_KEYS, Settings, check_names
 from .transports.connection import CONNECTION_KEY, ClientConnection, wrap_websocket_class
 from .transports.hypercorn import Server, defer_sigterm, detect_server
+from .transports.route_checks import RouteChecks
 
 __all__ = ["API_SPECS_KEY", "LanarkyExtension"]
 
 API_SPECS_KEY = f"{EXTENSION_KEY}_API_SPECS"
 """The key in `app.extensions` of the app's `ApiSpecs`."""
+
+_CHECKS_KEY = f"{EXTENSION_KEY}_CHECKS"
 
 GRACEFUL_TIMEOUT_MARGIN = 1.0
 """Seconds before the server cuts all streams at which theirs are ended properly."""
@@ -67,6 +71,7 @@ class LanarkyExtension:
         Raises:
             ConfigurationError: A setting has a value that makes no sense.
         """
+        check_names(app.config)
         settings = Settings.from_config(app.config)
         for name, key in SETTING_KEYS.items():
             app.config.setdefault(key, getattr(settings, name))
@@ -80,6 +85,7 @@ class LanarkyExtension:
                 add_playground(app, self._playground)
             for blueprint in self._blueprints:
                 app.register_blueprint(blueprint)
+            app.extensions[_CHECKS_KEY].check_duplicates()
 
     def add_chain(self, rule: str, chain: Any | Callable[..., Any], **options: Any) -> Blueprint:
         """Serve a chain at `rule`: POST and GET there, and a WebSocket at `rule` + `/ws`.
@@ -104,10 +110,26 @@ class LanarkyExtension:
         """
         self._adapter = self._adapter or default_adapter()
         blueprint = self._adapter.chain_blueprint(rule, chain, **options)
+        self._make_name_unique(blueprint, rule, is_given=options.get("name") is not None)
         self._blueprints.append(blueprint)
         for app in self._apps:
             app.register_blueprint(blueprint)
+            app.extensions[_CHECKS_KEY].check_duplicates()
         return blueprint
+
+    def _make_name_unique(self, blueprint: Blueprint, rule: str, *, is_given: bool) -> None:
+        """Number the name of a blueprint that is made from a rule: `/a/b` and `/a-b` have one."""
+        taken = {each.name for each in self._blueprints}
+        if is_given and blueprint.name in taken:
+            raise ConfigurationError(
+                f"add_chain: the name {blueprint.name!r} of the route {rule} is that of another "
+                "route already; give it another name="
+            )
+        name = blueprint.name
+        for number in range(2, len(taken) + 2):
+            if blueprint.name not in taken:
+                break
+            blueprint.name = f"{name}_{number}"
 
     def error_for(
         self,
@@ -166,11 +188,13 @@ class LanarkyExtension:
     def _wrap_asgi_app(self, app: Quart) -> None:
         """Stand between the server and the app, where its end can be seen coming."""
         serve: Any = app.asgi_app
+        checks = app.extensions[_CHECKS_KEY] = RouteChecks(app)
 
         async def serve_connection(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] not in ("http", "websocket"):
                 await serve(scope, receive, send)
                 return
+            checks.run_once()
             self._watch(detect_server(send))
             connection = ClientConnection(receive, scope["type"], send)
             scope = {**scope, CONNECTION_KEY: connection}

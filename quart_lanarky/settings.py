@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any, Final, Literal, Self, get_args
 
 from quart import current_app
@@ -13,7 +14,14 @@ from .errors import ConfigurationError
 from .protocols.native.encode import Mode, check_mode
 from .runs.stream import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
 
-__all__ = ["EXTENSION_KEY", "SETTING_KEYS", "OpenAPIVersion", "Settings", "current_settings"]
+__all__ = [
+    "EXTENSION_KEY",
+    "SETTING_KEYS",
+    "OpenAPIVersion",
+    "Settings",
+    "check_names",
+    "current_settings",
+]
 
 EXTENSION_KEY: Final = "QUART_LANARKY"
 """The key in `app.extensions`; followed by `_`, the prefix of the settings in `app.config`."""
@@ -109,6 +117,11 @@ class Settings:
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
                 continue
+            if isinstance(value, str):
+                raise ConfigurationError(
+                    f"{SETTING_KEYS[name]} must be a number, not the text {value!r}: what comes "
+                    "from the environment has to be converted, for example by float()"
+                )
             if not isinstance(value, int | float) or not value >= minimum:
                 raise ConfigurationError(
                     f"{SETTING_KEYS[name]} must be at least {minimum}, not {value!r}"
@@ -150,6 +163,26 @@ SETTING_KEYS = {field.name: f"{EXTENSION_KEY}_{field.name.upper()}" for field in
 """For each setting its key in `app.config`."""
 
 
+def check_names(config: Mapping[str, Any]) -> None:
+    """Refuse keys that look like settings but are none: they would have no effect.
+
+    Raises:
+        ConfigurationError: There is one; the error says which it may stand for.
+    """
+    known = set(SETTING_KEYS.values())
+    for key in config:
+        if key.startswith(f"{EXTENSION_KEY}_") and key not in known:
+            name = key.removeprefix(f"{EXTENSION_KEY}_").lower()
+            similar = [SETTING_KEYS[each] for each in get_close_matches(name, SETTING_KEYS, 1)]
+            meant = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(known)}"
+            raise ConfigurationError(f"there is no setting {key}: {meant}")
+        if f"QUART_{key}" in known:  # what `from_prefixed_env()` makes of it, without its QUART_
+            raise ConfigurationError(
+                f"the setting {key} has no effect; did you mean QUART_{key}? In the environment, "
+                f"app.config.from_prefixed_env() wants it as QUART_QUART_{key}"
+            )
+
+
 def current_settings() -> Settings:
     """Return the settings of the current app.
 
@@ -158,6 +191,7 @@ def current_settings() -> Settings:
     """
     if EXTENSION_KEY not in current_app.extensions:
         raise ConfigurationError(
-            "this app has chain routes but not the extension: call LanarkyExtension(app)"
+            "this app has chain routes but not the extension: call LanarkyExtension(app), "
+            "or init_app(app), where the app is made"
         )
     return Settings.from_config(current_app.config)

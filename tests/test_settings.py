@@ -67,9 +67,11 @@ def test_the_minimum_of_a_number_is_allowed(name: str) -> None:
     least = LEAST[name]
     assert getattr(Settings(**{name: least}), name) == least
     message = f"^QUART_LANARKY_{name.upper()} must be at least {least}, not "
-    for wrong in (least - 0.001, -inf, nan, "7", [7]):
+    for wrong in (least - 0.001, -inf, nan, [7]):
         with pytest.raises(ConfigurationError, match=message):
             Settings(**{name: wrong})
+    with pytest.raises(ConfigurationError, match="must be a number, not the text '7'"):
+        Settings(**{name: "7"})
 
 
 @pytest.mark.parametrize("name", LEAST)

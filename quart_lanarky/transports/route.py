@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from quart import Response, after_this_request, has_websocket_context, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
 
 from ..errors import InputError
 from ..protocols.base import RouteDescription, RouteProtocol
@@ -24,6 +25,8 @@ from ..runs.run import Run
 from ..runs.stream import EventStream
 from ..settings import Settings, current_settings
 from .admission import reserve_session, reserve_slot
+from .connection import unwrap_proxy
+from .failures import answer_failure_as_json
 from .guards import (
     check_host,
     check_origin,
@@ -139,6 +142,11 @@ def chain_view(
         except InputError as error:
             # Quart keeps a reference cycle with its frames, which hold all that the client sent.
             raise error.with_traceback(None)  # noqa: B904  # it is the same error
+        except HTTPException:
+            raise
+        except Exception as error:
+            answer_failure_as_json(error)
+            raise
 
     if named_after is not None:
         update_wrapper(view, named_after)
@@ -171,6 +179,12 @@ class _Route:
         description = self._source.describe(inspected, over_websocket=over_websocket)
         return RouteInProtocol(description, self._new_protocol(settings))
 
+    @property
+    def path_names(self) -> Collection[str] | None:
+        """The parameters that its path may have; None for any, if the request itself is read."""
+        reads_request = getattr(self._source, "reads_request", True)
+        return None if reads_request else self._source.parameters.names
+
     # -- requests --------------------------------------------------------------------------
 
     async def respond(self, path: dict[str, Any]) -> Response:
@@ -195,7 +209,7 @@ class _Route:
         if body is not None:
             _refuse_unknown(rest)
         async with AsyncExitStack() as resources:
-            chain = await self._open(request, parameters, settings, resources)
+            chain = await self._open(unwrap_proxy(request), parameters, settings, resources)
             inputs = chain.pick_inputs(rest) if body is None else body
             run = chain.new_run(inputs, _new_stream(settings))
             if wants_json:
@@ -211,7 +225,7 @@ class _Route:
         _refuse_unknown(rest)
         async with AsyncExitStack() as resources:
             resources.enter_context(reserve_session(settings))
-            chain = await self._open(websocket, parameters, settings, resources)
+            chain = await self._open(unwrap_proxy(websocket), parameters, settings, resources)
 
             def open_run(message: Mapping[str, Any] | str) -> Run:
                 return chain.new_run(message, _new_stream(settings))
@@ -239,6 +253,7 @@ class _Route:
         settings: Settings,
         resources: AsyncExitStack,
     ) -> OpenChain:
+        # Not Quart's proxy: its debug page shows what the frames hold, and cannot show that.
         async with reserve_slot(settings), setup_timeout(settings.run_timeout):
             return await self._source.open(connection, parameters, settings, resources)
 

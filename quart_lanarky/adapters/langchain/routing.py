@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from typing import Any, Final, Unpack, overload
 
 from langchain_core.runnables import Runnable
@@ -12,9 +13,11 @@ from quart import Blueprint
 
 from ...errors import ConfigurationError
 from ...transports.route import View, chain_view
-from .service.factories import ChainFactory, factory_of
+from ...transports.route_checks import mark_factory
+from .service.factories import ChainFactory, check_factory, factory_of
 from .service.options import ChainOptions, RouteOptions
 from .service.source import LangChainSource
+from .service.thread_ids import check_thread_id
 
 __all__ = ["chain_blueprint", "stream_chain"]
 
@@ -80,7 +83,7 @@ def stream_chain(
             cannot come from a request. It is a ValueError.
         TypeError: There is no such option.
     """
-    route_options = RouteOptions(**options)
+    route_options = _route_options(options)
     if factory is None:
         return functools.partial(_view, options=route_options)
     return _view(factory, route_options)
@@ -111,7 +114,10 @@ def chain_blueprint(
     """
     _check_methods(methods, websocket=websocket)
     words = re.sub(r"\W+", "_", rule).strip("_") or "root"
-    view = _view(factory_of(chain), RouteOptions(**options), words)
+    route_options = _route_options(options, ("name", "methods", "websocket"))
+    if isinstance(chain, Runnable) and not callable(route_options.config):
+        check_thread_id(chain, route_options.config)
+    view = _view(factory_of(chain), route_options, words)
     blueprint = Blueprint(name or f"chain_{words}", __name__)
     if methods:
         blueprint.add_url_rule(rule, "stream", view, methods=list(methods))
@@ -132,6 +138,19 @@ def _check_methods(methods: Any, *, websocket: bool) -> None:
 
 
 def _view(factory: ChainFactory, options: RouteOptions, label: str | None = None) -> View:
+    check_factory(factory)
     label = label or str(getattr(factory, "__name__", ""))
     source = LangChainSource(factory, options, label)
-    return chain_view(source, options.mode, named_after=factory)
+    view = chain_view(source, options.mode, named_after=factory)
+    mark_factory(factory)
+    return view
+
+
+def _route_options(options: ChainOptions, others: Collection[str] = ()) -> RouteOptions:
+    """Return the options of a route; `others` has the names that the caller takes besides."""
+    known = [*RouteOptions.__dataclass_fields__, *others]
+    for name in options.keys() - set(known):
+        similar = get_close_matches(name, known, 1)
+        meant = f"did you mean {similar[0]}=? " if similar else ""
+        raise TypeError(f"there is no option {name}=: {meant}There are {', '.join(known)}")
+    return RouteOptions(**options)

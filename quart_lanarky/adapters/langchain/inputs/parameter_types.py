@@ -54,9 +54,12 @@ def client_parameters(
                 f"{source}: write the parameter {name} as Annotated[..., Field(...)], and its "
                 "default after the `=`, as in `k: Annotated[int, Field(le=9)] = 3`"
             )
+        is_method = name in ("self", "cls") and hints[name] is Any
         is_required = parameter.default is parameter.empty
-        if _is_client_type(hints[name], with_models=not is_required) and (
-            is_required or _is_client_value(parameter.default)
+        if (
+            not is_method
+            and _is_client_type(hints[name], with_models=not is_required)
+            and (is_required or _is_client_value(parameter.default))
         ):
             found[name] = parameter
         elif is_required:
@@ -129,6 +132,11 @@ def _is_model(kind: type) -> bool:
 
 def _advice(parameter: inspect.Parameter, hint: Any) -> str:
     """Say of a parameter that no query string can give what to write instead."""
+    if parameter.name in ("self", "cls"):
+        return (
+            "a method cannot make chains, for nothing gives it its object: leave out `self`, and "
+            "put @staticmethod above @stream_chain"
+        )
     said = f"the parameter `{parameter}` cannot come from a query string"
     classes = _classes_in(hint)
     if any(issubclass(each, BaseRequestWebsocket) for each in classes):

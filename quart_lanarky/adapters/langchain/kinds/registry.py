@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 from ....errors import ChainTypeError
@@ -30,5 +32,18 @@ def check_chain(candidate: Any, source: str) -> Runnable[Any, Any]:
         return candidate
     raise ChainTypeError(
         f"{source} gave {type(candidate).__name__}, which is no LangChain Runnable; "
-        "it has to be a chain, an agent or a graph"
+        f"{_advice(candidate)}"
     )
+
+
+def _advice(candidate: Any) -> str:
+    """Say of what is no chain what to write instead."""
+    if candidate is None:
+        return "is there a `return chain` missing?"
+    if isinstance(candidate, str | dict | list | BaseMessage):
+        return "return the chain itself, `return chain`, and not what `chain.invoke(...)` returns"
+    if callable(getattr(candidate, "compile", None)):
+        return "compile the graph: `return graph.compile()`"
+    if isinstance(candidate, AbstractContextManager | AbstractAsyncContextManager):
+        return "leave @contextmanager or @asynccontextmanager out: a factory may simply yield"
+    return "it has to be a chain, an agent or a graph"

@@ -6,19 +6,26 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgenerator
+from inspect import (
+    isasyncgenfunction,
+    isawaitable,
+    iscoroutine,
+    iscoroutinefunction,
+    isgenerator,
+)
 from typing import Any
 
 from langchain_core.runnables import Runnable
 
-from ....errors import ChainTypeError
+from ....errors import ChainTypeError, ConfigurationError
+from ....transports.route_description import route_of
 from ....transports.threads import FACTORY_THREADS
 from ..inputs.parameters import factory_name
 from ..kinds.lcel import unwrap
 from ..kinds.registry import check_chain
 from .generators import YieldingFactory
 
-__all__ = ["ChainFactory", "factory_of", "open_chain"]
+__all__ = ["ChainFactory", "check_factory", "factory_of", "open_chain"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +48,37 @@ def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
         return ready_chain
     if callable(chain):
         return chain
-    raise ChainTypeError(f"add_chain takes a chain or a function that makes one, not {chain!r}")
+    advice = ": give it the function, without calling it" if iscoroutine(chain) else ""
+    raise ChainTypeError(
+        f"add_chain takes a chain or a function that makes one, not {chain!r}{advice}"
+    )
+
+
+def check_factory(factory: Any) -> None:
+    """Refuse what is no chain factory, though it may look like one.
+
+    Raises:
+        ConfigurationError: It is a chain, a method of one, a class, or a view already.
+    """
+    if isinstance(factory, Runnable) or not callable(factory):
+        raise ConfigurationError(
+            f"stream_chain takes a function that returns a chain, not {type(factory).__name__}; a "
+            "chain that is ready is served by add_chain(rule, chain)"
+        )
+    if isinstance(owner := getattr(factory, "__self__", None), Runnable):
+        raise ConfigurationError(
+            f"the method {factory.__name__}() of a {type(owner).__name__} calls the chain: give "
+            "the chain itself"
+        )
+    if isinstance(factory, type) and issubclass(factory, Runnable):
+        raise ConfigurationError(
+            f"{factory.__name__} is a class: give an object of it, or a function that makes one"
+        )
+    if route_of(factory) is not None:
+        raise ConfigurationError(
+            f"{factory_name(factory)} is decorated with @stream_chain already: decorate it once, "
+            "and give add_chain a function that is not"
+        )
 
 
 def _warn_of_shared_memory(chain: Runnable[Any, Any]) -> None:
@@ -67,11 +104,15 @@ async def open_chain(
         ChainTypeError: The factory did not return or yield a chain.
     """
     source = factory_name(factory)
-    chain = await _call(factory, parameters)
-    if isinstance(chain, AsyncIterator) or isgenerator(chain):
-        yielding = YieldingFactory(chain, source)
-        chain = await yielding.open()
-        stack.push_async_callback(yielding.close)
+    try:
+        chain = await _call(factory, parameters)
+        if isinstance(chain, AsyncIterator) or isgenerator(chain):
+            yielding = YieldingFactory(chain, source)
+            chain = await yielding.open()
+            stack.push_async_callback(yielding.close)
+    except Exception as error:
+        error.add_note(f"raised by {source}")
+        raise
     return check_chain(chain, source)
 
 

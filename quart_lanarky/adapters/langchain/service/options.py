@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ....errors import ConfigurationError
 from ....events.declared import declared_events
 from ....protocols.native.encode import Mode, check_mode
+from ..handlers.base import EventCallbackHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
 from ..inputs.policy import Acceptable, check_accept
 from .plan import ChainPlan, HandlerFactory, HandlerPair, class_of, plan_chain
@@ -64,7 +65,7 @@ class RouteOptions:
             )
         for over_websocket in (False, True):
             if (handler := self.handler_for(over_websocket=over_websocket)) is not None:
-                declared_events(class_of(handler)).check()
+                _check_handler(class_of(handler))
 
     def plan_for(self, chain: Runnable[Any, Any]) -> ChainPlan:
         """Return the plan to serve `chain` with these options."""
@@ -90,6 +91,15 @@ class RouteOptions:
                 f"and the one for WebSockets; not {self.handlers!r}"
             )
         return pair[over_websocket]
+
+
+def _check_handler(kind: type) -> None:
+    if kind is not object and not issubclass(kind, EventCallbackHandler):
+        raise ConfigurationError(
+            f"handlers= takes classes that send events, and {kind.__name__} sends no events: a "
+            'callback handler of LangChain belongs into config={"callbacks": [...]}'
+        )
+    declared_events(kind).check()
 
 
 def _is_model_class(candidate: Any) -> bool:

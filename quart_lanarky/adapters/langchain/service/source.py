@@ -25,6 +25,7 @@ from .describe import ChainDescriber
 from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory
+from .thread_ids import check_thread_id
 
 __all__ = ["LangChainSource", "OpenedChain"]
 
@@ -50,6 +51,11 @@ class LangChainSource:
         self._compiler = ChainCompiler(options, lambda: self._describer.declared_input)
 
     @property
+    def reads_request(self) -> bool:
+        """Whether a function of the app's reads the request: it may want what is in the path."""
+        return callable(self._options.config)
+
+    @property
     def label(self) -> str:
         """The route's name in the API docs."""
         return self._describer.label
@@ -72,6 +78,7 @@ class LangChainSource:
         """Call the factory, and compile the chain that it makes."""
         config = await self._config(connection)
         chain = self._compiler.compile(await open_chain(self._factory, parameters, resources))
+        check_thread_id(chain.source, config)
         own = self._options.handler_for(over_websocket=isinstance(connection, Websocket))
         return OpenedChain(
             chain,
