@@ -70,12 +70,19 @@ def hypercorn(app: str, folder: Path, workers: int = 0, **environment: str) -> I
 
 @contextmanager
 def served(
-    app: str, folder: Path, workers: int = 0, *, loop: str = "asyncio", **environment: str
+    app: str,
+    folder: Path,
+    workers: int = 0,
+    *,
+    loop: str = "asyncio",
+    access_log: bool = False,
+    **environment: str,
 ) -> Iterator[Server]:
     """Serve `app` (`"package.module:app"`) with `quart_lanarky.serve`."""
     code = (
         "from hypercorn.config import Config; from quart_lanarky import serve; "
         f"config = Config(); config.worker_class = {loop!r}; "
+        f"config.accesslog = {'-' if access_log else None!r}; "
         f"serve({app!r}, bind='{{bind}}', workers={workers}, config=config)"
     )
     with _running(["-c", code], folder / f"serve-{workers}.log", environment) as server:

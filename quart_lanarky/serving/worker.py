@@ -21,6 +21,7 @@ from hypercorn.config import Config
 
 from ..extension import GRACEFUL_TIMEOUT_MARGIN
 from ..transports.threads import shut_down_threads
+from .access_log import use_access_logger
 from .app_location import extension_of, quart_app_of, settings_of
 from .hypercorn_patches.patches import patch_hypercorn
 from .tuning import loop_factory, tune_gc
@@ -76,6 +77,7 @@ class Worker:
         # Later than `_serve` cuts what is left: so that is done in one place.
         config.graceful_timeout = self._settings.drain_timeout + GRACEFUL_TIMEOUT_MARGIN
         config.websocket_max_message_size = self._settings.max_message_bytes
+        use_access_logger(config)
         config.backlog = max(config.backlog, BACKLOG)
         self._new_loop = loop_factory(config.worker_class)
         config.workers = 1  # whatever it was: Hypercorn warns of any other number here
