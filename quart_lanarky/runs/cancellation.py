@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["CancelGroup", "WaitCancelledError", "raise_if_cancelled"]
+__all__ = ["CancelGroup", "WaitCancelledError", "raise_if_cancelled", "renew_cancellation"]
 
 
 class WaitCancelledError(Exception):
@@ -58,3 +58,14 @@ def raise_if_cancelled() -> None:
     """
     if (task := asyncio.current_task()) is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+def renew_cancellation() -> None:
+    """Cancel the current task again if its cancellation was swallowed: it ends at its next wait.
+
+    For where nothing may be raised. The task does not count as cancelled once more, for whoever
+    cancelled it, such as `asyncio.timeout`, takes back one request only.
+    """
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        task.uncancel()
+        task.cancel()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from quart_lanarky.runs.cancellation import CancelGroup, WaitCancelledError
+from quart_lanarky.runs.cancellation import CancelGroup, WaitCancelledError, renew_cancellation
 
 
 async def _wait(group: CancelGroup, event: asyncio.Event) -> None:
@@ -53,3 +54,33 @@ async def test_the_cancellation_of_a_task_stays_a_cancelled_error() -> None:
     with pytest.raises(asyncio.CancelledError):
         await wait
     assert group.count == 0
+
+
+async def _swallow(begun: asyncio.Event) -> None:
+    """Swallow a cancellation and go on, as `asyncio.wait_for` can in Python 3.11."""
+    with suppress(asyncio.CancelledError):
+        begun.set()
+        await asyncio.Event().wait()
+    renew_cancellation()
+    await asyncio.Event().wait()
+
+
+async def test_a_swallowed_cancellation_is_renewed() -> None:
+    begun = asyncio.Event()
+    task = asyncio.create_task(_swallow(begun))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+
+
+async def test_the_renewed_cancellation_of_a_timeout_is_still_its_own() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await _swallow(asyncio.Event())
+    await asyncio.sleep(0)  # nothing is left of it
+
+
+async def test_a_task_that_nobody_cancelled_goes_on() -> None:
+    renew_cancellation()
+    await asyncio.sleep(0)

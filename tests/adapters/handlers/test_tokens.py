@@ -1,5 +1,7 @@
 """Which tokens the handlers send for the callbacks of a run."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -563,3 +565,24 @@ def test_langchain_takes_a_handler_of_tokens_for_one_that_wants_to_stream() -> N
 
     assert isinstance(TokenStreamingCallbackHandler(), _StreamingCallbackHandler)
     assert not isinstance(StreamingCallbackHandler(), _StreamingCallbackHandler)
+
+
+async def test_a_model_that_swallows_its_cancellation_is_cancelled_at_its_next_token(
+    sink: Recorder,
+) -> None:
+    """Also if the token is empty, or nothing of it can be sent yet."""
+    handler = TokenHandler(sink)
+    begun = asyncio.Event()
+
+    async def stream() -> None:
+        with suppress(asyncio.CancelledError):
+            begun.set()
+            await asyncio.Event().wait()
+        await handler.on_llm_new_token("", run_id=RUN)
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(stream())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)

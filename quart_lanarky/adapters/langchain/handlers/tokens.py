@@ -14,6 +14,7 @@ from .... import events
 from ....errors import ModelDeclinedError
 from ....events import COMPLETION, RETRACT, CompletionData, RetractData
 from ....protocols.native.encode import Mode
+from ....runs.cancellation import renew_cancellation
 from ....runs.stream import EventSink
 from .base import ChainHandler, current_handlers
 from .extraction import (
@@ -146,6 +147,7 @@ class TokenHandler(ChainHandler):
                 tokens = buffer.pass_on(refusal)
         if not await self._emit(run_id, tokens):
             await self._yield_to_loop()
+        renew_cancellation()  # ChatOpenAI swallows one in Python 3.11, and would go on for nobody
 
     async def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Send the text of an event, for a model whose tokens come as events."""
