@@ -76,6 +76,7 @@ def google(code: int, status: str, *details: Any) -> Exception:
         ("APIError", {"status_code": 400, "code": "content_filter"}, DECLINED),
         ("APIError", {"status_code": 429, "code": "insufficient_quota"}, OURS),
         ("APIError", {"body": {"type": "server_error", "code": "server_error"}}, FAILED),
+        ("APIError", {"status_code": 503, "code": "server_error"}, OVERLOADED),
         (
             "APIError",
             {"status_code": 200, "body": {"error": {"type": "overloaded_error"}}},

@@ -99,10 +99,12 @@ _TOO_LONG_TEXT: Final = re.compile(
 def _by_response(error: Any) -> Condition | None:
     """Read the code of an error, or else the status of the provider's response."""
     codes = {code.lower() for code in _codes(error)}
-    known = next((code for code in _CODES if code in codes), None)
-    if known is not None:
-        return _CODES[known]
+    found = next((_CODES[code] for code in _CODES if code in codes), None)
     status = _status(error) or 200  # an error in mid-stream has none, or that of the stream
+    if found is FAILED:  # OpenAI calls an overload a `server_error` as well
+        return _STATUSES.get(status, FAILED)
+    if found is not None:
+        return found
     if status in (200, 400, 422):
         return TOO_LONG if _TOO_LONG_TEXT.search(_text(error)) else None
     return _STATUSES.get(status, FAILED if status >= 500 else None)  # noqa: PLR2004  # of servers
