@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
-from tests.providers.models import SEARCHING, Package, is_searching, model
+from tests.providers.models import SEARCHING, Package, by_provider, is_searching, model
 
 app = Quart(__name__)
 lanarky = LanarkyExtension(app)
@@ -112,18 +112,12 @@ lanarky.add_chain("/retry", retry)
 
 # -- models by name, from a cache, with a memory --------------------------------------------
 
-PROVIDERS = {"google": "google_genai"}
 caches: defaultdict[str, InMemoryCache] = defaultdict(InMemoryCache)
 saver = InMemorySaver()
 
 
 def by_name(package: Package, scenario: str) -> Chain:
-    made = model(package, scenario)
-    options = {
-        "max_retries": 1,
-        "base_url": made.base_url if package != "openai" else made.openai_api_base,
-    }
-    return PROMPT | init_chat_model("x", model_provider=PROVIDERS.get(package, package), **options)
+    return PROMPT | init_chat_model(**by_provider(package, scenario))
 
 
 def cached(package: Package, scenario: str, cache: str) -> Chain:

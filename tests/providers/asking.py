@@ -20,7 +20,8 @@ class Heard:
 
     Attributes:
         answer: The text, or the value of a JSON response.
-        error: The payload of `error`, or the same of a JSON response; None without one.
+        error: The payload of `error`, or the same of a JSON response and its header `Retry-After`
+            as `header`; None without one.
         usage: What `end` says that it cost; a JSON response does not.
         frames: The events, where there are any.
     """
@@ -65,5 +66,6 @@ def _document(client: Client, path: str, body: Any) -> Heard:
     response = client.http.post(path, json=body, headers={"Accept": "application/json"})
     document = response.json()
     if response.status_code != 200:
-        return Heard("", {"status_code": response.status_code, **document}, None)
+        header = response.headers.get("Retry-After")
+        return Heard("", {**document, "status_code": response.status_code, "header": header}, None)
     return Heard(document["output"], None, None)

@@ -51,6 +51,22 @@ def model(package: Package, scenario: str, **options: Any) -> BaseChatModel:
             return _ollama(url, **options)
 
 
+def by_provider(package: Package, scenario: str) -> dict[str, Any]:
+    """Return the arguments with which `init_chat_model` makes the same model."""
+    url = f"{os.environ['REPLAY_URL']}/{scenario}/{package}"
+    common = {"base_url": url, "api_key": KEY, "max_retries": 1}
+    match package:
+        case "openai" | "openai-responses":
+            base = {**common, "base_url": f"{url}/v1", "stream_usage": True}
+            return {"model": "openai:gpt-4o-mini", "use_responses_api": package != "openai", **base}
+        case "anthropic":
+            return {"model": "anthropic:claude-sonnet-4-5", **common}
+        case "google":
+            return {"model": "google_genai:gemini-2.5-flash", **common}
+        case "ollama":
+            return {"model": "ollama:qwen3", "base_url": url}
+
+
 def is_searching(scenario: str) -> bool:
     """Tell whether the provider searches in a scenario."""
     return any(any(of_type(Search, reply.parts)) for reply in _replies(scenario))

@@ -5,6 +5,7 @@ themselves.
 """
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class Replay:
             followed by `@` and a word: then each request with that word is the next call, whatever
             is in its history.
         requests: The bodies that it got, by scenario, with the word.
-        left: The scenarios whose clients hung up on a reply that hangs.
+        left: The scenarios whose clients hung up on a reply that does not end.
     """
 
     url: str = ""
@@ -104,7 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", wire.content_type)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for piece in wire.pieces(reply, body):
+        pieces = list(wire.pieces(reply, body))
+        middle = len(pieces) // 2
+        for piece in pieces[:middle]:
+            self._write(piece)
+        if reply.ending == "endless":
+            self._repeat(pieces[middle])
+            return
+        for piece in pieces[middle:]:
             self._write(piece)
         if reply.ending == "cut":
             self.close_connection = True  # without the last chunk
@@ -117,6 +125,16 @@ class _Handler(BaseHTTPRequestHandler):
             for piece in wire.ending(reply, body):
                 self._write(piece)
             self._write(b"")
+
+    def _repeat(self, piece: bytes) -> None:
+        """Say the same until the client has had enough."""
+        try:
+            while True:
+                self._write(piece)
+                time.sleep(0.01)
+        except OSError:
+            self.replay.left.append(self.scenario)
+            self.close_connection = True
 
     def _hang(self) -> None:
         """Say nothing more until the client has had enough."""

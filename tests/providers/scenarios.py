@@ -51,6 +51,7 @@ SCENARIOS: dict[str, Script] = {
     "cut": (Reply((Text(BEGUN),), ending="cut"),),
     "cut at once": (Reply(ending="cut"),),
     "hang": (Reply((Text(BEGUN),), ending="hang"),),
+    "endless": (Reply((Text(BEGUN),), ending="endless"),),
     "hang at once": (Reply(ending="hang"),),
 }
 SCENARIOS = {name.replace(" ", "-"): script for name, script in SCENARIOS.items()}

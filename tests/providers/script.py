@@ -85,7 +85,7 @@ class Failure:
     retry_after: int | None = None
 
 
-Ending = Literal["finished", "blocked", "no finish reason", "cut", "hang"]
+Ending = Literal["finished", "blocked", "no finish reason", "cut", "hang", "endless"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Reply:
     Args:
         parts: What it consists of, in this order.
         ending: How it ends: `blocked` by a filter, without a finish reason, with a connection that
-            is cut, or not at all; or with the failure that the provider tells in mid-stream.
+            is cut, or not at all, in silence or with ever more text; or with the failure that the
+            provider tells in mid-stream.
         other: The text of a second choice, which comes between the pieces of the first.
         number: Which reply of the conversation it is; all ids are made of it.
     """
