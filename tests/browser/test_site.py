@@ -157,6 +157,40 @@ def test_a_long_name_wraps_at_its_parts_and_is_copied_whole(reader: Reader) -> N
     assert name.locator("wbr").count() == 3
 
 
+def test_all_code_of_the_first_page_fits_on_a_desk(reader: Reader) -> None:
+    reader.open("")
+    widths = "all => all.map(code => code.scrollWidth - code.clientWidth)"
+    excess = reader.page.locator("pre > code").evaluate_all(widths)
+    assert len(excess) > 1
+    assert reader.view == "phone" or set(excess) == {0}
+
+
+def test_the_first_page_has_the_menu_of_the_site_on_a_phone(reader: Reader) -> None:
+    reader.open("")
+    if reader.view == "phone":
+        reader.page.locator("label.md-header__button[for=__drawer]").click()
+    reader.page.get_by_role("link", name="Quickstart").first.click()
+    reader.page.wait_for_url("**/quickstart/")
+
+
+def test_the_copy_button_of_a_terminal_copies_only_the_commands(reader: Reader) -> None:
+    reader.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    reader.open("quickstart/")
+    page = reader.page
+
+    def copied(text: str) -> str:
+        block = page.locator("div.highlight", has_text=text).first
+        block.hover()
+        block.locator("[data-clipboard-target], [data-md-type=copy]").first.click()
+        page.get_by_text("Copied to clipboard").wait_for()
+        return str(page.evaluate("navigator.clipboard.readText()"))
+
+    commands = copied("Accept: application/json").splitlines()
+    assert len(commands) == 2
+    assert all(command.startswith("curl http://127.0.0.1:8000/chat -H") for command in commands)
+    assert copied("LanarkyExtension(app").startswith("# app.py")
+
+
 def test_the_search_finds_a_word(reader: Reader) -> None:
     reader.open("")
     if reader.view == "phone":
