@@ -6,13 +6,15 @@ import logging
 import re
 from collections.abc import Container, Iterator, Mapping
 from itertools import count
-from typing import Any, Final, Literal
+from math import isfinite
+from typing import Any, Final, Literal, cast
 
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-__all__ = ["Components", "Schema", "numbered", "pascal"]
+__all__ = ["Components", "Schema", "is_finite", "numbered", "pascal"]
 
 Schema = dict[str, Any]
 
@@ -23,10 +25,36 @@ logger = logging.getLogger(__name__)
 _REF: Final = "#/components/schemas/"
 
 
+_LITERAL_KEYWORDS: Final = frozenset(
+    (
+        "default",
+        "const",
+        "examples",
+        "enum",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+    )
+)
+"""The keywords whose values are not schemas but values."""
+
+
 class _Generator(GenerateJsonSchema):
     """Pydantic's generator, but it never fails, and sets no titles that repeat a field's name."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012  # Pydantic's own declaration
+
+    def encode_default(self, dft: Any) -> Any:
+        """Encode a default value; one that JSON lacks is left out, as Pydantic does by this error.
+
+        Raises:
+            PydanticSerializationError: Infinity or NaN is in the value.
+        """
+        if not is_finite(dft):
+            raise PydanticSerializationError("JSON has neither infinity nor NaN")
+        return super().encode_default(dft)  # it would write some of them as null
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
         """Return the schema of any value for a type that JSON schema lacks, such as a callable."""
@@ -143,12 +171,36 @@ def _generate_schema(kind: Any, mode: SchemaMode) -> Schema:
     """Generate the schema of a type; that of any value, with a warning, if Pydantic cannot."""
     try:
         adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
-        return adapter.json_schema(
+        schema = adapter.json_schema(
             mode=mode, ref_template=_REF + "{model}", schema_generator=_Generator
         )
+        return cast(Schema, _without_non_json(schema))
     except (PydanticUserError, PydanticInvalidForJsonSchema):
         logger.warning("the API docs cannot describe %r", kind, exc_info=True)
         return {}
+
+
+def _without_non_json(schema: Any) -> Any:
+    """Return a copy of a schema without limits and examples that JSON lacks, such as infinity."""
+    if isinstance(schema, list):
+        return [_without_non_json(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # The parts first, since a field may be called as a keyword is.
+    parts = {key: _without_non_json(value) for key, value in schema.items()}
+    return {k: v for k, v in parts.items() if k not in _LITERAL_KEYWORDS or _is_json(v)}
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether neither infinity nor NaN is in a value, at any depth: JSON lacks them."""
+    return _is_json(to_jsonable_python(value, inf_nan_mode="constants", fallback=str))
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value
+    return not isinstance(value, dict | list) or all(map(_is_json, inner))
 
 
 def _component_name(name: str) -> str:

@@ -248,7 +248,7 @@ def test_every_example_of_a_message_fits_its_payload(spec: Any) -> None:
 @pytest.mark.parametrize(
     ("message", "value"),
     [
-        ("QaInput", {"question": 7}),
+        ("QaInput", {"question": [7]}),
         ("QaInput", {}),
         ("QaInput", {"question": "x", "more": 1}),
         ("OrderInput", {"number": 0}),

@@ -200,13 +200,17 @@ def test_operation_ids_are_unique_identifiers(spec: Any) -> None:
 # Parameters
 
 
+PLAIN = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+"""The schema of a variable in an f-string."""
+
+
 def test_the_query_string_of_a_get_has_the_inputs(spec: Any) -> None:
     assert parameters(spec, "/qa", "get") == {
         "question": {
             "name": "question",
             "in": "query",
             "required": True,
-            "schema": {"type": "string"},
+            "schema": PLAIN,
             "x-chain": "input",
         }
     }
@@ -321,7 +325,10 @@ def test_an_object_in_a_query_string_is_json(spec: Any, name: str) -> None:
 
 def test_a_chain_that_takes_anything_takes_any_parameter(spec: Any) -> None:
     free = parameters(spec, "/any", "get")
-    assert list(free) == ["input"]
+    assert list(free) == ["input", "inputs"]
+    assert free["inputs"]["schema"]["additionalProperties"] == {"type": "string"}
+    assert body_of(spec, "/any")["schema"] == {"$ref": "#/components/schemas/AnyInput"}
+    assert schemas(spec)["AnyInput"]["additionalProperties"] is True
 
 
 def test_recursive_inputs_are_parameters(spec: Any) -> None:
@@ -426,7 +433,7 @@ def test_a_body_is_a_component_named_after_its_route(spec: Any) -> None:
     assert body_of(spec, "/qa")["schema"] == {"$ref": "#/components/schemas/QaInput"}
     assert schemas(spec)["QaInput"] == {
         "type": "object",
-        "properties": {"question": {"type": "string"}},
+        "properties": {"question": PLAIN},
         "required": ["question"],
         "additionalProperties": False,
     }
@@ -448,7 +455,7 @@ async def test_the_example_of_a_body_is_accepted(specs: dict[str, Any], path: st
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("body", [{}, {"question": 7}, {"question": "x", "other": 1}])
+@pytest.mark.parametrize("body", [{}, {"question": [7]}, {"question": "x", "other": 1}])
 def test_a_body_that_is_refused_does_not_fit(spec: Any, body: Any) -> None:
     assert problem(body, body_of(spec, "/qa")["schema"], schemas(spec))
 

@@ -248,7 +248,7 @@ async def test_turns_with_many_kinds_of_chains_are_as_documented(
     address = f"{path}/ws"
     message = json.dumps(LIVE[path].get("inputs", ASK))
     assert judge_sent(live.asyncapi, address, message) == []
-    [turn, refused] = await record_turns(server, address, message, '{"nonsense": 1}')
+    [turn, refused] = await record_turns(server, address, message, "{")
     assert judge_turn(live.asyncapi, address, turn) == []
     assert judge_turn(live.asyncapi, address, refused) == []
     assert "error" not in {json.loads(frame)["event"] for frame in turn}

@@ -1,6 +1,8 @@
 """Named schemas are collected without clashes, and no type prevents a spec from being built."""
 
+import json
 import logging
+import math
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -337,3 +339,27 @@ def test_every_reference_leads_to_the_right_definition(specs: Any, taken: Any) -
 )
 def test_names_are_converted_to_pascal_case(name: str, title: str) -> None:
     assert pascal(name) == title
+
+
+class Bounds(BaseModel):
+    upper: float = math.inf
+
+
+class Unbounded(BaseModel):
+    default: Bounds = Bounds()
+    one: float = math.inf
+    two: list[float] = [1.0, math.nan]
+    three: Annotated[float, Field(ge=-math.inf, examples=[math.inf])] = 1.0
+    four: dict[str, Bounds] = {"a": Bounds()}
+    five: float | None = -math.inf
+
+
+def test_defaults_that_json_lacks_are_left_out() -> None:
+    components = Components()
+    schema = components.of(Unbounded, "validation")
+    text = json.dumps([schema, components.added], allow_nan=False)
+    assert "null" not in text.replace('"null"', "")
+    properties = schema["properties"]
+    assert properties.keys() == Unbounded.model_fields.keys()
+    assert [name for name, each in properties.items() if "default" in each] == ["three"]
+    assert properties["three"] == {"type": "number", "default": 1.0}

@@ -32,6 +32,7 @@ from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.errors import ChainTypeError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
 from quart_lanarky.protocols.base import RouteDescription
+from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.transports.route_description import chain_rules, route_of
 from tests.adapters.chains import LCEL, MODEL, agent, graph, qa
 
@@ -319,7 +320,8 @@ async def test_an_exception_of_a_factory_is_raised() -> None:
 
 def test_the_inputs_of_a_chain_are_described() -> None:
     description = of_chain(LCEL)
-    assert inputs(description) == {"question": {"title": "Question", "type": "string"}}
+    kinds = [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]
+    assert inputs(description) == {"question": {"title": "Question", "anyOf": kinds}}
     assert description.text_input == "question"
     assert not description.takes_other_inputs
     assert description.notes == ()
@@ -367,11 +369,21 @@ def test_a_chain_that_declares_any_object_has_no_note_about_it() -> None:
     assert description.notes == ()
 
 
-def test_a_chain_of_one_untyped_value_takes_no_other_inputs() -> None:
+def test_a_function_without_types_takes_any_inputs_or_one_value() -> None:
     description = of_chain(RunnableLambda(lambda given: given))
     assert list(inputs(description)) == ["input"]
     assert description.text_input == "input"
-    assert not description.takes_other_inputs
+    assert description.takes_other_inputs
+
+
+def test_a_chain_with_a_function_in_it_names_its_inputs_and_takes_others() -> None:
+    description = of_chain(RunnablePassthrough.assign(context=lambda given: given) | LCEL)
+    assert list(inputs(description)) == ["question"]
+    assert description.text_input == "question"
+    assert description.takes_other_inputs
+    schema = description.input_schema(Components())
+    assert schema["additionalProperties"] is True
+    assert schema["required"] == ["question"]
 
 
 def test_a_root_model_is_described_by_its_root_type() -> None:
@@ -393,6 +405,7 @@ def test_the_parameters_of_a_factory_are_described_with_their_defaults() -> None
         size: Size = Size.SMALL,
         names: list[str] | None = None,
         limit: float = float("inf"),
+        bounds: tuple[float, float] = (0.0, float("nan")),
         *,
         question: Question | None = None,
     ) -> Any:
@@ -404,7 +417,6 @@ def test_the_parameters_of_a_factory_are_described_with_their_defaults() -> None
         "k": 3,
         "size": 1,
         "names": None,
-        "limit": None,
         "question": None,
     }
     assert list(inputs(description)) == ["question"]

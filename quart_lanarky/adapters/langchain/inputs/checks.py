@@ -61,7 +61,27 @@ def _fail_fast_schema(schema: Any) -> Any:
         return {"allow_inf_nan": False} | copy
     if kind in _LISTS:
         return copy | {"fail_fast": True}
+    if kind == "tagged-union" and callable(copy["discriminator"]):
+        return _UNKNOWN_TAG | copy | {"discriminator": _without_errors(copy["discriminator"])}
     return _fail_fast_dict(copy) if kind == "dict" else copy
+
+
+_UNKNOWN_TAG: Final = {
+    "custom_error_type": "unknown_tag",
+    "custom_error_message": "Input should be an object of a known type",
+}
+
+
+def _without_errors(discriminator: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a discriminator of a union that finds no tag where LangChain's raises a TypeError."""
+
+    def tag_of(value: Any) -> Any:
+        try:
+            return discriminator(value)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            return None
+
+    return tag_of
 
 
 def _fail_fast_dict(schema: Any) -> Any:

@@ -40,7 +40,17 @@ from .types import (
     takes_text,
 )
 
-__all__ = ["WRAPPED", "AnyObject", "Each", "Fields", "ModelFields", "State", "Value"]
+__all__ = [
+    "WRAPPED",
+    "AnyInput",
+    "AnyObject",
+    "AnyValue",
+    "Each",
+    "Fields",
+    "ModelFields",
+    "State",
+    "Value",
+]
 
 WRAPPED = "input"
 """The field that wraps the input of a chain that does not take an object."""
@@ -49,23 +59,29 @@ STRICT: Final = InputPolicy()
 """Accepts a conversation in text, of any length."""
 
 
-def _adapter_for(hints: dict[str, Any], least: int = 0) -> TypeAdapter[Any]:
+def _adapter_for(
+    hints: dict[str, Any], least: int = 0, *, is_open: bool = False
+) -> TypeAdapter[Any]:
     """Return the type adapter for fields, cached: equal chains of later requests share it."""
     items = tuple(hints.items())
     try:
-        return _shared_adapter(items, least)
+        return _shared_adapter(items, least, is_open)
     except TypeError:  # an unhashable type
-        return _new_adapter(items, least)
+        return _new_adapter(items, least, is_open)
 
 
-def _new_adapter(items: Iterable[tuple[str, Any]], least: int) -> TypeAdapter[Any]:
+def _new_adapter(
+    items: Iterable[tuple[str, Any]],
+    least: int,
+    is_open: bool,  # noqa: FBT001  # the cache tells positional arguments from others
+) -> TypeAdapter[Any]:
     """Make the adapter of a TypedDict whose fields go by name, whatever alias their types have.
 
     The minimum number of fields, `least`, only appears in the JSON schema.
     """
     config = ConfigDict(
         title="",  # the name "Fields" would say nothing
-        extra="forbid",
+        extra="allow" if is_open else "forbid",
         arbitrary_types_allowed=True,
         validate_by_alias=False,
         validate_by_name=True,
@@ -111,6 +127,8 @@ class Fields:
     Args:
         hints: The type of each field by name; `NotRequired[...]` for an optional one.
         defaults: Functions that make the values of missing fields that the chain needs.
+        is_open: Whether other fields are passed on as they are, because something may read them.
+        reserved: Names of fields that a client may never send, since the app sets their values.
     """
 
     is_object: ClassVar[bool] = True
@@ -120,9 +138,16 @@ class Fields:
     """The minimum number of fields that a client has to send."""
 
     def __init__(
-        self, hints: Mapping[str, Any], defaults: Mapping[str, Callable[[], Any]] | None = None
+        self,
+        hints: Mapping[str, Any],
+        defaults: Mapping[str, Callable[[], Any]] | None = None,
+        *,
+        is_open: bool = False,
+        reserved: Iterable[str] = (),
     ) -> None:
         self.hints = dict(hints)
+        self.is_open = is_open
+        self.reserved = frozenset(reserved)
         self._defaults = dict(defaults or {})
 
     @property
@@ -139,10 +164,10 @@ class Fields:
     def adapter(self) -> TypeAdapter[Any]:
         """The type adapter that validates the data and makes its JSON schema."""
         try:
-            return _adapter_for(self.hints, self.least)
+            return _adapter_for(self.hints, self.least, is_open=self.is_open)
         except PydanticUserError:  # Pydantic cannot validate one of the types
             hints = {name: _validatable_hint(hint) for name, hint in self.hints.items()}
-            return _adapter_for(hints, self.least)
+            return _adapter_for(hints, self.least, is_open=self.is_open)
 
     def check(self, data: Mapping[str, Any], policy: InputPolicy = STRICT) -> Any:
         """Return `data` converted to the types of the fields.
@@ -204,7 +229,10 @@ class Fields:
 
     def without(self, names: Collection[str]) -> Fields:
         """Return the fields except those in `names`, which the client does not send."""
-        return Fields({name: hint for name, hint in self.hints.items() if name not in names})
+        if not (self.is_known and self.is_object):  # then it has no names of its own
+            return self
+        hints = {name: hint for name, hint in self.hints.items() if name not in names}
+        return Fields(hints, is_open=self.is_open, reserved=self.reserved.difference(names))
 
     @property
     def text_field(self) -> str | None:
@@ -264,6 +292,8 @@ class Fields:
 
     def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
         """Return names that are no field; Pydantic would make an error for each of them."""
+        if self.is_open:
+            return (name for name in data if name in self.reserved)
         return (name for name in data if name not in self.hints)
 
     def _chain_input(self, values: Any) -> Any:
@@ -278,11 +308,6 @@ class Value(Fields):
 
     def __init__(self, hint: Any) -> None:
         super().__init__({WRAPPED: hint})
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the chain says anything about what it takes."""
-        return self.hints[WRAPPED] is not Any
 
     def _chain_input(self, values: Any) -> Any:
         return values[WRAPPED]
@@ -314,35 +339,92 @@ class Each(Value):
 
 
 class AnyObject(Fields):
-    """Any JSON object, for a chain that does not declare its fields."""
+    """Any JSON object, for a chain that says that it takes one and does not name its fields.
 
-    is_object = False
+    Args:
+        body: The type of the object.
+    """
 
     def __init__(self, body: Any = dict[str, Any]) -> None:
-        super().__init__({})
+        super().__init__({}, is_open=True)
         self._body = body
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the chain says anything about what it takes."""
-        return False
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """The type adapter that validates the data and makes its JSON schema."""
         return bounded_adapter(self._body)
 
-    def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
-        return ()
-
     def _count_field(self, name: str, value: Any, limit: int) -> int:
         return count_messages({name: value}, self._body, limit)
 
 
+class AnyInput(AnyObject):
+    """Any JSON object or text, for a chain that says nothing about what it takes."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the chain says anything about what it takes."""
+        return False
+
+    def for_chain(self, message: Mapping[str, Any] | str, policy: InputPolicy = STRICT) -> Any:
+        """Return the input of the chain: the object or the text itself."""
+        return message if isinstance(message, str) else super().for_chain(message, policy)
+
+    def convert(self, message: Mapping[str, Any] | str, policy: InputPolicy) -> Any:
+        """Return the input of the chain: the object or the text itself."""
+        return message if isinstance(message, str) else super().convert(message, policy)
+
+
+class AnyValue(Fields):
+    """Any JSON object, or any other value wrapped into one, for a function without types.
+
+    A request body is always an object, and the function may want a text. So an object with no
+    other field than `input` stands for the value of this field.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({WRAPPED: NotRequired[Any]}, is_open=True)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the chain says anything about what it takes."""
+        return False
+
+    def _chain_input(self, values: Any) -> Any:
+        return values[WRAPPED] if values.keys() == {WRAPPED} else values
+
+
 class State(Fields):
-    """The state of a graph, of which a client sends at least one field."""
+    """The state of a graph, of which a client sends at least one field.
+
+    Args:
+        hints: The type of each field by name.
+        model: A Pydantic model or dataclass that the nodes get, and that validates the state.
+        initial: The values with which fields begin that a client does not send.
+        remembers: Whether a thread may have values already, so that the model cannot be asked
+            about fields that are missing, nor about the whole.
+    """
 
     least = 1
+
+    def __init__(
+        self,
+        hints: Mapping[str, Any],
+        *,
+        model: Any = None,
+        initial: Mapping[str, Any] | None = None,
+        remembers: bool = False,
+    ) -> None:
+        super().__init__(hints)
+        self._model = model
+        self._initial = dict(initial or {})
+        self._remembers = remembers
+
+    @property
+    def text_field(self) -> str | None:
+        """The field that a bare text is assigned to: the only one, or else the messages."""
+        messages = "messages" if takes_messages(self.hints.get("messages")) else None
+        return super().text_field or messages
 
     def convert(self, message: Mapping[str, Any] | str, policy: InputPolicy) -> Any:
         """Return the input of the graph, or refuse an empty object with `InputError`."""
@@ -350,6 +432,32 @@ class State(Fields):
             inputs = ", ".join(self.hints)
             raise InputError(f"send at least one of the inputs of this chain: {inputs}")
         return super().convert(message, policy)
+
+    @cached_property
+    def _model_adapter(self) -> TypeAdapter[Any] | None:
+        try:
+            return None if self._model is None else bounded_adapter(self._model)
+        except PydanticUserError:  # a dataclass of types that Pydantic does not know
+            return None
+
+    def _validate(self, data: Mapping[str, Any], policy: InputPolicy) -> Any:
+        checked = super()._validate(data, policy)
+        if wrong := self._model_problems(checked):
+            raise _input_error(wrong)
+        return checked
+
+    def _model_problems(self, values: Mapping[str, Any]) -> dict[str, str]:
+        if self._model_adapter is None:
+            return {}
+        try:
+            self._model_adapter.validate_python({**self._initial, **values})
+        except ValidationError as error:
+            wrong = problems_of(error)
+        else:
+            return {}
+        if self._remembers:
+            return {name: why for name, why in wrong.items() if name.partition(".")[0] in values}
+        return wrong
 
 
 class ModelFields(Fields):
@@ -363,7 +471,7 @@ class ModelFields(Fields):
     is_object = False
 
     def __init__(self, body: Any, *, dump: bool) -> None:
-        super().__init__(hints_of(root_of(body)))
+        super().__init__(hints_of(root_of(body)), is_open=accepted_keys(root_of(body)) is None)
         self.body = body
         self._dump = dump
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as dataclass_fields
+from functools import lru_cache
 from types import UnionType
 from typing import (
     Annotated,
@@ -19,7 +20,14 @@ from typing import (
 )
 
 from langchain_core.load.serializable import Serializable
-from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, TypeAdapter
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    PydanticSchemaGenerationError,
+    RootModel,
+    TypeAdapter,
+)
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType, is_typeddict
 
@@ -27,6 +35,7 @@ from .messages import Messages, TextOrMessages, with_messages
 
 __all__ = [
     "accepted_keys",
+    "converted_fields",
     "dumped_input",
     "field_hint",
     "hints_of",
@@ -34,6 +43,7 @@ __all__ = [
     "keyed_hints",
     "root_of",
     "split_requiredness",
+    "takes_json",
     "takes_list",
     "takes_messages",
     "takes_object",
@@ -100,6 +110,36 @@ def takes_object(kind: Any) -> bool:
     origin = get_origin(kind) or kind
     is_class = isinstance(origin, type) and issubclass(origin, BaseModel | Mapping)
     return is_typeddict(origin) or is_class or is_dataclass(origin)
+
+
+def takes_json(kind: Any) -> bool:
+    """Return whether values of a type can be made from JSON: not if Pydantic 2 knows no way."""
+    return not isinstance(kind, type) or _is_known_class(kind)
+
+
+@lru_cache(64)
+def _is_known_class(kind: type) -> bool:
+    if hasattr(kind, "__get_pydantic_core_schema__"):
+        return True
+    if hasattr(kind, "__get_validators__"):  # a model of Pydantic 1
+        return False
+    try:
+        TypeAdapter(kind)
+    except PydanticSchemaGenerationError:
+        return False
+    return True
+
+
+def converted_fields(model: Any) -> set[str]:
+    """Return the fields of a class whose values its own validators may convert from other types."""
+    validators = getattr(model, "__pydantic_decorators__", None)
+    if validators is None:
+        return set()
+    if any(each.info.mode != "after" for each in validators.model_validators.values()):
+        return set(hints_of(model))
+    before = [v.info for v in validators.field_validators.values() if v.info.mode != "after"]
+    names = {name for info in before for name in info.fields}
+    return set(hints_of(model)) if "*" in names else names
 
 
 def hints_of(kind: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ..inputs.fields import AnyObject, Fields
+from ..inputs.fields import AnyInput, Fields
 from .input_fields import declared_fields, schema_fields
 from .output_types import is_object, json_type
 from .tagging import TAGGED_MODELS, TaggedChain
@@ -176,7 +176,7 @@ class ChainKinds:
                 return declared_fields(self.inputs(chain.bound), declared)
             return self.kind_of(chain).inputs(chain, self)
         except Exception:  # noqa: BLE001  # schemas are LangChain's and users' code, and fail as they like
-            return AnyObject()
+            return AnyInput()
 
     def output(self, chain: Any) -> Any:
         """Return the type of a chain's answer in JSON: Any if that is not known.

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 
-from ..inputs.fields import AnyObject, Fields
+from ..inputs.fields import AnyInput, Fields
 from .input_fields import declared_fields, fields_of_type
 from .registry import CHAIN_KINDS
 
@@ -30,5 +30,5 @@ def chain_inputs(
     """
     if input_model is not None:
         return fields_of_type(input_model, dump=True)
-    own = AnyObject() if chain is None else CHAIN_KINDS.inputs(chain)
+    own = AnyInput() if chain is None else CHAIN_KINDS.inputs(chain)
     return own if declared is None else declared_fields(own, declared)

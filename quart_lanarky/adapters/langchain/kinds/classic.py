@@ -82,12 +82,14 @@ def _named_inputs(chain: Any, known: Fields) -> Fields:
     """
     if not chain.input_keys and not known.is_object:
         return known
-    required = {key: without_requiredness(known.hints.get(key, Any)) for key in chain.input_keys}
-    fields = Fields(known.hints | required).without(_supplied(chain))
-    if "chat_history" in fields.hints and hasattr(chain, "get_chat_history"):
-        optional = {"chat_history": NotRequired[fields.hints["chat_history"]]}
-        return Fields(fields.hints | optional, {"chat_history": list})
-    return fields
+    supplied, named = _supplied(chain), known.hints if known.is_known else {}
+    required = {key: without_requiredness(named.get(key, Any)) for key in chain.input_keys}
+    hints = {k: hint for k, hint in (named | required).items() if k not in supplied}
+    if "chat_history" in hints and hasattr(chain, "get_chat_history"):
+        optional = {"chat_history": NotRequired[hints["chat_history"]]}
+        return Fields(hints | optional, {"chat_history": list})
+    is_open = known.is_open and not chain.input_keys
+    return Fields(hints, is_open=is_open, reserved=known.reserved | supplied)
 
 
 def _supplied(chain: Any) -> set[str]:

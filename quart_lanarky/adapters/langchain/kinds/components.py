@@ -11,13 +11,13 @@ from copy import copy
 from dataclasses import replace
 from functools import partial, wraps
 from inspect import isgeneratorfunction
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel, BaseLLM
 from langchain_core.output_parsers import BaseLLMOutputParser
-from langchain_core.prompts import BasePromptTemplate
+from langchain_core.prompts import BasePromptTemplate, PromptTemplate
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.runnables.utils import (
@@ -25,14 +25,18 @@ from langchain_core.runnables.utils import (
     is_async_callable,
     is_async_generator,
 )
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from ..handlers.base import merge_run_spec
 from ..handlers.selection import ANSWER_TAG
 from ..inputs.fields import Fields, Value
 from ..inputs.messages import TextOrMessages
 from ..inputs.parameters import runnable_hint
+from ..inputs.types import is_required
 from .base import ChainKind, ChainKinds, always, class_path, no_children
 from .input_fields import fields_of_type, schema_fields
+from .library_functions import library_function_fields
 from .output_types import json_type
 from .tagging import TAGGED_MODELS, TaggedChain
 
@@ -92,7 +96,55 @@ CONFIGURABLE_MODEL = ChainKind("langchain.chat_models.base._ConfigurableModel", 
 
 # -- prompts and output parsers ------------------------------------------------------------
 
-PROMPT = ChainKind(class_path(BasePromptTemplate), children=no_children)
+
+def _check_plain(value: Any) -> Any:
+    if isinstance(value, str | int | float):
+        return value
+    raise PydanticCustomError("plain_value", "Input should be a text, a number or a boolean")
+
+
+PlainValue = Annotated[
+    Any,
+    PlainValidator(_check_plain),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+]
+"""What a client sends for a variable of an f-string.
+
+Anything can be formatted, but null, lists and objects would reach the model as Python writes them.
+"""
+
+
+def _prompt_inputs(prompt: BasePromptTemplate[Any], kinds: ChainKinds) -> Fields:
+    """Return the variables of a prompt, of any type unless it is declared or an f-string's."""
+    hints, formatted = {}, _formatted_variables(prompt)
+    for name, hint in schema_fields(prompt).hints.items():
+        if name in prompt.input_types:
+            hints[name] = hint
+        else:
+            kind: Any = PlainValue if name in formatted else Any
+            hints[name] = kind if is_required(hint) else NotRequired[kind]
+    is_open = any(getattr(each, "example_selector", None) for each in _prompt_parts(prompt))
+    return Fields(hints, is_open=is_open, reserved=prompt.partial_variables)
+
+
+def _prompt_parts(prompt: Any) -> list[Any]:
+    """Return a prompt and all the prompts that it is made of."""
+    inner = getattr(prompt, "messages", None) or getattr(prompt, "prompt", None) or []
+    parts = inner if isinstance(inner, list) else [inner]
+    return [prompt, *(each for part in parts for each in _prompt_parts(part))]
+
+
+def _formatted_variables(prompt: Any) -> set[str]:
+    """Return the variables that f-strings alone use."""
+    used: dict[bool, set[str]] = {True: set(), False: set()}
+    for part in _prompt_parts(prompt):
+        if not (hasattr(part, "messages") or hasattr(part, "prompt")):
+            is_formatted = type(part) is PromptTemplate and part.template_format == "f-string"
+            used[is_formatted].update(getattr(part, "input_variables", ()))
+    return used[True] - used[False]
+
+
+PROMPT = ChainKind(class_path(BasePromptTemplate), inputs=_prompt_inputs, children=no_children)
 OUTPUT_PARSER = ChainKind(
     class_path(BaseLLMOutputParser),
     output=lambda parser, _: json_type(parser.OutputType),
@@ -148,8 +200,9 @@ def _with_result(function: Callable[..., Any], change: Callable[[Any], Any]) -> 
 
 
 def _function_inputs(function: Any, kinds: ChainKinds) -> Fields:
-    hint = runnable_hint(function, function.InputType)
-    return schema_fields(function) if hint is Any else fields_of_type(hint)
+    """Return what a function says that it takes; how its source reads keys decides nothing."""
+    known = library_function_fields(getattr(function, "func", None) or function.afunc)
+    return fields_of_type(runnable_hint(function, function.InputType)) if known is None else known
 
 
 FUNCTION = ChainKind(

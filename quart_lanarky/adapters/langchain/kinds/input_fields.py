@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, NotRequired, TypeVar, get_args, get_origin
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, NotRequired, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, PydanticUserError, RootModel
 from typing_extensions import is_typeddict
 
-from ..inputs.fields import AnyObject, Fields, ModelFields, Value
+from ..inputs.fields import WRAPPED, AnyInput, AnyObject, AnyValue, Fields, ModelFields, Value
 from ..inputs.messages import with_messages
 from ..inputs.types import (
     dumped_input,
     field_hint,
     is_required,
     root_of,
+    takes_json,
+    takes_messages,
     takes_object,
     typed_dict_hints,
     without_requiredness,
 )
 
-__all__ = ["declared_fields", "fields_of_type", "merge_fields", "optional_fields", "schema_fields"]
+__all__ = [
+    "declared_fields",
+    "fields_of_type",
+    "merge_alternatives",
+    "merge_fields",
+    "optional_fields",
+    "schema_fields",
+]
 
 
 def fields_of_type(kind: Any, *, dump: bool = False) -> Fields:
@@ -30,19 +40,34 @@ def fields_of_type(kind: Any, *, dump: bool = False) -> Fields:
         kind: The type that the chain takes.
         dump: Whether it is called with the `model_dump()` of an object, and not the object.
     """
-    if isinstance(kind, TypeVar):
-        kind = Any
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    origin = get_origin(bare) or bare
-    if is_typeddict(origin):
-        return Fields(typed_dict_hints(bare))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return AnyObject(bare)
-    if takes_object(root_of(bare)):
-        return ModelFields(bare, dump=dump)
+    as_object = _object_fields(bare, dump=dump)
+    if as_object is not None:
+        return as_object
     if dump and root_of(bare) is not bare:  # a RootModel of something else than an object
         return Value(Annotated[bare, AfterValidator(dumped_input)])
     return Value(with_messages(kind))
+
+
+def _object_fields(kind: Any, *, dump: bool) -> Fields | None:
+    """Return the fields of a type whose values may be objects; None for any other type."""
+    origin = get_origin(kind) or kind
+    if kind in (Any, object) or isinstance(kind, TypeVar):
+        return AnyValue()
+    if is_typeddict(origin):
+        return Fields(typed_dict_hints(kind))
+    if _is_mapping(kind):
+        return AnyObject(kind)
+    if origin in (Union, UnionType) and any(map(_is_mapping, get_args(kind))):
+        return AnyInput()
+    if takes_object(root_of(kind)):
+        return ModelFields(kind, dump=dump)
+    return None if takes_json(kind) else AnyObject()
+
+
+def _is_mapping(kind: Any) -> bool:
+    origin = get_origin(kind) or kind
+    return isinstance(origin, type) and issubclass(origin, Mapping) and not is_typeddict(origin)
 
 
 def schema_fields(chain: Any) -> Fields:
@@ -69,33 +94,73 @@ def declared_fields(own: Fields, declared: Any) -> Fields:
 
 
 def optional_fields(fields: Fields) -> Fields:
-    """Return the same fields, none of them required."""
-    if not fields.is_object:
-        return fields
-    return Fields(
-        {name: NotRequired[without_requiredness(hint)] for name, hint in fields.hints.items()}
-    )
+    """Return the fields of a runnable that may not run: none is required, nor of a certain type."""
+    hints = {name: NotRequired[_loose_hint(hint)] for name, hint in fields.hints.items()}
+    return Fields(hints, is_open=fields.is_open) if fields.is_object and fields.is_known else fields
 
 
-def merge_fields(parts: Sequence[Fields], needed: Callable[[Iterable[bool]], bool] = any) -> Fields:
-    """Return the fields of what several runnables take that get the same input.
+def merge_fields(parts: Sequence[Fields]) -> Fields:
+    """Return the fields of what several runnables take that all get the same input.
+
+    Other fields are accepted unless each of the runnables names those that it reads.
 
     Args:
         parts: What each takes.
-        needed: Whether a field is required that `any`, or only that `all` of them require.
     """
     known = [part for part in parts if part.is_known]
     if not known or not known[0].is_object:
         return (known or parts)[0]
-    objects = [part.hints for part in known if part.is_object]
-    names = dict.fromkeys(name for hints in objects for name in hints)
-    return Fields({name: _common_hint(name, objects, needed) for name in names})
+    return _merged(parts, _shared_hint)
 
 
-def _common_hint(
-    name: str, objects: list[dict[str, Any]], needed: Callable[[Iterable[bool]], bool]
-) -> Any:
-    found = [without_requiredness(hints[name]) for hints in objects if name in hints]
-    hint = next((hint for hint in found if hint is not Any), Any)
-    required = needed(name in hints and is_required(hints[name]) for hints in objects)
-    return hint if required else NotRequired[hint]
+def merge_alternatives(parts: Sequence[Fields]) -> Fields:
+    """Return the fields of what several runnables take of which one gets the input.
+
+    A field is required, or of a certain type, if that holds for each of them.
+
+    Args:
+        parts: What each takes.
+    """
+    known = [part for part in parts if part.is_known]
+    if known and all(part.is_object for part in known):
+        return _merged(parts, _alternative_hint)
+    if len(known) < len(parts) or any(part.is_object for part in parts):
+        return AnyValue()
+    if all(type(part) is Value for part in parts):
+        return Value(_alternative_hint(WRAPPED, [part.hints for part in parts]))
+    return parts[0]
+
+
+HintMerger = Callable[[str, list[dict[str, Any]]], Any]
+
+
+def _merged(parts: Sequence[Fields], merge_hints: HintMerger) -> Fields:
+    named = [part.hints if part.is_object and part.is_known else {} for part in parts]
+    hints = {name: merge_hints(name, named) for each in named for name in each}
+    is_open = any(part.is_open or not part.is_object for part in parts)
+    reserved = {name for part in parts for name in part.reserved} - hints.keys()
+    return Fields(hints, is_open=is_open, reserved=reserved)
+
+
+def _shared_hint(name: str, named: list[dict[str, Any]]) -> Any:
+    """Return the type of a field that several runnables read."""
+    found = [hints[name] for hints in named if name in hints]
+    bare = map(without_requiredness, found)
+    hint = next((hint for hint in bare if hint is not Any), Any)
+    return hint if any(map(is_required, found)) else NotRequired[hint]
+
+
+def _alternative_hint(name: str, named: list[dict[str, Any]]) -> Any:
+    """Return the type of a field that one of several runnables reads."""
+    found = [hints[name] for hints in named if name in hints]
+    hint, *others = [without_requiredness(each) for each in found]
+    is_common = len(found) == len(named)
+    if not is_common or any(other != hint for other in others):
+        hint = next(filter(takes_messages, [hint, *others]), Any)
+    return hint if is_common and all(map(is_required, found)) else NotRequired[hint]
+
+
+def _loose_hint(hint: Any) -> Any:
+    """Return Any, but the type of messages, which have to be converted whoever reads them."""
+    hint = without_requiredness(hint)
+    return hint if takes_messages(hint) else Any

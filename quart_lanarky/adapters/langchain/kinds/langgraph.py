@@ -8,6 +8,7 @@ them is the answer, unless the model calls a tool.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NotRequired, Required, get_origin, get_type_hints
 
@@ -17,7 +18,15 @@ from ..handlers.extraction import INTERRUPT, MESSAGES
 from ..handlers.selection import GRAPH_TAG, AnswerSpec, InNodes, Nodes
 from ..inputs.fields import Fields, State
 from ..inputs.messages import with_messages
-from ..inputs.types import hints_of, split_requiredness, takes_object, without_requiredness
+from ..inputs.types import (
+    converted_fields,
+    hints_of,
+    is_required,
+    split_requiredness,
+    takes_messages,
+    takes_object,
+    without_requiredness,
+)
 from .base import ChainKind, ChainKinds, is_a
 from .input_fields import fields_of_type
 from .tagging import TaggedChain
@@ -135,25 +144,51 @@ def _is_graph(bound: Any) -> bool:
 
 def _graph_inputs(graph: Any, kinds: ChainKinds) -> Fields:
     state = graph.builder.input_schema
-    if is_typeddict(get_origin(state) or state):
-        hints = _state_hints(state)
-    elif takes_object(state):
-        hints = hints_of(state)
-    else:
+    if not takes_object(state):
         return fields_of_type(state)
     annotated = get_type_hints(state, include_extras=True)
     omitted = {name for name, hint in annotated.items() if _is_omitted(hint)}
     own = omitted.union(graph.builder.managed)  # such as the number of steps that are left
-    return State({name: hint for name, hint in hints.items() if name not in own})
+    initial = {name: c.get() for name, c in graph.builder.channels.items() if c.is_available()}
+    if is_typeddict(get_origin(state) or state):
+        return State(_with_a_required_field(_typed_dict_state(annotated), own))
+    remembers = bool(graph.checkpointer)
+    hints = _model_state(state, set(annotated) if remembers else initial.keys())
+    return State(
+        _with_a_required_field(hints, own), model=state, initial=initial, remembers=remembers
+    )
 
 
-def _state_hints(state: Any) -> dict[str, Any]:
-    """Require messages and the keys that the state itself requires; nodes supply the rest."""
+def _with_a_required_field(hints: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """Return the fields that are the client's; one alone is required, for it has to send one."""
+    sent = {name: hint for name, hint in hints.items() if name not in own}
+    return {n: without_requiredness(hint) for n, hint in sent.items()} if len(sent) == 1 else sent
+
+
+def _typed_dict_state(annotated: dict[str, Any]) -> dict[str, Any]:
+    """Require what the state marks as `Required`; LangGraph needs no key of a TypedDict."""
     hints = {}
-    for name, hint in get_type_hints(state, include_extras=True).items():
+    for name, hint in annotated.items():
         requiredness, bare = split_requiredness(hint)
-        required = requiredness is Required or (requiredness is None and name == MESSAGES)
-        hints[name] = with_messages(bare) if required else NotRequired[with_messages(bare)]
+        kind = with_messages(bare)
+        hints[name] = kind if requiredness is Required else NotRequired[kind]
+    return hints
+
+
+def _model_state(state: Any, present: Collection[str]) -> dict[str, Any]:
+    """Return the fields of a state that is a class; its own validators see the values as sent.
+
+    Args:
+        state: The class.
+        present: The fields that have a value even if a client sends none.
+    """
+    converted = converted_fields(state)
+    hints = {}
+    for name, hint in hints_of(state).items():
+        bare = without_requiredness(hint)
+        kind = Any if name in converted and not takes_messages(bare) else bare
+        required = is_required(hint) and name not in present
+        hints[name] = kind if required else NotRequired[kind]
     return hints
 
 

@@ -6,9 +6,9 @@ and functions, which are made of no other runnables, are in `components.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, NotRequired
 
 from langchain_core.language_models import BaseLanguageModel
 from langchain_core.output_parsers import StrOutputParser
@@ -32,10 +32,11 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.runnables.router import RouterRunnable
 
-from ..inputs.fields import AnyObject, Each, Fields
+from ..inputs.fields import AnyInput, AnyObject, Each, Fields, Value
+from ..inputs.types import without_requiredness
 from .base import ChainKind, ChainKinds, always, class_path, no_children
 from .components import one_answer, tag_model
-from .input_fields import merge_fields, optional_fields, schema_fields
+from .input_fields import merge_alternatives, merge_fields, optional_fields, schema_fields
 from .output_types import common_type
 from .tagging import TaggedChain, tag_alternatives, with_step
 
@@ -90,16 +91,33 @@ def _sequence_inputs(chain: RunnableSequence[Any, Any], kinds: ChainKinds) -> Fi
 
 
 def _steps_inputs(steps: Sequence[Any], kinds: ChainKinds) -> Fields:
-    """Return what the first step takes, and what it passes on to the later ones."""
+    """Return what the first step takes, and what later ones do of what it passes on to them."""
+    if not steps:
+        return _OUTPUT
     first, rest = steps[0], steps[1:]
-    bare = unwrap(first)
-    if rest and isinstance(bare, RunnablePassthrough):
-        return _steps_inputs(rest, kinds)
-    if not (rest and isinstance(bare, RunnableAssign)):
-        return kinds.inputs(first)
-    later = _steps_inputs(rest, kinds)
-    needed = later.without(bare.mapper.steps__) if later.is_object else later
-    return merge_fields([kinds.inputs(first), needed])
+    bare = first if _has_own_inputs(first) else unwrap(first)
+    if isinstance(bare, RunnableSequence):
+        return _steps_inputs([*bare.steps, *rest], kinds)
+    readers: dict[type, Callable[[Any, ChainKinds, Fields], Fields]] = {
+        RunnablePassthrough: _passthrough_inputs,
+        RunnableAssign: _assign_inputs,
+        RunnableParallel: _parallel_inputs,
+    }
+    read = next((read for kind, read in readers.items() if isinstance(bare, kind)), None)
+    return kinds.inputs(first) if read is None else read(bare, kinds, _steps_inputs(rest, kinds))
+
+
+_OUTPUT: Final = AnyInput()
+"""What is read of an input that is passed on to the output of a chain: all of it."""
+
+
+def _has_own_inputs(chain: Any) -> bool:
+    """Tell whether a wrapper of a chain decides what it takes: by a type, or by its config."""
+    while isinstance(chain, RunnableBindingBase):
+        if chain.custom_input_type is not None or "configurable" in chain.config:
+            return True
+        chain = chain.bound
+    return False
 
 
 SEQUENCE = ChainKind(
@@ -122,8 +140,26 @@ def _tag_parallel(chain: RunnableParallel[Any], key: str | None, kinds: ChainKin
     return tagged.within(chain.model_copy(update={"steps__": steps}), key)
 
 
-def _parallel_inputs(chain: RunnableParallel[Any], kinds: ChainKinds) -> Fields:
-    return merge_fields([kinds.inputs(step) for step in chain.steps__.values()])
+def _parallel_inputs(
+    chain: RunnableParallel[Any], kinds: ChainKinds, later: Fields = _OUTPUT
+) -> Fields:
+    """Return what each of its steps takes; functions alone take any object as it is.
+
+    Args:
+        chain: A dict of runnables.
+        kinds: The registry.
+        later: What the next step takes. It has the type of the whole input where that is the
+            value of a key.
+    """
+    parts = [kinds.inputs(step) for step in chain.steps__.values()]
+    hints = later.hints if later.is_known and later.is_object else {}
+    passed_on = [
+        Value(without_requiredness(hints[key]))
+        for key, step in chain.steps__.items()
+        if type(unwrap(step)) is RunnablePassthrough and hints.get(key, Any) is not Any
+    ]
+    merged = merge_fields([*parts, *passed_on])
+    return merged if merged.is_known else AnyInput()
 
 
 PARALLEL = ChainKind(
@@ -143,9 +179,18 @@ def _tag_assign(chain: RunnableAssign, key: str | None, kinds: ChainKinds) -> Ta
     return tagged.within(chain.model_copy(update={"mapper": tagged.chain}))
 
 
-def _assign_inputs(chain: RunnableAssign, kinds: ChainKinds) -> Fields:
-    needed = kinds.inputs(chain.mapper)
-    return needed if needed.is_known else AnyObject()
+def _assign_inputs(chain: RunnableAssign, kinds: ChainKinds, later: Fields = _OUTPUT) -> Fields:
+    """Return what is read of the object that it adds values to.
+
+    Args:
+        chain: What assigns the values.
+        kinds: The registry.
+        later: What the next step takes, which gets the object with the values.
+    """
+    mapper = kinds.inputs(chain.mapper)
+    needed = mapper if mapper.is_known and mapper.is_object else AnyObject()
+    passed_on = later.without(chain.mapper.steps__) if later.is_object else _OUTPUT
+    return merge_fields([needed, passed_on])
 
 
 ASSIGN = ChainKind(
@@ -158,13 +203,24 @@ ASSIGN = ChainKind(
 
 
 def _pick_inputs(chain: RunnablePick, kinds: ChainKinds) -> Fields:
+    """Return the keys that it picks, none of which has to be there."""
     keys = [chain.keys] if isinstance(chain.keys, str) else chain.keys
-    return Fields(dict.fromkeys(keys, Any))
+    return Fields(dict.fromkeys(keys, NotRequired[Any]))
 
 
 PICK = ChainKind(
     class_path(RunnablePick), inputs=_pick_inputs, children=no_children, reports_end=always
 )
+
+
+def _passthrough_inputs(
+    chain: RunnablePassthrough[Any], kinds: ChainKinds, later: Fields
+) -> Fields:
+    """Return what the next step takes, and the function that it shows the input to."""
+    watching = [AnyInput()] if chain.func or chain.afunc else []
+    return merge_fields([later, *watching])
+
+
 PASSTHROUGH = ChainKind(
     class_path(RunnablePassthrough),
     children=lambda chain: filter(None, [chain.func, chain.afunc]),
@@ -231,7 +287,10 @@ def _history_inputs(chain: Any, kinds: ChainKinds) -> Fields:
     inner = next(map(kinds.inputs, unwrap(unwrap(chain).steps[-1]).deps), own)
     if not (own.is_object and inner.is_object):
         return own
-    return merge_fields([inner.without({chain.history_messages_key}), own])
+    merged = merge_fields([own, inner.without({chain.history_messages_key})])
+    stored = filter(None, [chain.history_messages_key])
+    reserved = merged.reserved.union(stored)
+    return Fields(merged.hints, is_open=merged.is_open, reserved=reserved)
 
 
 HISTORY = replace(
@@ -257,10 +316,10 @@ def _tag_branch(chain: RunnableBranch[Any, Any], key: str | None, kinds: ChainKi
 
 
 def _branch_inputs(chain: RunnableBranch[Any, Any], kinds: ChainKinds) -> Fields:
-    """Require what every branch does; what a condition looks at may be missing."""
-    conditions = [kinds.inputs(condition) for condition, _ in chain.branches]
-    common = merge_fields(list(map(kinds.inputs, _branches(chain))), all)
-    return merge_fields([common, *map(optional_fields, conditions)])
+    """Require what every branch does, and the first condition; others may not be asked."""
+    first, *others = [kinds.inputs(condition) for condition, _ in chain.branches]
+    common = merge_alternatives(list(map(kinds.inputs, _branches(chain))))
+    return merge_fields([common, first, *map(optional_fields, others)])
 
 
 def _branches(chain: RunnableBranch[Any, Any]) -> list[Any]:
@@ -290,10 +349,19 @@ def _tag_fallbacks(
     return tag_alternatives(chain, update, [first, *others])
 
 
+def _fallbacks_inputs(chain: RunnableWithFallbacks[Any, Any], kinds: ChainKinds) -> Fields:
+    """Require what the first chain does, and accept what only a fallback reads."""
+    first, *others = map(kinds.inputs, chain.runnables)
+    if not (first.is_known and first.is_object):
+        return first
+    added = [chain.exception_key or ""]  # under which LangChain adds the exception
+    return merge_fields([first, *(optional_fields(each).without(added) for each in others)])
+
+
 FALLBACKS = ChainKind(
     class_path(RunnableWithFallbacks),
     tag=_tag_fallbacks,
-    inputs=lambda chain, kinds: kinds.inputs(chain.runnable),
+    inputs=_fallbacks_inputs,
     output=lambda chain, kinds: common_type(list(map(kinds.output, chain.runnables))),
     children=lambda chain: chain.runnables,
     needs_invoke=always,  # LangChain does not fall back once a stream has begun

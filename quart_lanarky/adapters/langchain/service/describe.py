@@ -20,11 +20,12 @@ from pydantic import BaseModel
 from ....events import SOURCE_DOCUMENTS
 from ....events.declared import declared_events
 from ....protocols.base import RouteDescription
+from ....protocols.json_schema import is_finite
 from ..callbacks import PAIRS
 from ..handlers.documents import SourceDocumentHandler
 from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler
-from ..inputs.fields import AnyObject, Fields
+from ..inputs.fields import Fields
 from ..inputs.parameters import declared_chain, parameter_defaults
 from ..inputs.policy import described
 from ..inputs.types import is_required
@@ -109,7 +110,7 @@ class ChainDescriber:
             events=events,
             defaults=self._defaults(),
             text_input=inputs.text_field,
-            takes_other_inputs=isinstance(inputs, AnyObject),
+            takes_other_inputs=inputs.is_open,
             keeps_history=chain is not None and keeps_history(chain),
             sends_other_events=not all(each.are_all for each in declared),
             handlers=tuple(_name_of(each, over_websocket=over_websocket) for each in handlers),
@@ -117,7 +118,7 @@ class ChainDescriber:
         )
 
     def _notes(self, chain: Runnable[Any, Any] | None, inputs: Fields) -> Iterator[str]:
-        if chain is None and isinstance(inputs, AnyObject):
+        if chain is None and not inputs.is_known:
             yield _UNKNOWN_INPUTS
         if accepted := described(self._options.accept):
             yield accepted
@@ -144,7 +145,8 @@ class ChainDescriber:
         return declared_type(declared_chain(self._factory)[1])
 
     def _defaults(self) -> Mapping[str, Any]:
-        return {name: to_json(value) for name, value in parameter_defaults(self._factory).items()}
+        defaults = parameter_defaults(self._factory).items()
+        return {name: to_json(value) for name, value in defaults if is_finite(value)}
 
 
 _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
