@@ -51,6 +51,7 @@ class ApiSpecs:
         self._is_installed = False
         self._inspected: dict[ChainRoute, Any] = {}
         self._inspecting: set[ChainRoute] = set()
+        self._has_failed = False  # a chain could not be inspected
         self._inspection: asyncio.Task[None] | None = None
         self._asyncapi: tuple[Hashable, Spec] | None = None
 
@@ -164,7 +165,7 @@ class ApiSpecs:
             return
         self.inspect_chains_sync()
         does_start = self._app.before_serving_funcs or self._app.while_serving_gens
-        if does_start and None in self._inspected.values():
+        if does_start and self._has_failed:
             logger.warning(
                 "the functions of before_serving and while_serving have not run; if a chain "
                 "needs what they open, add --startup to the command"
@@ -193,6 +194,7 @@ class ApiSpecs:
         try:
             return await asyncio.wait_for(task, INSPECT_TIMEOUT)
         except Exception as error:  # noqa: BLE001  # it is the user's code, and may need a request
+            self._has_failed = True
             logger.warning(
                 "the API docs say little about the route %r, for its chain could not be made "
                 "(%s: %s); declare its inputs with input_model=",

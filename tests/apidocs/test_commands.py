@@ -206,6 +206,14 @@ def test_without_startup_the_log_says_what_may_be_missing(
     assert "add --startup to the command" in caplog.text
 
 
+def test_a_declared_input_needs_no_startup(caplog: pytest.LogCaptureFixture) -> None:
+    app = Quart("declared")
+    app.before_serving(lambda: None)
+    LanarkyExtension(app).add_chain("/ask", needy, input_model=Order)
+    assert "number" in run(app, "routes").output
+    assert "--startup" not in caplog.text
+
+
 def test_an_app_that_opens_nothing_is_not_told_of_startup(
     app: Quart, caplog: pytest.LogCaptureFixture
 ) -> None:
