@@ -107,5 +107,5 @@ def _assigned(code: str) -> set[str]:
 def serving(block: Block, folder: Path) -> Iterator[Server]:
     """Serve the app that a reader has at `block`, whose files are put into `folder`."""
     write_files(block, folder)
-    with hypercorn(app(block), folder, PYTHONPATH=str(folder)) as server:
+    with hypercorn(app(block), folder, cwd=folder, PYTHONPATH=f"{folder}:{ROOT}") as server:
         yield server

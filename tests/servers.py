@@ -61,10 +61,13 @@ class Server:
 
 
 @contextmanager
-def hypercorn(app: str, folder: Path, workers: int = 0, **environment: str) -> Iterator[Server]:
-    """Serve `app` (`"package.module:app"`) with the `hypercorn` command."""
+def hypercorn(
+    app: str, folder: Path, workers: int = 0, *, cwd: Path = ROOT, **environment: str
+) -> Iterator[Server]:
+    """Serve `app` (`"package.module:app"`) with the `hypercorn` command, started in `cwd`."""
     arguments = ["-m", "hypercorn", app, "--workers", str(workers), "--bind", "{bind}"]
-    with _running(arguments, folder / f"{app.partition(':')[0]}.log", environment) as server:
+    log_path = folder / f"{app.partition(':')[0]}.log"
+    with _running(arguments, log_path, environment, cwd) as server:
         yield server
 
 
@@ -90,7 +93,9 @@ def served(
 
 
 @contextmanager
-def _running(arguments: list[str], log_path: Path, environment: dict[str, str]) -> Iterator[Server]:
+def _running(
+    arguments: list[str], log_path: Path, environment: dict[str, str], cwd: Path = ROOT
+) -> Iterator[Server]:
     """Run a process on a port that this process has already opened.
 
     So connections wait in the socket's queue until the server is up, without polling.
@@ -102,7 +107,7 @@ def _running(arguments: list[str], log_path: Path, environment: dict[str, str]) 
         fd = listener.fileno()
         process = subprocess.Popen(
             [sys.executable, *(each.format(bind=f"fd://{fd}") for each in arguments)],
-            cwd=ROOT,
+            cwd=cwd,
             pass_fds=[fd],
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
             stdout=log,
