@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pytest
+from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 from quart import Quart, abort
 
@@ -144,3 +145,33 @@ async def test_the_api_docs_have_the_statuses_of_an_apps_own_exceptions(app: Qua
     app.extensions["QUART_LANARKY"].error_for(KeyError, status=410)
     spec = await (await client.get("/openapi.json")).get_json()
     assert "410" in spec["paths"]["/ask"]["get"]["responses"]
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+ODD = {
+    "deep": lambda _: nested(100_000),
+    "deeper than JSON is written": lambda _: nested(300),
+    "a number of too many digits": lambda _: {"a": 10**5000},
+    "a deep source document": lambda _: {
+        "answer": "hi",
+        "context": [Document("x", metadata={"deep": nested(100_000)})],
+    },
+}
+
+
+@pytest.mark.parametrize("chain", ODD.values(), ids=ODD)
+async def test_an_output_that_cannot_be_written_is_an_error_like_any_other(chain: Any) -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app).add_chain("/ask", RunnableLambda(chain))
+    client = app.test_client()
+    events = [e async for e in stream(client, "/ask", json={"input": "?"})]
+    assert [event.name for event in events if event.name != "completion"] == ["error", "end"]
+    headers = {"Accept": "application/json"}
+    response = await client.post("/ask", json={"input": "?"}, headers=headers)
+    assert response.status_code == 500

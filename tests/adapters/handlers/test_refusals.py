@@ -14,9 +14,11 @@ from langgraph.graph import MessagesState, StateGraph
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
+from quart_lanarky.adapters.langchain.callbacks import TokenStreamingCallbackHandler
 from quart_lanarky.adapters.langchain.handlers.refusals import Refusal, refusal_in
 from quart_lanarky.testing import connect, stream
 from tests.adapters.chains import look
+from tests.adapters.handlers.recorder import OTHER, ROOT, RUN, Recorder
 
 DECLINED = {"status_code": 422, "detail": "the model declined to answer"}
 NO = "I cannot help with that."
@@ -187,6 +189,19 @@ async def test_a_second_model_may_answer_what_the_first_declined() -> None:
 
     graph: Any = StateGraph(MessagesState).add_node(node).add_edge("__start__", "node").compile()
     assert await ask(graph, "graph") == ([("completion", "Gladly.")], 200, {"output": "Gladly."})
+
+
+async def test_only_the_last_answer_run_can_have_declined() -> None:
+    handler = TokenStreamingCallbackHandler(Recorder(), mode="text")
+    declined = AIMessage("", response_metadata=FILTERED)
+    await handler.on_chat_model_start({}, [], run_id=RUN)
+    await handler.on_llm_end(
+        LLMResult(generations=[[ChatGeneration(message=declined)]]), run_id=RUN
+    )
+    await handler.on_chat_model_start({}, [], run_id=OTHER)
+    await handler.on_llm_error(ValueError(), run_id=OTHER)
+    await handler.on_chain_end("", run_id=ROOT)
+    assert handler.failure is None
 
 
 @pytest.mark.parametrize(
