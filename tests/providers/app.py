@@ -16,7 +16,10 @@ from pydantic import BaseModel
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension
-from tests.providers.models import SEARCHING, Package, by_provider, is_searching, model
+from tests.providers.models import PACKAGES, SEARCHING, Package, by_provider, is_searching, model
+
+for each in PACKAGES:
+    model(each, "text")  # or the first requests would wait while the packages are imported
 
 app = Quart(__name__)
 lanarky = LanarkyExtension(app)

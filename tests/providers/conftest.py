@@ -31,5 +31,6 @@ def client(replay: Replay) -> Iterator[Client]:
         hypercorn("tests.providers.app:app", Path(folder), REPLAY_URL=replay.url) as server,
     ):
         client = Client(server)
+        client.http.get("/", timeout=60)  # until it has imported all packages
         yield client
         client.close()
