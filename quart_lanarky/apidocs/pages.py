@@ -10,8 +10,12 @@ import re
 from collections.abc import MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import token_urlsafe
+from types import MethodType
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
+from markupsafe import Markup
 from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
 from quart_schema import QuartSchema, hide
 
@@ -29,20 +33,38 @@ _OLDEST_SWAGGER_UI: Final = (5, 32)
 
 
 class _Asset(NamedTuple):
-    """A file of a front-end package: its place in a Python package, and its URL on a CDN."""
+    """A file of a front-end package: its place in a Python package, its CDN URL and its hash."""
 
     package: str
     folder: str
     cdn_url: str
+    integrity: str
 
 
 _SWAGGER_UI: Final = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.34.0/"
 _ASYNCAPI_VIEWER: Final = "https://cdn.jsdelivr.net/npm/asyncapi-viewer@2.1.1/dist/"
 _ASSETS: Final = {
-    "swagger-ui-bundle.js": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
-    "swagger-ui.css": _Asset("flask_swagger_ui", "dist", _SWAGGER_UI),
-    "asyncapi-viewer.js": _Asset("asyncapi_viewer", "static", _ASYNCAPI_VIEWER),
+    "swagger-ui-bundle.js": _Asset(
+        "flask_swagger_ui",
+        "dist",
+        _SWAGGER_UI,
+        "sha384-9Td7MKiIr2S83E1kZyyVi8KdJw/S8CpAvu0llLyMeg0xq/hDGiZJfVn0fV4llCmK",
+    ),
+    "swagger-ui.css": _Asset(
+        "flask_swagger_ui",
+        "dist",
+        _SWAGGER_UI,
+        "sha384-4c3vsE5f+trhFyHrFrLM1fFGUn531NIaC7dcqEWIJdoRQJ5CkJbSuSCwXLpaS1KF",
+    ),
+    "asyncapi-viewer.js": _Asset(
+        "asyncapi_viewer",
+        "static",
+        _ASYNCAPI_VIEWER,
+        "sha384-4WheBEcZRvujKjsajAlavLrSAkTbJd0CcnaN/qbUuI0nbsqmpy2aOeUmGmiadI7i",
+    ),
 }
+_INTEGRITY: Final = {asset.cdn_url + name: asset.integrity for name, asset in _ASSETS.items()}
+"""The hash of each file on the CDN: a browser runs no other file from there."""
 _SWAGGER_SETTINGS: Final = {
     "QUART_SCHEMA_SWAGGER_JS_URL": "swagger-ui-bundle.js",
     "QUART_SCHEMA_SWAGGER_CSS_URL": "swagger-ui.css",
@@ -53,13 +75,44 @@ _WEBSOCKET_PAGE: Final = """<!doctype html>
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
+  <link rel="icon" href="data:,">
   <title>{{ title }}: WebSockets</title>
   <style>body { margin: 0 } nav { padding: 0.5rem 1rem; font-family: sans-serif }</style>
 </head>
 <body>
   <nav><a href="{{ http_page }}">The HTTP routes</a></nav>
   <asyncapi-viewer src="{{ spec }}" sidebar></asyncapi-viewer>
-  <script type="module" src="{{ script }}"></script>
+  <script type="module" nonce="{{ nonce }}" src="{{ script }}"{{ integrity(script) }}></script>
+  <noscript>This page needs JavaScript. The spec itself is at {{ spec }}.</noscript>
+</body>
+</html>
+"""
+
+
+_SWAGGER_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <link rel="icon" href="data:,">
+  <link rel="stylesheet" href="{{ style }}"{{ integrity(style) }}>
+  <title>{{ title }}</title>
+  <style>body { margin: 0 }</style>
+</head>
+<body>
+  <div id="swagger-ui"></div>
+  <script nonce="{{ nonce }}" src="{{ script }}"{{ integrity(script) }}></script>
+  <script nonce="{{ nonce }}">
+    SwaggerUIBundle({
+      deepLinking: true,
+      dom_id: "#swagger-ui",
+      layout: "BaseLayout",
+      presets: [SwaggerUIBundle.presets.apis],
+      showExtensions: true,
+      showCommonExtensions: true,
+      url: {{ spec | tojson }},
+    });
+  </script>
   <noscript>This page needs JavaScript. The spec itself is at {{ spec }}.</noscript>
 </body>
 </html>
@@ -67,9 +120,10 @@ _WEBSOCKET_PAGE: Final = """<!doctype html>
 
 
 def add_pages(app: Quart, schema: QuartSchema) -> None:
-    """Add the page of the AsyncAPI spec, and set the scripts of quart-schema's Swagger UI page.
+    """Add the page of the AsyncAPI spec, and replace quart-schema's page of the OpenAPI spec.
 
-    Both pages are under quart-schema's `swagger_ui_path`; without one there are none.
+    Theirs has no Content-Security-Policy. A view of the user's own stays. Both pages are under
+    quart-schema's `swagger_ui_path`; without one there are none.
     """
     page = schema.swagger_ui_path
     if page is None:
@@ -80,10 +134,10 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
 
     @hide
     @require_allowed_host
-    async def websockets() -> str:
+    async def websockets() -> Response:
         script = "asyncapi-viewer.js"
         local_url = url_for(_ASSET_ENDPOINT, name=script) if _installed_folder(script) else None
-        return await render_template_string(
+        return await _page(
             _WEBSOCKET_PAGE,
             title=schema.info.title if schema.info else app.name,
             http_page=url_for("swagger_ui"),
@@ -91,7 +145,52 @@ def add_pages(app: Quart, schema: QuartSchema) -> None:
             script=local_url or _ASSETS[script].cdn_url + script,
         )
 
+    @hide
+    @require_allowed_host
+    async def swagger_ui() -> Response:
+        return await _page(
+            _SWAGGER_PAGE,
+            title=schema.info.title if schema.info else app.name,
+            spec=url_for("openapi"),
+            script=app.config["QUART_SCHEMA_SWAGGER_JS_URL"],
+            style=app.config["QUART_SCHEMA_SWAGGER_CSS_URL"],
+        )
+
+    if app.view_functions["swagger_ui"] == MethodType(QuartSchema.swagger_ui, schema):
+        app.endpoint("swagger_ui")(swagger_ui)
     app.add_url_rule(websocket_page_path(page), _PAGE_ENDPOINT, websockets)
+
+
+async def _page(template: str, **values: str) -> Response:
+    """Return a page that runs the scripts of its template alone, and that no other page embeds."""
+    nonce = token_urlsafe(16)
+    style = urlsplit(values.get("style", ""))
+    origin = f"{style.scheme}://{style.netloc}" if style.netloc else ""
+    text = await render_template_string(template, nonce=nonce, integrity=_integrity_of, **values)
+    policy = {
+        "default-src": "'none'",
+        "script-src": f"'nonce-{nonce}'",
+        "style-src": f"'self' 'unsafe-inline' {origin}",  # both viewers set styles of elements
+        "img-src": "'self' data:",
+        "font-src": "data:",
+        "connect-src": "*" if "style" in values else "'self'",  # Swagger UI asks any server
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{k} {v}".strip() for k, v in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(text, headers=headers, content_type="text/html; charset=utf-8")
+
+
+def _integrity_of(url: str) -> Markup:
+    """Return the attributes of an element that loads a file of the CDN; none for any other."""
+    found = _INTEGRITY.get(url)
+    attributes = Markup(' integrity="{}" crossorigin="anonymous"')
+    return Markup() if found is None else attributes.format(found)
 
 
 @hide

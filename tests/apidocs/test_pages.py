@@ -1,5 +1,7 @@
 """The pages load scripts from installed packages or a CDN, and no other files are served."""
 
+import base64
+import hashlib
 import re
 from importlib.util import find_spec
 from typing import Any
@@ -41,7 +43,8 @@ async def text_of(app: Quart, path: str) -> str:
 
 def links(text: str) -> set[str]:
     """Return the URLs of the scripts and style sheets of a page."""
-    return set(re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', text))
+    found = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', text)
+    return {url for url in found if not url.startswith("data:")}
 
 
 def test_the_packages_of_the_extra_are_installed() -> None:
@@ -114,6 +117,7 @@ async def test_neither_pages_nor_assets_are_in_the_spec(app: Quart) -> None:
         *(
             "/openapi.json",
             "/asyncapi.json",
+            "/docs",
             "/docs/websockets",
             "/docs/assets/swagger-ui.css",
         ),
@@ -153,6 +157,66 @@ async def test_without_packages_swagger_ui_comes_from_a_cdn_and_is_new_enough(
 async def test_without_packages_the_viewer_comes_from_a_cdn(app: Quart) -> None:
     [url] = links(await text_of(app, "/docs/websockets"))
     assert re.fullmatch(r"https://\S+/asyncapi-viewer@\d+\.\d+\.\d+/\S+\.js", url)
+
+
+@pytest.mark.parametrize("name", ASSETS)
+async def test_the_hash_of_a_file_on_the_cdn_is_that_of_the_file_of_the_package(
+    app: Quart, name: str
+) -> None:
+    LanarkyExtension(app)
+    response = await app.test_client().get(f"/docs/assets/{name}")
+    digest = hashlib.sha384(await response.get_data(as_text=False)).digest()
+    assert pages._ASSETS[name].integrity == f"sha384-{base64.b64encode(digest).decode()}"
+
+
+@pytest.mark.usefixtures("without_packages")
+@pytest.mark.parametrize(("path", "count"), [("/docs", 2), ("/docs/websockets", 1)])
+async def test_what_comes_from_the_cdn_has_its_hash(app: Quart, path: str, count: int) -> None:
+    loaded = re.findall(r'"https://[^>]*>', await text_of(app, path))
+    assert len(loaded) == count
+    for element in loaded:
+        assert re.search(r'integrity="sha384-[\w+/]{64}" crossorigin="anonymous"', element)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/websockets"])
+@pytest.mark.parametrize("style", ["", "https://example.org/swagger.css"])
+async def test_a_page_runs_its_own_scripts_alone(app: Quart, path: str, style: str) -> None:
+    LanarkyExtension(app)
+    if style:
+        app.config[CSS] = style
+    seen = set()
+    for _ in range(2):
+        response = await app.test_client().get(path)
+        text = await response.get_data(as_text=True)
+        policy = dict(
+            each.strip().partition(" ")[::2]
+            for each in response.headers["Content-Security-Policy"].split(";")
+        )
+        [nonce] = set(re.findall(r'<script[^>]* nonce="([^"]+)"', text))
+        assert text.count("<script") == text.count(f' nonce="{nonce}"')
+        assert policy["script-src"] == f"'nonce-{nonce}'"
+        for name in ("default-src", "base-uri", "form-action", "frame-ancestors"):
+            assert policy[name] == "'none'"
+        assert ("https://example.org" in policy["style-src"]) is (bool(style) and path == "/docs")
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        seen.add(nonce)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/websockets", "/playground"])
+async def test_a_browser_asks_for_no_icon(app: Quart, path: str) -> None:
+    LanarkyExtension(app, playground="/playground")
+    response = await app.test_client().get(path)
+    assert '<link rel="icon" href="' in await response.get_data(as_text=True)
+
+
+async def test_a_page_of_the_users_own_is_kept(app: Quart) -> None:
+    class OwnSchema(QuartSchema):
+        async def swagger_ui(self) -> str:
+            return "mine"
+
+    OwnSchema(app)
+    assert await text_of(app, "/docs") == "mine"
 
 
 @pytest.mark.usefixtures("without_packages")

@@ -22,6 +22,12 @@ class Visit:
         self._server = server
         self.page.route("**/*", self._let_in)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._note_problem)
+
+    def _note_problem(self, message: Any) -> None:
+        """Note what breaks the Content-Security-Policy, and files that are not there."""
+        if message.type == "error":
+            self.problems.append(message.text)
 
     def _let_in(self, route: Any) -> None:
         if route.request.url.startswith((self._server.url, "data:")):
