@@ -307,3 +307,16 @@ def agent_with_messages_of_earlier_runs(kit: Kit) -> Runnable[Any, Any]:
 def agent_whose_middleware_redacts_what_it_says(kit: Kit) -> Runnable[Any, Any]:
     redacts = PIIMiddleware("email", apply_to_input=False, apply_to_output=True)
     return agent(kit.chat(f"Write to {SECRET}@example.com, in Zürich."), middleware=[redacts])
+
+
+@group.row(inputs=INPUTS, answer=ANSWER)
+def agent_whose_middleware_asks_a_model_of_its_own(kit: Kit) -> Runnable[Any, Any]:
+    """It marks the call as its own as LangChain's middleware does, and not by a tag."""
+
+    @wrap_model_call
+    async def look_ahead(request: Any, handler: Any) -> Any:
+        own = {"metadata": {"lc_internal_call": "of middleware"}}
+        await kit.chat(f"{SECRET}: what may come", "own").ainvoke(request.messages, own)
+        return await handler(request)
+
+    return agent(kit.chat(ANSWER), middleware=[look_ahead])
