@@ -110,6 +110,10 @@ class _RefusalError(LanarkyError, HTTPException):
         self.detail = detail
         super().__init__(detail)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it by its attributes: werkzeug's exceptions keep no arguments."""
+        return _unpickled, (type(self), self.__dict__)
+
     def get_body(self, *_args: Any, **_kwargs: Any) -> str:
         """Return the JSON body of the response."""
         return json.dumps({"status_code": self.code, "detail": self.detail})
@@ -117,6 +121,12 @@ class _RefusalError(LanarkyError, HTTPException):
     def get_headers(self, *_args: Any, **_kwargs: Any) -> list[tuple[str, str]]:
         """Return the headers of the response: JSON instead of werkzeug's HTML."""
         return [("Content-Type", "application/json")]
+
+
+def _unpickled(kind: type[_RefusalError], attributes: dict[str, Any]) -> _RefusalError:
+    error = kind.__new__(kind)
+    error.__dict__.update(attributes)
+    return error
 
 
 class _InputRefusalError(_RefusalError):

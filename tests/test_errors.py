@@ -1,6 +1,7 @@
 """The error tree: what an app can catch, and what a client gets to read."""
 
 import json
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -57,6 +58,15 @@ def test_a_refusal_is_answered_with_its_status_and_the_reason_as_json(
     body = json.loads(response.get_data())
     errors = {"errors": []} if status in (400, 413) else {}
     assert body == {"status_code": status, "detail": "not so", **errors}
+
+
+@pytest.mark.parametrize(("refusal", "status"), REFUSALS)
+def test_a_refusal_can_be_pickled(refusal: Callable[[str], HTTPException], status: int) -> None:
+    error = refusal("not so")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    assert type(copy) is type(error)
+    assert (copy.code, copy.get_body()) == (status, error.get_body())
+    assert str(copy) == str(error)
 
 
 @pytest.mark.parametrize(("refusal", "status"), REFUSALS)

@@ -49,7 +49,7 @@ def commands_for(specs: ApiSpecs) -> click.Group:
     @_STARTUP
     def routes(*, startup: bool) -> None:
         specs.inspect_chains_of_command(with_startup=startup)
-        for line in _table([_HEADINGS, *_rows(specs)]):
+        for line in [*_table([_HEADINGS, *_rows(specs)]), *_reasons(specs)]:
             click.echo(line)
 
     return group
@@ -81,6 +81,13 @@ def _inputs(description: RouteDescription) -> str:
     required = schema.get("required", ())
     names = [n if n in required else f"[{n}]" for n in schema.get("properties", {})]
     return ", ".join([*names, "..."] if description.takes_other_inputs else names)
+
+
+def _reasons(specs: ApiSpecs) -> Iterator[str]:
+    """Say of each route why not all of its inputs are known, and what to do about it."""
+    for rule, (description, _) in specs.described_routes():
+        if description.unknown_inputs:
+            yield f"... of {rule.rule}: {description.unknown_inputs}"
 
 
 def _table(rows: Iterable[Sequence[str]]) -> Iterator[str]:

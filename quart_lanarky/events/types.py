@@ -155,7 +155,7 @@ class Event:
     """
 
     name: str
-    data: Any
+    data: Any = field(hash=False)  # it may be a dict; `json` stands for it
     id: str | None = None
     json: str | None = field(default=None, repr=False)
 

@@ -138,6 +138,7 @@ class RouteDescription:
             that a client does not send the earlier ones again.
         handlers: The names of its handler classes.
         notes: Further sentences for the API docs.
+        unknown_inputs: Why not all inputs are known, for the app's developer; empty if they are.
     """
 
     parameters: TypeAdapter[Any]
@@ -151,6 +152,7 @@ class RouteDescription:
     keeps_history: bool = False
     handlers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unknown_inputs: str = ""
 
     def input_schema(self, components: Components) -> Schema:
         """Return the schema of the inputs, without additional ones unless they are accepted."""

@@ -38,7 +38,8 @@ class RouteChecks:
         self._app = app
         self._logged: set[tuple[str, str]] = set()
         self._has_run = False
-        app.before_serving(self.run)
+        self._start = app.startup
+        app.startup = self._check_and_start  # type: ignore[method-assign]
         self._raise = app.raise_routing_exception
         app.raise_routing_exception = self._raise_routing_exception  # type: ignore[method-assign,assignment]
 
@@ -46,6 +47,11 @@ class RouteChecks:
         """Check the routes, unless that was done when the server started."""
         if not self._has_run:
             self.run()
+
+    async def _check_and_start(self) -> None:
+        """Start the app, unless its routes are wrong: the server then reports it, and exits."""
+        self.run()
+        await self._start()
 
     def run(self) -> None:
         """Check the routes that there are now; those that do nothing useful are logged.

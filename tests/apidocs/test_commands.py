@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from langchain_core.runnables import RunnablePassthrough
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 from quart import Quart
@@ -108,7 +109,7 @@ def test_a_file_that_cannot_be_written_is_an_error(app: Quart, tmp_path: Path) -
 def test_routes_are_listed_in_columns(app: Quart) -> None:
     result = run(app, "routes")
     assert result.exit_code == 0
-    heading, *lines = result.output.splitlines()
+    heading, *lines = [line for line in result.output.splitlines() if not line.startswith("...")]
     assert heading.split() == ["PATH", "TRANSPORT", "MODE", "HANDLERS", "INPUTS"]
     starts = [heading.index(name) for name in heading.split()]
     rows = set()
@@ -127,6 +128,39 @@ def test_routes_are_listed_in_columns(app: Quart) -> None:
         (f"{order}/ws", "WebSocket", "json", any_, "number, [note]"),
         ("/tell", "POST", "text", "StepsStreaming", "..."),
     }
+
+
+def take_any(inputs: dict[str, Any]) -> str:
+    return str(inputs)
+
+
+async def failing() -> Any:
+    raise LookupError("there is no key")
+
+
+@pytest.mark.parametrize(
+    ("factory", "why"),
+    [
+        (lambda thread_id, k=1: LCEL, "is called for requests alone, which have its thread_id;"),
+        (failing, "the factory could not be called, as the log says;"),
+        (RunnablePassthrough.assign(a=take_any), "the chain may read inputs that cannot be seen;"),
+    ],
+)
+def test_the_list_says_why_inputs_are_unknown_and_how_to_declare_them(
+    factory: Any, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Quart(__name__)
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/fine", LCEL)
+    lanarky.add_chain("/desk", factory, websocket=False)
+    *_, last = run(app, "routes").output.splitlines()
+    assert last.startswith("... of /desk: ")
+    assert why in last
+    assert last.endswith("declare them with input_model= or `-> Runnable[Question, str]`")
+    if "requests alone" in why:
+        [logged] = [record.getMessage() for record in caplog.records]
+        assert "route 'desk'" in logged
+        assert "only a request can give its factory thread_id); declare its inputs with" in logged
 
 
 def test_hidden_routes_are_not_listed(app: Quart) -> None:

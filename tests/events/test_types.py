@@ -241,3 +241,7 @@ def test_only_the_end_among_the_examples_has_an_id() -> None:
     examples = [event for kind in EVENT_KINDS.values() for event in kind.examples]
     assert {event.name for event in examples if event.id is not None} == {"end"}
     assert all(events.is_end_id(event.id or "") for event in EVENT_KINDS["end"].examples)
+
+
+def test_events_can_be_hashed_whatever_their_data() -> None:
+    assert len({Event("a", {"b": [1]}), Event("a", {"b": [1]}), Event("a", {"b": [2]})}) == 2

@@ -7,6 +7,7 @@ modules pass them on.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from json.encoder import encode_basestring_ascii
@@ -28,6 +29,8 @@ __all__ = [
     "encode",
     "encode_frame",
 ]
+
+logger = logging.getLogger(__name__)
 
 Mode = Literal["text", "json"]
 """How tokens are encoded: as bare text, or as a JSON object."""
@@ -158,7 +161,11 @@ class LateModeEncoder:
 
     @cached_property
     def _encoder(self) -> NativeEncoder:
-        return NativeEncoder(check_mode(self._run.mode or "json"))
+        try:
+            return NativeEncoder(check_mode(self._run.mode or "json"))
+        except ConfigurationError:  # too late to refuse it: the client reads
+            logger.exception("the run has no valid mode: its events are sent in json mode")
+            return NativeEncoder("json")
 
 
 def encode_frame(event: EncodedEvent) -> str:

@@ -29,7 +29,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
 from quart_lanarky.adapters.langchain.inputs.parameters import factory_parameters
 from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
-from quart_lanarky.errors import ChainTypeError
+from quart_lanarky.errors import ChainTypeError, ConfigurationError
 from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
 from quart_lanarky.protocols.base import RouteDescription
 from quart_lanarky.protocols.json_schema import Components
@@ -271,7 +271,8 @@ async def test_a_factory_with_required_parameters_is_not_called() -> None:
     def of_user(user: str, k: int = 3) -> Any:
         raise AssertionError("nobody is there")
 
-    assert await inspect_chain(of_user) is None
+    with pytest.raises(ConfigurationError, match="only a request can give its factory user"):
+        await inspect_chain(of_user)
 
 
 async def test_a_factory_is_called_with_its_defaults() -> None:

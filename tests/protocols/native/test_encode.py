@@ -382,11 +382,19 @@ def test_a_late_mode_encodes_frames() -> None:
     assert encoder.frames([completion("x")]) == ['{"event": "completion", "data": "x"}']
 
 
-def test_a_mode_that_is_none_is_refused_at_once_or_at_the_first_event() -> None:
+def test_a_mode_that_is_none_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError):
         LateModeEncoder(Moded("loud"))
+
+
+def test_a_mode_that_is_none_is_logged_where_the_stream_has_begun(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     run = Moded()
     encoder = LateModeEncoder(run)
     run.mode = "loud"
-    with pytest.raises(ConfigurationError):
-        encoder.encode([completion("x")])
+    assert encoder.encode([completion("x")]) == b'event: completion\ndata: {"token": "x"}\n\n'
+    assert encoder.encode([events.end(UUID(int=1), None)]).startswith(b"event: end\n")
+    [record] = caplog.records
+    assert record.getMessage() == "the run has no valid mode: its events are sent in json mode"
+    assert "not 'loud'" in caplog.text

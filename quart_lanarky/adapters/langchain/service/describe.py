@@ -17,6 +17,7 @@ from langchain_core.load.serializable import Serializable
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
+from ....errors import ConfigurationError
 from ....events import SOURCE_DOCUMENTS
 from ....events.declared import declared_events
 from ....protocols.base import RouteDescription
@@ -80,11 +81,13 @@ class ChainDescriber:
         """Return the chain, made for this once, or None if it need not or cannot be made.
 
         Raises:
+            ConfigurationError: The factory is not called, since only a request has its parameters.
             Exception: Whatever the factory raises, which may need a request or a secret.
         """
-        is_declared = self._options.input_model or self.declared_input
-        if is_declared or any(map(is_required, self._parameters.hints.values())):
+        if self._options.input_model or self.declared_input:
             return None
+        if required := self._required_parameters:
+            raise ConfigurationError(f"only a request can give its factory {required}")
         async with AsyncExitStack() as stack:
             return await open_chain(self._factory, {}, stack)
 
@@ -115,7 +118,22 @@ class ChainDescriber:
             sends_other_events=not all(each.are_all for each in declared),
             handlers=tuple(_name_of(each, over_websocket=over_websocket) for each in handlers),
             notes=tuple(self._notes(chain, inputs)),
+            unknown_inputs=self._unknown_inputs(chain) if inputs.is_open else "",
         )
+
+    @property
+    def _required_parameters(self) -> str:
+        hints = self._parameters.hints.items()
+        return ", ".join(name for name, hint in hints if is_required(hint))
+
+    def _unknown_inputs(self, chain: Runnable[Any, Any] | None) -> str:
+        if chain is not None:
+            why = "the chain may read inputs that cannot be seen"
+        elif required := self._required_parameters:
+            why = f"the factory is called for requests alone, which have its {required}"
+        else:
+            why = "the factory could not be called, as the log says"
+        return f"{why}; declare them with input_model= or `-> Runnable[Question, str]`"
 
     def _notes(self, chain: Runnable[Any, Any] | None, inputs: Fields) -> Iterator[str]:
         if chain is None and not inputs.is_known:
