@@ -83,6 +83,21 @@ class Name(BaseModel):
         return name
 
 
+class Open(BaseModel):
+    """One input that is known, and any others."""
+
+    model_config = ConfigDict(extra="allow")
+    question: str
+
+
+class OpenForm(BaseModel):
+    """Two inputs that are known, and any others."""
+
+    model_config = ConfigDict(extra="allow")
+    a: str
+    b: int = 0
+
+
 class Examples(BaseModel):
     """Examples of the field and of all inputs; some are no texts, and one comes twice."""
 
@@ -135,6 +150,8 @@ lanarky.add_chain("/recite", lambda: PROMPT | models.ReciteModel())
 lanarky.add_chain("/recite/text", lambda: PROMPT | models.ReciteModel(), mode="text")
 lanarky.add_chain("/long", lambda: PROMPT | LongModel())
 lanarky.add_chain("/form", RunnableLambda(tell), input_model=Form)
+lanarky.add_chain("/open", RunnableLambda(tell), input_model=Open)
+lanarky.add_chain("/open-form", RunnableLambda(tell), input_model=OpenForm)
 lanarky.add_chain("/examples", RunnableLambda(tell), input_model=Examples)
 lanarky.add_chain("/limited", PROMPT | RunnableLambda(refuse_for_a_while))
 lanarky.error_for(LimitedError, status=429, detail="asked too often", retry_after=7)

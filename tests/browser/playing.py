@@ -82,7 +82,7 @@ class Player:
         """Where an input or a parameter is given, which may be folded away."""
         control = self.page.locator(f"#ask [name='{name}']")
         if not control.is_visible():
-            self.page.locator(".parameters summary").click()
+            control.locator("xpath=ancestor::details/summary").click()
         return control
 
     def start(self, question: str) -> "Player":

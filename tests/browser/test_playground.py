@@ -228,6 +228,27 @@ def test_undeclared_inputs_are_entered_as_a_json_object(player: Player) -> None:
 
 
 @over_both
+def test_a_route_with_one_known_input_and_any_others_has_a_box_and_json_for_the_others(
+    player: Player, transport: str
+) -> None:
+    player.go("/open", transport)
+    assert json.loads(player.ask("one")) == {"question": "one"}
+    player.field("inputs").fill('{"user": {"id": 7}}')
+    assert json.loads(player.ask("two")) == {"question": "two", "user": {"id": 7}}
+    player.field("inputs").fill("7")
+    player.start("three").see("Write a JSON object")
+    assert player.page.locator("article.turn").count() == 2
+
+
+@over_both
+def test_a_form_with_any_other_inputs_has_json_for_them(player: Player, transport: str) -> None:
+    player.go("/open-form", transport).field("a").fill("one")
+    player.field("b").fill("2")
+    player.field("inputs").fill('{"c": [3]}')
+    assert json.loads(player.send()) == {"a": "one", "b": 2, "c": [3]}
+
+
+@over_both
 @pytest.mark.parametrize("route", ["/untyped", "/text-or-object"])
 def test_an_input_of_several_types_takes_a_text_or_json(
     player: Player, transport: str, route: str

@@ -168,10 +168,17 @@ function readList({ value }, { required, schema }) {
   return lines.map((line) => (line.trim() === "" || isNaN(line) ? line : Number(line)));
 }
 
-function readJson({ value }, { required }) {
+function readJson({ value }, { required, holdsAdditionalInputs }) {
   if (value.trim() === "" && !required) return undefined;
+  const parsed = parseJson(value);
+  const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
+  if (holdsAdditionalInputs && !isObject) throw new Error("Write a JSON object: the inputs by their names.");
+  return parsed;
+}
+
+function parseJson(text) {
   try {
-    return JSON.parse(value);
+    return JSON.parse(text);
   } catch (error) {
     throw new Error(`This is no JSON: ${error.message}`);
   }

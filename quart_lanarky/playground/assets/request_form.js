@@ -59,39 +59,24 @@ export class RequestForm {
   }
 
   #createContents() {
+    const isChat = Boolean(this.#mainControl);
     const buttons = element("div", { class: "buttons" }, this.#sendButton, this.#stopButton);
     const mainElement =
       this.#mainControl?.element ?? element("p", { class: "hint" }, "Ctrl+Enter sends.");
     const sendRow = element("div", { class: "ask" }, mainElement, buttons);
-    const examples = this.#mainControl && this.#createExamples();
-    const inputs = createFieldset("Inputs", this.#inputControls);
-    const keys = this.#mainControl && element("p", { class: "hint keys" }, KEYBOARD_HINT);
+    const examples = isChat ? this.#createExamples() : null;
+    const isOther = ({ field }) => isChat && Boolean(field.holdsAdditionalInputs);
+    const inputs = this.#inputControls.filter((control) => !isOther(control));
+    const keys = isChat ? element("p", { class: "hint keys" }, KEYBOARD_HINT) : null;
     return [
-      this.#createParameterSection(),
-      inputs,
+      createSection("Parameters", this.#parameterControls),
+      createFieldset("Inputs", inputs),
+      createSection("Other inputs", this.#inputControls.filter(isOther)),
       examples,
       sendRow,
       this.#historySwitch?.element,
       keys,
     ].filter(Boolean);
-  }
-
-  /** Creates the section of the parameters, collapsed unless one of them is required. */
-  #createParameterSection() {
-    if (this.#parameterControls.length === 0) return null;
-    const hasRequired = this.#parameterControls.some(({ field }) => field.required);
-    const summary = element("summary", {}, "Parameters");
-    const fieldset = createFieldset("Parameters", this.#parameterControls);
-    const details = element(
-      "details",
-      { class: "parameters", open: hasRequired },
-      summary,
-      fieldset,
-    );
-    const updateSummary = () => (summary.textContent = parameterSummary(this.#parameterControls));
-    details.addEventListener("input", updateSummary);
-    updateSummary();
-    return details;
   }
 
   /** Creates the control of the main input: the large text box of a chat. */
@@ -262,8 +247,7 @@ function classifyInputs({ inputs, allowsAdditionalInputs }) {
   const textFields = inputs.filter(({ kind }) => kind === "text");
   const historyFields = inputs.filter(({ kind }) => kind === "messages");
   const historyField = historyFields.length === 1 ? historyFields[0] : null;
-  const isChat =
-    textFields.length <= 1 && (historyField || inputs.length === 1) && !allowsAdditionalInputs;
+  const isChat = textFields.length <= 1 && (historyField || inputs.length === 1);
   const untypedField = inputs.find(({ kind }) => kind === "any");
   const mainField = isChat ? (textFields[0] ?? historyField ?? untypedField ?? null) : null;
   const otherFields = inputs.filter(
@@ -274,6 +258,19 @@ function classifyInputs({ inputs, allowsAdditionalInputs }) {
     historyField: mainField && historyField,
     otherFields: allowsAdditionalInputs ? [...otherFields, additionalField] : otherFields,
   };
+}
+
+/** Creates a section of fields, collapsed unless one of them is required; null without any. */
+function createSection(name, controls) {
+  if (controls.length === 0) return null;
+  const summary = element("summary", {}, name);
+  const isOpen = controls.some(({ field }) => field.required);
+  const fieldset = createFieldset(name, controls);
+  const section = element("details", { class: "section", open: isOpen }, summary, fieldset);
+  const updateSummary = () => (summary.textContent = summaryOf(name, controls));
+  section.addEventListener("input", updateSummary);
+  updateSummary();
+  return section;
 }
 
 /** Returns the texts that the schema of a field or of all inputs has as examples of the field. */
@@ -306,10 +303,11 @@ function revealAndFocus({ input }) {
   input.focus();
 }
 
-function parameterSummary(controls) {
+/** Returns the name of a section with the values that are filled in. */
+function summaryOf(name, controls) {
   const filledIn = controls.filter(({ input }) => input.type !== "checkbox" && input.value !== "");
   const values = filledIn.map(({ field, input }) => `${field.name} ${displayedValue(input)}`);
-  return ["Parameters", ...values].join(" · ");
+  return [name, ...values].join(" · ");
 }
 
 function displayedValue(input) {
