@@ -66,9 +66,9 @@ def test_when_to_try_again(client: Client, package: Package, transport: Transpor
         assert heard.error["header"] == (None if known is None else str(known))
 
 
-LATE = {"openai": 502, "openai-responses": 500, "anthropic": 503, "google": 503, "ollama": 500}
-"""What can be told of an overload in mid-stream: OpenAI's code is that of any failure, and the
-classes that the packages for Responses and Ollama raise say nothing of it."""
+LATE = {"openai": 502, "openai-responses": 500, "anthropic": 503, "google": 503, "ollama": 502}
+"""What can be told of an overload in mid-stream: OpenAI's code is that of any failure, Ollama's
+error has neither code nor status, and what the package raises for Responses is a ValueError."""
 
 
 @each_package

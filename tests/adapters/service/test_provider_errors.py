@@ -103,6 +103,7 @@ def test_errors_of_the_generated_packages(
         (error_of("google.api_core.exceptions.RetryError"), TIMED_OUT),
         (error_of("ollama._types.ResponseError", status_code=503), OVERLOADED),
         (error_of("ollama._types.ResponseError", status_code=404), None),
+        (error_of("ollama._types.ResponseError", status_code=-1), FAILED),  # in mid-stream
         (ConnectionError("Failed to connect to Ollama. Is it running?"), UNREACHABLE),
         (ConnectionError(SECRET), None),
         (ConnectionRefusedError("Failed to connect to Ollama"), None),

@@ -114,6 +114,12 @@ def _always(condition: Condition) -> Callable[[Any], Condition | None]:
     return lambda _: condition
 
 
+def _by_ollamas_response(error: Any) -> Condition | None:
+    """Read an error of Ollama's, whose status is -1 if it came in the middle of a stream."""
+    in_a_stream = getattr(error, "status_code", None) == -1
+    return _by_response(error) or (FAILED if in_a_stream else None)
+
+
 def _by_ollamas_text(error: Any) -> Condition | None:
     """Tell Ollama's bare ConnectionError from anybody else's."""
     is_ollamas = type(error) is ConnectionError and _text(error).startswith("failed to connect to ")
@@ -135,7 +141,7 @@ _CLASSES: Final[Mapping[str, Callable[[Any], Condition | None]]] = {
     "google.APIError": _by_response,
     "google.GoogleAPICallError": _by_response,
     "google.RetryError": _always(TIMED_OUT),
-    "ollama.ResponseError": _by_response,
+    "ollama.ResponseError": _by_ollamas_response,
     "builtins.ConnectionError": _by_ollamas_text,
     "mistralai.SDKError": _by_response,
     "mistralai.MistralError": _by_response,
