@@ -3,7 +3,6 @@
 import gc
 import json
 import tracemalloc
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -13,7 +12,17 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import MessagesState, StateGraph
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
 from quart import Quart
 from typing_extensions import TypedDict
 
@@ -40,12 +49,38 @@ class Words(TypedDict):
     words: list[int]
 
 
+class Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    a: int = Field(0, validation_alias=AliasChoices("one", AliasPath("two", 0)))
+    b: int = Field(0, alias="three")
+
+
+@dataclass(config=ConfigDict(extra="forbid"))
+class ClosedData:
+    a: int = 0
+
+
+class Renaming(Closed):
+    @model_validator(mode="before")
+    @classmethod
+    def rename(cls, value: Any) -> Any:
+        return {"one": len(value)}
+
+
+class Within(BaseModel):
+    closed: Closed | None = None
+    data: ClosedData | None = None
+    several: list[Closed | int] = []
+
+
 @dataclass
 class Marks:
     marks: list[int]
 
 
 MANY = 1000
+
+NUMBERS = [float, float | None, Annotated[float, Field(ge=-1)], list[float], dict[str, float]]
 
 within_models = pytest.mark.skipif(
     version("pydantic") < "2.13", reason="before Pydantic 2.13, models are validated in full"
@@ -102,9 +137,47 @@ def test_valid_input_is_converted_as_by_a_plain_type_adapter(kind: Any, value: A
     assert ours.json_schema() == plain.json_schema()
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999", float("inf"), float("nan")])
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_a_number_is_finite(kind: Any, text: Any) -> None:
+    value = [text] if kind == list[float] else {"a": text} if kind == dict[str, float] else text
+    assert "finite" in wrong(kind, value).errors()[0]["msg"]
+
+
+def test_a_number_may_be_infinite_where_the_user_says_so() -> None:
+    kind = Annotated[float, Field(allow_inf_nan=True)]
+    assert bounded_adapter(kind).validate_python("inf") == float("inf")
+
+
 def test_the_length_limits_of_a_dict_apply_to_the_whole_dict() -> None:
     error = wrong(Annotated[dict[str, int], Len(0, 20)], {f"x{i}": 1 for i in range(21)})
     assert error.errors()[0]["type"] == "too_long"
+
+
+UNKNOWN = {f"x{i}": 0 for i in range(MANY)}
+
+
+@within_models
+@pytest.mark.parametrize(
+    ("value", "prefix"),
+    [
+        ({"closed": UNKNOWN}, "closed."),
+        ({"closed": {"one": 1, "three": 2, **UNKNOWN}}, "closed."),
+        ({"data": {"a": 1, **UNKNOWN}}, "data."),
+        ({"several": [1, UNKNOWN]}, "several.1."),
+    ],
+)
+def test_the_first_of_many_unknown_fields_inside_are_named(value: Any, prefix: str) -> None:
+    found = problems_of(wrong(Within, value))
+    assert list(found)[:10] == [f"{prefix}x{i}" for i in range(10)]
+    assert len(found) <= 11
+
+
+def test_what_a_class_without_other_fields_accepts_is_not_changed() -> None:
+    adapter = bounded_adapter(Within)
+    assert adapter.validate_python({"closed": {"two": ["7"], "three": 1}}).closed.a == 7
+    assert adapter.json_schema() == TypeAdapter(Within).json_schema()
+    assert bounded_adapter(Renaming).validate_python(UNKNOWN).a == MANY
 
 
 def test_the_first_wrong_item_is_named() -> None:
@@ -168,6 +241,7 @@ HOSTILE = {
     "objects": ("/shape", megabyte('{"points": [', "{}", "]}")),
     "objects by name": ("/shape", megabyte('{"names": {', '"#": {}', "}}")),
     "unknown names of a model": ("/shape", megabyte("{", '"#": 0', "}")),
+    "a long name inside": ("/shape", megabyte('{"names": {"', "x", '": {}}}')),
     "a long name": ("/shape", megabyte('{"', "x", '": 0}')),
     "a deep model": ("/shape", '{"within": ' * 200 + "0" + "}" * 200),
     "broken JSON": ("/shape", megabyte('{"points": [', "x", "")),

@@ -352,6 +352,7 @@ def nested(value: Any) -> Iterator[dict[str, Any]]:
         ("\ud800", "half of a surrogate pair"),
         ("fine \udc00", "half of a surrogate pair"),
         ({"\udfff": 1}, "half of a surrogate pair"),
+        ({"x" * 1001: 1}, "longer than 1,000 characters"),
         (inf, "infinite"),
         (-inf, "infinite"),
         (nan, "not a number"),

@@ -34,6 +34,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langgraph.graph.message import add_messages
 from pydantic import TypeAdapter, ValidationError
 
+from quart_lanarky.adapters.langchain.inputs.client_data import check_client_data
 from quart_lanarky.adapters.langchain.inputs.messages import (
     ChatTurns,
     Message,
@@ -51,13 +52,16 @@ EVERYTHING = InputPolicy(accept=get_args(Acceptable))
 
 
 def converted(kind: Any, value: Any, policy: InputPolicy = EVERYTHING) -> Any:
+    assert check_client_data({"value": value}, policy) == {}
     return TypeAdapter(kind).validate_python(value, context=policy)
 
 
 def errors(kind: Any, value: Any, policy: InputPolicy = EVERYTHING) -> dict[Any, str]:
-    with pytest.raises(ValidationError) as refused:
-        converted(kind, value, policy)
-    return {error["loc"]: error["msg"] for error in refused.value.errors()}
+    if refused := check_client_data({"value": value}, policy):
+        return refused
+    with pytest.raises(ValidationError) as invalid:
+        TypeAdapter(kind).validate_python(value, context=policy)
+    return {error["loc"]: error["msg"] for error in invalid.value.errors()}
 
 
 @pytest.mark.parametrize(
@@ -336,6 +340,8 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_makes_messages_or_a_validation_error(value: Any) -> None:
+    if check_client_data({"value": value}, EVERYTHING):
+        return
     try:
         found = converted(Messages, value)
     except ValidationError:

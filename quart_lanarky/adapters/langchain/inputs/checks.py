@@ -21,6 +21,7 @@ MAX_ERRORS: Final = 100
 BATCH_SIZE: Final = 10
 """How many entries of an object are validated at a time; an invalid one ends the validation."""
 
+_CLASSES: Final = {"model": "model-fields", "dataclass": "dataclass-args"}
 _LISTS: Final = ("list", "tuple", "set", "frozenset")
 
 
@@ -63,6 +64,8 @@ def _fail_fast_schema(schema: Any) -> Any:
         return copy | {"fail_fast": True}
     if kind == "tagged-union" and callable(copy["discriminator"]):
         return _UNKNOWN_TAG | copy | {"discriminator": _without_errors(copy["discriminator"])}
+    if isinstance(kind, str) and kind in _CLASSES and _forbids_extras(copy):
+        return _limit_extras(copy)
     return _fail_fast_dict(copy) if kind == "dict" else copy
 
 
@@ -102,6 +105,38 @@ def _validate_in_batches(value: Any, check: Callable[[Any], Any]) -> Any:
     return checked
 
 
+def _forbids_extras(schema: Any) -> bool:
+    """Return whether a class has no unknown fields, and no validator that may know them."""
+    config = schema.get("config") or {}
+    is_plain = schema["schema"].get("type") == _CLASSES[schema["type"]]
+    return is_plain and config.get("extra_fields_behavior") == "forbid"
+
+
+def _limit_extras(schema: Any) -> Any:
+    """Make a class report only the first of its unknown fields."""
+    fields = schema["schema"]["fields"]
+    items = fields.items() if isinstance(fields, dict) else ((f["name"], f) for f in fields)
+    known = {key for name, field in items for key in (name, *_first_keys(field))}
+
+    def _validate_few_extras(value: Any, check: Callable[[Any], Any]) -> Any:
+        if not isinstance(value, dict) or len(value) <= len(known) + BATCH_SIZE:
+            return check(value)
+        extras = islice((key for key in value if key not in known), BATCH_SIZE)
+        return check({key: value[key] for key in (*known.intersection(value), *extras)})
+
+    ref = schema.pop("ref", None)
+    return core_schema.no_info_wrap_validator_function(_validate_few_extras, schema, ref=ref)
+
+
+def _first_keys(field: Any) -> list[Any]:
+    """Return the keys at which the aliases of a field begin."""
+    alias = field.get("validation_alias") or []
+    if isinstance(alias, str):
+        return [alias]
+    paths = alias if alias and isinstance(alias[0], list) else [alias]
+    return [path[0] for path in paths if path]
+
+
 def problems_of(error: ValidationError) -> dict[str, str]:
     """Return an error message for each invalid field, or one under "" if there are too many."""
     count = error.error_count()
@@ -113,5 +148,11 @@ def problems_of(error: ValidationError) -> dict[str, str]:
 
 def _field_of(location: tuple[int | str, ...]) -> str:
     """Return the name of a field, without what the checks of this module add to it."""
-    own = f"function-wrap[{_validate_in_batches.__name__}()]"
-    return ".".join(str(part) for part in location if part != own)
+    return ".".join(str(part) for part in location if part not in _OWN_STEPS)
+
+
+_OWN_STEPS: Final = (
+    "function-wrap[_validate_in_batches()]",
+    "function-wrap[_validate_few_extras()]",
+)
+"""What Pydantic calls the functions of this module, where a type is one of several."""

@@ -50,6 +50,8 @@ _MARKS: Final = (
     *_CALLS,
 )
 """Fields that tell a message without a role from other objects that have a content."""
+_TELLTALE: Final = {"role", "lc", *_CONTENTS}
+"""Of which fields a message without a type has one."""
 _MESSAGE_FIELDS: Final = {*_CONTENTS, *_MARKS, "data", "id"}
 """Of which fields a message has one, to tell it from other objects with a role or a type."""
 
@@ -100,6 +102,12 @@ _PROSE: Final = {
 }
 """Fields of a file's block that are no place of the file."""
 
+_OWN_NAMES: Final = {"role", "type", *_CONTENTS}
+"""Fields of a message, which a chain may have among its own."""
+
+_MAX_KEY: Final = 1000
+"""How many characters the name of a field may have: Pydantic repeats it in each error below it."""
+
 _URL_START: Final = re.compile(r"[\x00-\x20]*(?:[a-z][a-z0-9+.-]*:)?[/\\]{2}", re.IGNORECASE)
 
 
@@ -118,7 +126,7 @@ def check_client_data(
     """
     check, name = _Check(policy), ""
     try:
-        check.look_at(data, may_be_message=not {"role", "type", *_CONTENTS}.intersection(names))
+        check.look_at(data, may_be_message=_OWN_NAMES.isdisjoint(names))
         for name, value in data.items():  # used when a value is not accepted
             check.walk({name: value})
     except NotAcceptedError as error:
@@ -244,7 +252,7 @@ class _Check:
                 parts = self._parts_of_list(inner, in_file=in_file)
             else:
                 continue
-            left += [(part, in_file) for part in parts]
+            left.extend([(part, in_file) for part in parts])
 
     def look_at(self, item: Mapping[str, Any], *, may_be_message: bool = True) -> bool:
         """Check an object itself; return whether it is a file, or may be one.
@@ -257,6 +265,8 @@ class _Check:
         kind = item.get("type")
         if "__overwrite__" in item or kind == "__overwrite__":
             self._policy.require("overwrite", what="values that replace the state of a graph")
+        if kind is None and item.keys().isdisjoint(_TELLTALE):
+            return False
         if not isinstance(item, dict) or not may_be_message:
             return False
         if _looks_like_message(item):
@@ -273,42 +283,47 @@ class _Check:
         return fields is not None and not fields.isdisjoint(item) and _is_file(item, self._policy)
 
     def _parts_of_object(self, item: dict[str, Any], *, in_file: bool) -> list[Any]:
-        """Check the keys and scalars of an object; return the containers in it."""
+        """Check the names and scalars of an object; return the containers in it."""
         parts = []
         for key, part in item.items():
-            self._look_at_scalar(key)
-            if isinstance(part, dict | list):
-                parts.append(part)
-                self._count_texts(key, part)
-                continue
-            self._look_at_scalar(part)
-            if isinstance(part, str):
-                if in_file:
-                    self._look_at_place(key, part)
+            kind = type(part)
+            if len(key) > _MAX_KEY or not key.isascii():
+                _check_name(key)
+            if kind is str:
+                if in_file or not part.isascii():
+                    self._look_at_text(key, part, in_file=in_file)
                 if key == "arguments" and "tools" in self._policy.accept:
                     parts.append(_parsed(part))
+            elif kind is dict or kind is list:
+                parts.append(part)
+                if key == "messages":
+                    self._count_texts(part)
+            elif kind is float:
+                _check_number(part)
         return parts
 
     def _parts_of_list(self, items: list[Any], *, in_file: bool) -> list[Any]:
+        """Check the scalars of a list; return the containers in it."""
         parts = []
         for part in items:
-            if isinstance(part, dict | list):
+            kind = type(part)
+            if kind is str:
+                if in_file or not part.isascii():
+                    self._look_at_text("", part, in_file=in_file)
+            elif kind is dict:
                 parts.append(part)
-                if isinstance(part, list) and _is_pair(part):
+            elif kind is list:
+                parts.append(part)
+                if _is_pair(part):
                     self.look_at({"role": part[0], "content": part[1]})
-                continue
-            self._look_at_scalar(part)
-            if in_file and isinstance(part, str):
-                self._look_at_place("", part)
+            elif kind is float:
+                _check_number(part)
         return parts
 
-    def _look_at_scalar(self, value: Any) -> None:
-        """Refuse what is no text and no number of JSON, though Python's parser accepts it."""
-        if isinstance(value, str):
-            if not value.isascii() and not _is_unicode(value):
-                raise NotAcceptedError("a text has half of a surrogate pair, which is no character")
-        elif isinstance(value, float) and not isfinite(value):
-            raise NotAcceptedError("a number is infinite, too large, or not a number")
+    def _look_at_text(self, key: str, text: str, *, in_file: bool) -> None:
+        _check_text(text)
+        if in_file:
+            self._look_at_place(key, text)
 
     def _look_at_place(self, key: str, value: str) -> None:
         """Check a text inside of a file's block, if it can say where the file is."""
@@ -317,9 +332,9 @@ class _Check:
         if names_place or (lower not in _PROSE and _URL_START.match(value)):
             self._policy.check_file_url(value)
 
-    def _count_texts(self, key: str, part: Any) -> None:
-        """Count texts as messages where they are called so; objects are counted by their look."""
-        if key == "messages" and isinstance(part, list):
+    def _count_texts(self, part: Any) -> None:
+        """Count the texts in a list of messages; objects are counted by their look."""
+        if isinstance(part, list):
             self._count(sum(isinstance(item, str) for item in part))
 
     def _count(self, more: int) -> None:
@@ -355,12 +370,25 @@ def _is_pair(item: list[Any]) -> bool:
     return len(item) == 2 and isinstance(item[0], str) and item[0] in _KINDS  # noqa: PLR2004
 
 
-def _is_unicode(text: str) -> bool:
+def _check_name(name: str) -> None:
+    if len(name) > _MAX_KEY:
+        raise NotAcceptedError(f"a name in it is longer than {_MAX_KEY:,} characters")
+    _check_text(name)
+
+
+def _check_text(text: str) -> None:
+    """Refuse what is no text, though Python's parser of JSON accepts it."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        why = "a text has half of a surrogate pair, which is no character"
+        raise NotAcceptedError(why) from None
+
+
+def _check_number(number: float) -> None:
+    """Refuse what is no number, though Python's parser of JSON accepts it."""
+    if not isfinite(number):
+        raise NotAcceptedError("a number is infinite, too large, or not a number")
 
 
 def _parsed(arguments: str) -> Any:

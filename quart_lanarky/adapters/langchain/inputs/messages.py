@@ -160,24 +160,34 @@ def _is_content(content: Any) -> bool:
 
 
 def _to_message(item: Any, info: ValidationInfo) -> BaseMessage:
-    """Convert `item` to a message; no other LangChain object can be created from it."""
+    """Convert `item` to a message; no other LangChain object can be created from it.
+
+    An object was checked with all that the client sent, but not a pair: only here it is known to
+    be a message.
+    """
     if isinstance(item, BaseMessage):  # a default value, or from the app's own code
         return item
     if isinstance(item, str):
         return HumanMessage(item)
+    policy = info.context or InputPolicy()
     if isinstance(item, list | tuple) and len(item) == 2:  # noqa: PLR2004  # it is a pair
-        item = {"role": item[0], "content": item[1]}
+        item = _checked_pair(item, policy)
     if not isinstance(item, dict) or not item.keys() & {"role", "type"}:
         _raise_invalid(ACCEPTED)
-    policy = info.context or InputPolicy()
-    try:
-        check_message(item, policy)
-    except NotAcceptedError as error:
-        _raise_invalid(str(error))
     return _convert(
         _from_langchain_format if item.get("type") in LANGCHAIN_TYPES else _from_role_format,
         _accepted_fields(item, policy),
     )
+
+
+def _checked_pair(pair: Sequence[Any], policy: InputPolicy) -> dict[str, Any]:
+    """Return the message that a pair of a role and a content is, if the route accepts it."""
+    message = {"role": pair[0], "content": pair[1]}
+    try:
+        check_message(message, policy)
+    except NotAcceptedError as error:
+        _raise_invalid(str(error))
+    return message
 
 
 _FIELDS: Final = ("role", "type", "content", "name")
