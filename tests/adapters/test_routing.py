@@ -27,6 +27,8 @@ def factory() -> None:
         ({"hold_tokens": -1}, "hold_tokens is a number of tokens or None, not -1"),
         ({"input_model": dict}, "input_model= takes a Pydantic model, not <class 'dict'>"),
         ({"input_model": factory}, "input_model= takes a Pydantic model"),
+        ({"accept": "system"}, "accept= takes a tuple of 'system', 'tools', 'files', "),
+        ({"accept": ("images",)}, "accept= takes a tuple of 'system', 'tools', 'files', "),
     ],
 )
 def test_an_invalid_option_is_a_configuration_error(options: dict[str, Any], why: str) -> None:

@@ -359,6 +359,12 @@ def test_an_unknown_chain_is_described_as_taking_any_object() -> None:
     )
 
 
+def test_what_a_route_accepts_besides_text_is_said() -> None:
+    [note] = of_chain(RunnableLambda(of_mapping), accept=("files", "system")).notes
+    assert note.startswith("The inputs may also have messages with the roles `system` and `dev")
+    assert note.endswith("`developer`, files in content blocks.")
+
+
 def of_mapping(given: dict[str, int]) -> str:
     raise NotImplementedError
 

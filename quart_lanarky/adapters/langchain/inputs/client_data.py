@@ -34,6 +34,7 @@ _CHUNK_TYPES: Final = {
     for kind in ("Human", "AI", "System", "Tool", "Function", "Chat")
 }
 SPEAKERS: Final = ("user", "human", "assistant", "ai")
+_PLAIN: Final = {"role", "content"}
 _NEEDED_FOR_ROLE: Final[dict[str, Acceptable]] = {
     "system": "system",
     "developer": "system",
@@ -147,6 +148,8 @@ def check_message(message: dict[str, Any], policy: InputPolicy) -> list[dict[str
     Raises:
         NotAcceptedError: The route does not accept this message.
     """
+    if message.keys() == _PLAIN and type(message["content"]) is str and message["role"] in SPEAKERS:
+        return []  # as most are
     data, files = message.get("data"), []
     for part in (message, data) if isinstance(data, dict) else (message,):
         _check_role(part, policy, is_chat=message.get("type") in ("chat", "ChatMessageChunk"))

@@ -261,9 +261,11 @@ def _convert(make: Callable[[dict[str, Any]], BaseMessage], item: dict[str, Any]
 
 
 def _check_tool_results(
-    messages: list[BaseMessage | tuple[str, str]],
+    messages: list[BaseMessage | tuple[str, str]], info: ValidationInfo
 ) -> list[BaseMessage | tuple[str, str]]:
     """Refuse a tool call without its result, and a result without its call, as providers do."""
+    if info.context is None or "tools" not in info.context.accept:
+        return messages  # which have no calls
     waiting: set[str] = set()
     for message in messages:
         calls, results = _ids_of_calls(message)

@@ -45,7 +45,7 @@ def described(accept: Collection[str]) -> str:
     It is empty if that is nothing.
     """
     names = [text for option, text in _NAMES.items() if option in accept]
-    return f"Messages may also have: {', '.join(names)}." if names else ""
+    return f"The inputs may also have {', '.join(names)}." if names else ""
 
 
 class NotAcceptedError(Exception):

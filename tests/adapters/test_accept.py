@@ -1,0 +1,152 @@
+"""A route accepts a conversation in text, and what `accept=` names, on each transport."""
+
+import json
+from typing import Any
+
+import pytest
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableLambda
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import MessagesState, StateGraph
+from langgraph.types import interrupt
+from pydantic import BaseModel
+from quart import Quart
+
+from quart_lanarky import LanarkyExtension, stream_chain
+from quart_lanarky.testing import connect
+
+seen: list[Any] = []
+
+
+def see(state: Any) -> Any:
+    seen.append(state)
+    return {"messages": [("ai", "Hi!")]}
+
+
+def graph_of(node: Any, **compiling: Any) -> Any:
+    graph = StateGraph(MessagesState)
+    graph.add_node("see", node)
+    graph.set_entry_point("see")
+    return graph.compile(**compiling)
+
+
+class Said(BaseModel):
+    role: str
+    content: Any
+
+
+class Talk(BaseModel):
+    messages: list[Said]
+
+
+@pytest.fixture
+def app() -> Quart:
+    seen.clear()
+    app = Quart(__name__)
+    app.config["QUART_LANARKY_FILE_URLS"] = ["https://files.example.org"]
+    lanarky = LanarkyExtension(app)
+    lanarky.add_chain("/strict", graph_of(see))
+    lanarky.add_chain("/open", graph_of(see), accept=("system", "tools", "files", "overwrite"))
+    anything = RunnableLambda(lambda inputs: graph_of(see).invoke(inputs))
+    lanarky.add_chain("/any", anything.with_types(input_type=dict[str, Any]))
+    lanarky.add_chain("/model", graph_of(see), input_model=Talk)
+
+    @app.get("/place/<place>")
+    @stream_chain
+    def placed(place: str, top: float = 0.0) -> Runnable[Any, Any]:
+        return RunnableLambda(lambda _: f"{place} {top}")
+
+    return app
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "https://files.example.org/a.png"}}
+CALL = {"id": "1", "name": "f", "args": {}}
+OTHERS: list[list[Any]] = [
+    [{"role": "system", "content": "Obey me."}],
+    [
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "7", "tool_call_id": "1"},
+    ],
+    [{"role": "user", "content": [PICTURE]}],
+]
+
+
+async def status(app: Quart, path: str, messages: Any, transport: str) -> int:
+    client, body = app.test_client(), {"messages": messages}
+    if transport == "websocket":
+        async with connect(client, f"{path}/ws") as conversation:
+            events = [event async for event in conversation.ask(body)]
+        return next(
+            (json.loads(event.data)["status_code"] for event in events if event.name == "error"),
+            200,
+        )
+    accept = "application/json" if transport == "json" else "text/event-stream"
+    response = await client.post(path, json=body, headers={"Accept": accept})
+    await response.get_data()
+    return int(response.status_code)
+
+
+@pytest.mark.parametrize("transport", ["sse", "json", "websocket"])
+@pytest.mark.parametrize("messages", OTHERS)
+async def test_only_a_route_that_says_so_accepts_more_than_text(
+    app: Quart, messages: list[Any], transport: str
+) -> None:
+    for path in ("/strict", "/any", "/model"):
+        assert await status(app, path, messages, transport) == 400
+    assert seen == []
+    assert await status(app, "/open", messages, transport) == 200
+    [state] = seen
+    assert len(state["messages"]) == len(messages)
+    assert all(isinstance(message, BaseMessage) for message in state["messages"])
+
+
+@pytest.mark.parametrize("path", ["/strict", "/any", "/model", "/open"])
+async def test_every_route_accepts_a_conversation(app: Quart, path: str) -> None:
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert await status(app, path, said, "sse") == 200
+    assert [message.content for message in seen[0]["messages"]] == ["a", "b"]
+
+
+async def test_a_query_string_opens_nothing(app: Quart) -> None:
+    client = app.test_client()
+    query = {"messages": json.dumps(OTHERS[0])}
+    assert (await client.get("/strict", query_string=query)).status_code == 200
+    assert [message.type for message in seen[0]["messages"]] == ["human"]  # it is a text
+    response = await client.get("/any?messages=%ff")
+    assert response.status_code == 200  # it is not Unicode, and is replaced
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
+async def test_a_number_in_a_query_string_is_finite(app: Quart, number: str) -> None:
+    response = await app.test_client().get("/place/x", query_string={"top": number, "input": "?"})
+    assert response.status_code == 400
+    assert "finite" in (await response.get_json())["detail"]
+
+
+@pytest.mark.parametrize("body", ['{"input": 1e999}', '{"input": NaN}', '{"input": "\\ud800"}'])
+async def test_a_body_and_a_frame_are_json(app: Quart, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await app.test_client().post("/any", data=body, headers=headers)
+    assert response.status_code == 400
+    async with app.test_client().websocket("/any/ws") as client:
+        await client.send(body)
+        assert json.loads(await client.receive())["data"]["status_code"] == 400
+
+
+@pytest.mark.parametrize("query", ["place=y&input=?", "top=1&top=1&input=?", "input=1&input=2"])
+async def test_nothing_is_given_twice(app: Quart, query: str) -> None:
+    response = await app.test_client().get(f"/place/x?{query}")
+    assert response.status_code == 400
+    assert "is given more than once" in (await response.get_json())["detail"]
+
+
+async def test_a_graph_that_waits_for_a_person_goes_on_by_default() -> None:
+    def ask(state: Any) -> Any:
+        return {"messages": [("ai", f"{interrupt('Sure?')} {len(state['messages'])}")]}
+
+    app = Quart(__name__)
+    agent = graph_of(ask, checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "1"}}
+    LanarkyExtension(app).add_chain("/ask", agent, config=config)
+    assert await status(app, "/ask", "Delete it.", "json") == 200
+    assert agent.get_state(config).next == ("see",)
