@@ -58,15 +58,20 @@ def _fail_fast_schema(schema: Any) -> Any:
     kind = schema.get("type")
     kept = "default" if kind == "default" else None  # the user's default value is not a schema
     copy = {key: part if key == kept else _fail_fast_schema(part) for key, part in schema.items()}
+    return _bounded(kind, copy) if isinstance(kind, str) else copy  # else it maps names to schemas
+
+
+def _bounded(kind: str, schema: Any) -> Any:
+    """Return the core schema of one type with its bounds, if types of this kind have any."""
     if kind == "float":
-        return {"allow_inf_nan": False} | copy
+        return {"allow_inf_nan": False} | schema
     if kind in _LISTS:
-        return copy | {"fail_fast": True}
-    if kind == "tagged-union" and callable(copy["discriminator"]):
-        return _UNKNOWN_TAG | copy | {"discriminator": _without_errors(copy["discriminator"])}
-    if isinstance(kind, str) and kind in _CLASSES and _forbids_extras(copy):
-        return _limit_extras(copy)
-    return _fail_fast_dict(copy) if kind == "dict" else copy
+        return schema | {"fail_fast": True}
+    if kind == "tagged-union" and callable(schema["discriminator"]):
+        return _UNKNOWN_TAG | schema | {"discriminator": _without_errors(schema["discriminator"])}
+    if kind in _CLASSES and _forbids_extras(schema):
+        return _limit_extras(schema)
+    return _fail_fast_dict(schema) if kind == "dict" else schema
 
 
 _UNKNOWN_TAG: Final = {
