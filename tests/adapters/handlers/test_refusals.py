@@ -90,7 +90,16 @@ def graph_of(model: Model) -> Any:
     return StateGraph(MessagesState).add_node(node).add_edge("__start__", "node").compile()
 
 
+def generator_of(model: Model) -> Any:
+    async def generate(question: str) -> AsyncIterator[Any]:
+        async for chunk in model.astream(question):
+            yield chunk
+
+    return RunnableLambda(generate)
+
+
 SHAPES: dict[str, Any] = {
+    "generator": generator_of,
     "model": lambda model: model,
     "parser": lambda model: model | StrOutputParser(),
     "function": lambda model: RunnableLambda(lambda _: model),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, GenerationChunk, LLMResult
 
-__all__ = ["Refusal", "chunk_refusal", "event_refusal", "refusal_in"]
+__all__ = ["Refusal", "chunk_refusal", "event_refusal", "message_refusal", "refusal_in"]
 
 _STOPPED: Final = frozenset(
     {
@@ -47,7 +47,11 @@ class Refusal:
 def refusal_in(result: LLMResult) -> Refusal | None:
     """Return the refusal that a model's run ended in, if it did."""
     generation = result.generations[0][0] if result.generations and result.generations[0] else None
-    message = generation.message if isinstance(generation, ChatGeneration) else None
+    return message_refusal(generation.message) if isinstance(generation, ChatGeneration) else None
+
+
+def message_refusal(message: BaseMessage) -> Refusal | None:
+    """Return the refusal that a message is, whole or in part."""
     if not isinstance(message, AIMessage):
         return None
     text = _text(message)

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
 from .... import events
@@ -31,7 +32,7 @@ from .extraction import (
     result_text,
     token_text,
 )
-from .refusals import Refusal, chunk_refusal, event_refusal, refusal_in
+from .refusals import Refusal, chunk_refusal, event_refusal, message_refusal, refusal_in
 from .selection import (
     DEFAULT_HOLD_TOKENS,
     AnswerSpec,
@@ -243,8 +244,14 @@ class TokenHandler(ChainHandler):
         """Note that the tool has ended."""
         self._tool_runs.discard(run_id)
 
-    async def send_text(self, run_id: UUID, text: str) -> None:
-        """Send text that the chain itself has put out, as its run `run_id`."""
+    async def send_chunk(self, run_id: UUID, chunk: str | BaseMessage) -> None:
+        """Send the text of what the chain itself has put out, as its run `run_id`."""
+        text = answer_text(chunk, ())
+        refusal = None if isinstance(chunk, str) else message_refusal(chunk)
+        if refusal is not None:
+            said = "" if self._refusal is None else self._refusal.text
+            self._refusal = Refusal(said + refusal.text)
+            text = text or refusal.text
         if text:
             await self._emit(run_id, [text])
 

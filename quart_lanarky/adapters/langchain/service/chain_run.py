@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from ....runs.run import Run
 from ....runs.stream import EventStream
 from ..handlers.base import ChainHandler, EventCallbackHandler
-from ..handlers.extraction import answer_json, answer_text
+from ..handlers.extraction import answer_json
 from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
@@ -85,7 +85,7 @@ class ChainRun(Run):
         async for chunk in self._plan.chain.astream(self._inputs, self._config):
             output = chunk if output is None else _joined(output, chunk)
             for handler in self._token_handlers if isinstance(chunk, str | BaseMessage) else ():
-                await handler.send_text(self.id, answer_text(chunk, ()))
+                await handler.send_chunk(self.id, chunk)
         return output
 
     def output(self) -> JsonValue:
