@@ -70,7 +70,7 @@ class ChatInput(BaseModel):
     question: str = Field(examples=["How does a browser resume a stream?"])
 
 
-class LibraryInput(BaseModel):
+class QaInput(BaseModel):
     """What is asked of the library."""
 
     query: str = Field(examples=["Why does nginx hold back my events?"])
@@ -106,7 +106,7 @@ def answer_from_library(k: Sections = 3) -> Runnable[Any, Any]:
     chain: Runnable[Any, Any] = RetrievalQA.from_chain_type(
         chat_model(), retriever=search, return_source_documents=True
     )
-    return chain.with_types(input_type=LibraryInput)
+    return chain.with_types(input_type=QaInput)
 
 
 def calculate() -> Runnable[Any, Any]:
