@@ -16,8 +16,9 @@ from langgraph.graph import MessagesState
 from pydantic import BaseModel
 
 from quart_lanarky.adapters.langchain.inputs.client_data import check_client_data
-from quart_lanarky.adapters.langchain.inputs.fields import AnyObject, Each, Fields, ModelFields
+from quart_lanarky.adapters.langchain.inputs.fields import Each, Fields, ModelFields
 from quart_lanarky.adapters.langchain.inputs.messages import ChatTurns, Messages
+from quart_lanarky.adapters.langchain.inputs.open_inputs import AnyObject
 from quart_lanarky.adapters.langchain.inputs.policy import (
     Acceptable,
     InputPolicy,

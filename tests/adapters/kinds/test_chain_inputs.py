@@ -58,8 +58,9 @@ from pydantic import (
 )
 from werkzeug.datastructures import MultiDict
 
-from quart_lanarky.adapters.langchain.inputs.fields import AnyObject, Fields
+from quart_lanarky.adapters.langchain.inputs.fields import Fields
 from quart_lanarky.adapters.langchain.inputs.messages import Message, Messages, TextOrMessages
+from quart_lanarky.adapters.langchain.inputs.open_inputs import AnyObject
 from quart_lanarky.adapters.langchain.inputs.policy import InputPolicy
 from quart_lanarky.adapters.langchain.kinds.chain_inputs import chain_inputs
 from quart_lanarky.errors import InputError

@@ -21,7 +21,8 @@ from langchain_core.runnables import (
 )
 from typing_extensions import TypedDict
 
-from quart_lanarky.adapters.langchain.inputs.fields import AnyValue, Fields, Value
+from quart_lanarky.adapters.langchain.inputs.fields import Fields, Value
+from quart_lanarky.adapters.langchain.inputs.open_inputs import AnyValue
 from quart_lanarky.adapters.langchain.kinds.chain_inputs import chain_inputs
 from quart_lanarky.errors import InputError
 

@@ -40,17 +40,7 @@ from .types import (
     takes_text,
 )
 
-__all__ = [
-    "WRAPPED",
-    "AnyInput",
-    "AnyObject",
-    "AnyValue",
-    "Each",
-    "Fields",
-    "ModelFields",
-    "State",
-    "Value",
-]
+__all__ = ["STRICT", "WRAPPED", "Each", "Fields", "ModelFields", "Value", "input_error"]
 
 WRAPPED = "input"
 """The field that wraps the input of a chain that does not take an object."""
@@ -111,7 +101,7 @@ def _parse_json(text: str) -> Any:
         return text
 
 
-def _input_error(fields: dict[str, str]) -> InputError:
+def input_error(fields: dict[str, str]) -> InputError:
     """Make an `InputError`; the message under "" is about all fields together."""
     whole = fields.pop("", None)
     said = f": {shortened(whole, MAX_MESSAGE)}" if whole else ""
@@ -259,7 +249,7 @@ class Fields:
         if takes_list(hint) and not takes_only_objects(hint):
             return values
         if len(values) > 1:
-            raise _input_error({name: "is given more than once"})
+            raise input_error({name: "is given more than once"})
         return _parse_json(values[0]) if takes_only_objects(hint) else values[0]
 
     def _count_field(self, name: str, value: Any, limit: int) -> int:
@@ -270,13 +260,13 @@ class Fields:
         if policy.max_messages is not None:
             self._check_message_count(data, policy.max_messages)
         if refused := check_client_data(data, policy, self.names):
-            raise _input_error(refused)
+            raise input_error(refused)
 
     def _check_message_count(self, data: Mapping[str, Any], limit: int) -> None:
         counts = self.count(data, limit)
         if sum(counts.values()) > limit:
             name = max(counts, key=lambda each: counts[each])
-            raise _input_error({name: f"send no more than {limit} messages"})
+            raise input_error({name: f"send no more than {limit} messages"})
 
     def _validate(self, data: Mapping[str, Any], policy: InputPolicy) -> Any:
         unknown = dict.fromkeys(self._unknown_names(data), "Extra inputs are not permitted")
@@ -287,7 +277,7 @@ class Fields:
         except ValidationError as error:
             wrong = problems_of(error)
         if wrong or unknown:  # not inside `except`: the new error would reference the old one
-            raise _input_error(wrong | unknown)
+            raise input_error(wrong | unknown)
         return checked
 
     def _unknown_names(self, data: Mapping[str, Any]) -> Iterable[str]:
@@ -336,128 +326,6 @@ class Each(Value):
             if found > limit:
                 break
         return found
-
-
-class AnyObject(Fields):
-    """Any JSON object, for a chain that says that it takes one and does not name its fields.
-
-    Args:
-        body: The type of the object.
-    """
-
-    def __init__(self, body: Any = dict[str, Any]) -> None:
-        super().__init__({}, is_open=True)
-        self._body = body
-
-    @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        """The type adapter that validates the data and makes its JSON schema."""
-        return bounded_adapter(self._body)
-
-    def _count_field(self, name: str, value: Any, limit: int) -> int:
-        return count_messages({name: value}, self._body, limit)
-
-
-class AnyInput(AnyObject):
-    """Any JSON object or text, for a chain that says nothing about what it takes."""
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the chain says anything about what it takes."""
-        return False
-
-    def for_chain(self, message: Mapping[str, Any] | str, policy: InputPolicy = STRICT) -> Any:
-        """Return the input of the chain: the object or the text itself."""
-        return message if isinstance(message, str) else super().for_chain(message, policy)
-
-    def convert(self, message: Mapping[str, Any] | str, policy: InputPolicy) -> Any:
-        """Return the input of the chain: the object or the text itself."""
-        return message if isinstance(message, str) else super().convert(message, policy)
-
-
-class AnyValue(Fields):
-    """Any JSON object, or any other value wrapped into one, for a function without types.
-
-    A request body is always an object, and the function may want a text. So an object with no
-    other field than `input` stands for the value of this field.
-    """
-
-    def __init__(self) -> None:
-        super().__init__({WRAPPED: NotRequired[Any]}, is_open=True)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the chain says anything about what it takes."""
-        return False
-
-    def _chain_input(self, values: Any) -> Any:
-        return values[WRAPPED] if values.keys() == {WRAPPED} else values
-
-
-class State(Fields):
-    """The state of a graph, of which a client sends at least one field.
-
-    Args:
-        hints: The type of each field by name.
-        model: A Pydantic model or dataclass that the nodes get, and that validates the state.
-        initial: The values with which fields begin that a client does not send.
-        remembers: Whether a thread may have values already, so that the model cannot be asked
-            about fields that are missing, nor about the whole.
-    """
-
-    least = 1
-
-    def __init__(
-        self,
-        hints: Mapping[str, Any],
-        *,
-        model: Any = None,
-        initial: Mapping[str, Any] | None = None,
-        remembers: bool = False,
-    ) -> None:
-        super().__init__(hints)
-        self._model = model
-        self._initial = dict(initial or {})
-        self._remembers = remembers
-
-    @property
-    def text_field(self) -> str | None:
-        """The field that a bare text is assigned to: the only one, or else the messages."""
-        messages = "messages" if takes_messages(self.hints.get("messages")) else None
-        return super().text_field or messages
-
-    def convert(self, message: Mapping[str, Any] | str, policy: InputPolicy) -> Any:
-        """Return the input of the graph, or refuse an empty object with `InputError`."""
-        if not message and not any(map(is_required, self.hints.values())):
-            inputs = ", ".join(self.hints)
-            raise InputError(f"send at least one of the inputs of this chain: {inputs}")
-        return super().convert(message, policy)
-
-    @cached_property
-    def _model_adapter(self) -> TypeAdapter[Any] | None:
-        try:
-            return None if self._model is None else bounded_adapter(self._model)
-        except PydanticUserError:  # a dataclass of types that Pydantic does not know
-            return None
-
-    def _validate(self, data: Mapping[str, Any], policy: InputPolicy) -> Any:
-        checked = super()._validate(data, policy)
-        if wrong := self._model_problems(checked):
-            raise _input_error(wrong)
-        return checked
-
-    def _model_problems(self, values: Mapping[str, Any]) -> dict[str, str]:
-        if self._model_adapter is None:
-            return {}
-        try:
-            self._model_adapter.validate_python({**self._initial, **values})
-        except ValidationError as error:
-            wrong = problems_of(error)
-        else:
-            return {}
-        if self._remembers:
-            return {name: why for name, why in wrong.items() if name.partition(".")[0] in values}
-        return wrong
 
 
 class ModelFields(Fields):

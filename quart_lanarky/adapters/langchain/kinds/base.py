@@ -26,7 +26,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ..inputs.fields import AnyInput, Fields
+from ..inputs.fields import Fields
+from ..inputs.open_inputs import AnyInput
 from .input_fields import declared_fields, schema_fields
 from .output_types import is_object, json_type
 from .tagging import TAGGED_MODELS, TaggedChain

@@ -6,7 +6,8 @@ from typing import Any
 
 from langchain_core.runnables import Runnable
 
-from ..inputs.fields import AnyInput, Fields
+from ..inputs.fields import Fields
+from ..inputs.open_inputs import AnyInput
 from .input_fields import declared_fields, fields_of_type
 from .registry import CHAIN_KINDS
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, NotRequired, TypeVar, Union, get_args, get_or
 from pydantic import AfterValidator, PydanticUserError, RootModel
 from typing_extensions import is_typeddict
 
-from ..inputs.fields import WRAPPED, AnyInput, AnyObject, AnyValue, Fields, ModelFields, Value
+from ..inputs.fields import WRAPPED, Fields, ModelFields, Value
 from ..inputs.messages import with_messages
+from ..inputs.open_inputs import AnyInput, AnyObject, AnyValue
 from ..inputs.types import (
     dumped_input,
     field_hint,

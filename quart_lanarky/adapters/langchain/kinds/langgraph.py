@@ -16,8 +16,9 @@ from typing_extensions import is_typeddict
 
 from ..handlers.extraction import INTERRUPT, MESSAGES
 from ..handlers.selection import GRAPH_TAG, AnswerSpec, InNodes, Nodes
-from ..inputs.fields import Fields, State
+from ..inputs.fields import Fields
 from ..inputs.messages import with_messages
+from ..inputs.state import State
 from ..inputs.types import (
     converted_fields,
     hints_of,

@@ -32,7 +32,8 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.runnables.router import RouterRunnable
 
-from ..inputs.fields import AnyInput, AnyObject, Each, Fields, Value
+from ..inputs.fields import Each, Fields, Value
+from ..inputs.open_inputs import AnyInput, AnyObject
 from ..inputs.types import without_requiredness
 from .base import ChainKind, ChainKinds, always, class_path, no_children
 from .components import one_answer, tag_model
