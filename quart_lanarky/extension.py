@@ -10,6 +10,7 @@ from urllib.parse import quote_from_bytes
 from weakref import WeakSet
 
 from quart import Blueprint, Quart
+from werkzeug.exceptions import BadHost
 
 from .adapters import Adapter, default_adapter
 from .apidocs.commands import commands_for
@@ -19,7 +20,12 @@ from .playground.views import add_playground, check_path
 from .runs.failures import ErrorTable
 from .runs.registry import RunRegistry
 from .settings import EXTENSION_KEY, SETTING_KEYS, Settings, check_names
-from .transports.connection import CONNECTION_KEY, ClientConnection, wrap_websocket_class
+from .transports.connection import (
+    CONNECTION_KEY,
+    ClientConnection,
+    refuse,
+    wrap_websocket_class,
+)
 from .transports.hypercorn import Server, defer_sigterm, detect_server
 from .transports.route_checks import RouteChecks
 
@@ -203,6 +209,8 @@ class LanarkyExtension:
                 scope["query_string"] = quoted.encode()
             try:
                 await serve(scope, connection.receive, send)
+            except BadHost:  # no name at all: Quart itself would have it fail with status 500
+                await refuse(scope["type"], send)
             finally:
                 if scope["type"] == "websocket":
                     connection.discard_input()

@@ -21,6 +21,7 @@ __all__ = [
     "ClientConnection",
     "current_connection",
     "raise_disconnect",
+    "refuse",
     "unwrap_proxy",
     "wrap_websocket_class",
 ]
@@ -154,6 +155,20 @@ class ClientConnection:
         message = await self._receive()
         self._has_ended = self._has_ended or message["type"].endswith(".disconnect")
         return message
+
+
+async def refuse(kind: str, send: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
+    """Answer a request, or a handshake, with status 400 (a handshake: 403) and no body.
+
+    Args:
+        kind: The type of the connection: `"http"` or `"websocket"`.
+        send: ASGI's.
+    """
+    if kind == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await send({"type": "http.response.start", "status": 400, "headers": []})
+    await send({"type": "http.response.body"})
 
 
 def unwrap_proxy(proxy: _T) -> _T:

@@ -16,7 +16,7 @@ Record = Callable[[str], None]
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app under `quart_lanarky.serve`."""
     with served(APP, tmp_path_factory.mktemp("serve")) as server:
-        httpx.get(f"{server.url}/ping")  # it is up
+        httpx.get(f"{server.url}/ping", timeout=60)  # it is up
         yield server
 
 
@@ -29,7 +29,7 @@ def either(
         yield request.getfixturevalue("serve")
     else:
         with hypercorn(APP, tmp_path_factory.mktemp("hypercorn")) as server:
-            httpx.get(f"{server.url}/ping")
+            httpx.get(f"{server.url}/ping", timeout=60)
             yield server
 
 

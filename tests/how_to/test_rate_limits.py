@@ -98,14 +98,22 @@ async def _open(url: str) -> None:
 
 async def test_the_rate_limiter_does_not_apply_to_websockets(server: Server) -> None:
     """Which is why the page has a decorator of its own."""
-    for _ in range(12):
-        async with connect(server.ws_url + "/qa/ws") as connection:
+    async with connect(server.ws_url + "/chat/ws") as connection:
+        for _ in range(12):
             await connection.send("?")
             assert json.loads(await connection.recv())["event"] == "completion"
+            while json.loads(await connection.recv())["event"] != "end":
+                pass
+
+
+async def test_no_route_of_the_page_is_without_a_limit(server: Server) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(server.ws_url + "/qa/ws")
+    assert refused.value.response.status_code == 404
 
 
 async def test_turns_beyond_the_queue_limit_close_the_websocket(server: Server) -> None:
-    async with connect(server.ws_url + "/qa/ws") as connection:
+    async with connect(server.ws_url + "/chat/ws") as connection:
         for _ in range(200):
             await connection.send("?")
         with suppress(ConnectionClosed):
