@@ -32,6 +32,7 @@ from .. import events
 from ..events import Event
 from .failures import DescribeError, Failure, describe_failure
 from .stream import EventStream
+from .thread_calls import ThreadCalls, current_thread_calls
 
 __all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher"]
 
@@ -89,6 +90,7 @@ class Run:
         reason: Why it did not finish, in a few words for the log; None if it did.
         refusal: The status code that it was refused with, if it was.
         duration: How many seconds it took; 0 until it has ended.
+        thread_calls: Its calls in threads, as far as the pool notes them.
         time_to_first_token: Seconds until the first `completion` event; None without one.
         error_describers: Tell what the client is told of exceptions that the work may raise.
         describe_own_error: The same for those of the app's own, which come first; None without.
@@ -110,6 +112,8 @@ class Run:
         self.duration = 0.0
         self._produce = produce
         self._context = copy_context()
+        self.thread_calls = ThreadCalls()
+        self._context.run(current_thread_calls.set, self.thread_calls)
         self._task: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._early: tuple[Outcome, Event | None] | None = None  # how it is to end, if before time

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import parent_process
@@ -20,7 +19,7 @@ import hypercorn.asyncio
 from hypercorn.config import Config
 
 from ..extension import GRACEFUL_TIMEOUT_MARGIN
-from ..transports.threads import shut_down_threads
+from ..transports.threads import ChainThreadPool, shut_down_threads
 from .access_log import use_access_logger
 from .app_location import extension_of, quart_app_of, settings_of
 from .hypercorn_patches.patches import patch_hypercorn
@@ -90,7 +89,7 @@ class Worker:
             _handlers_restored({*self._stop, *self._force_stop}),
             asyncio.Runner(loop_factory=self._new_loop) as runner,
         ):
-            pool = ThreadPoolExecutor(THREADS, thread_name_prefix="quart_lanarky")
+            pool = ChainThreadPool(THREADS, thread_name_prefix="quart_lanarky")
             runner.get_loop().set_default_executor(pool)
             runner.run(self._serve())
             with exit_unless_done_within(EXIT_TIMEOUT):

@@ -60,6 +60,8 @@ class _Watcher:
 
     def ended(self, run: Run) -> None:
         self.registry.remove(run)
+        for call in run.thread_calls.abandon():
+            _hold_slot(self.registry, asyncio.wrap_future(call))
         if run.outcome is not None:
             with suppress(Exception):
                 publish(_SIGNALS[run.outcome], self.app, self._report(run))
@@ -161,8 +163,12 @@ async def reserve_slot(settings: Settings) -> AsyncIterator[None]:
 
 def hold_slot(work: asyncio.Future[Any]) -> None:
     """Count `work` of the current request, which could not be stopped, until it is done."""
+    _hold_slot(current_registry(), work)
+
+
+def _hold_slot(registry: RunRegistry | None, work: asyncio.Future[Any]) -> None:
     work.add_done_callback(_log_failure)
-    if (registry := current_registry()) is not None:
+    if registry is not None:
         registry.hold_slot(work)
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from ..runs.thread_calls import current_thread_calls
 from .admission import hold_slot
 
-__all__ = ["FACTORY_THREADS", "SPEC_THREADS", "ThreadPool", "shut_down_threads"]
+__all__ = ["FACTORY_THREADS", "SPEC_THREADS", "ChainThreadPool", "ThreadPool", "shut_down_threads"]
 
 _T = TypeVar("_T")
 
@@ -55,6 +56,32 @@ class ThreadPool:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
+
+
+class ChainThreadPool(ThreadPoolExecutor):
+    """The default pool of an event loop, in which LangChain runs synchronous chains and tools.
+
+    It notes the calls of each run. A thread whose run has ended takes no place of others: there may
+    be one more for as long as it goes on. `QUART_LANARKY_MAX_RUNS` bounds how many there are.
+    """
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Call `fn` in a thread."""
+        call = super().submit(fn, *args, **kwargs)
+        calls = current_thread_calls.get()
+        if calls is not None:
+            calls.add(call, self._make_room)
+        return call
+
+    def _make_room(self, call: Future[Any]) -> None:
+        self._change_size(1)
+        call.add_done_callback(lambda _: self._change_size(-1))
+
+    def _change_size(self, by: int) -> None:
+        with self._shutdown_lock:  # the pool's own
+            self._max_workers += by
+            if by > 0 and not self._shutdown:
+                self._adjust_thread_count()  # for what waits
 
 
 def _without_stop_iteration(function: Callable[..., _T], *args: Any) -> _T:
