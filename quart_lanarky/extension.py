@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import string
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote_from_bytes
 from weakref import WeakSet
 
@@ -28,6 +28,9 @@ from .transports.connection import (
 )
 from .transports.hypercorn import Server, defer_sigterm, detect_server
 from .transports.route_checks import RouteChecks
+
+if TYPE_CHECKING:
+    from .adapters.langchain.routing import AddChainOptions
 
 __all__ = ["API_SPECS_KEY", "LanarkyExtension"]
 
@@ -93,7 +96,9 @@ class LanarkyExtension:
                 app.register_blueprint(blueprint)
             app.extensions[_CHECKS_KEY].check_duplicates()
 
-    def add_chain(self, rule: str, chain: Any | Callable[..., Any], **options: Any) -> Blueprint:
+    def add_chain(
+        self, rule: str, chain: Any | Callable[..., Any], **options: Unpack[AddChainOptions]
+    ) -> Blueprint:
         """Serve a chain at `rule`: POST and GET there, and a WebSocket at `rule` + `/ws`.
 
         Args:

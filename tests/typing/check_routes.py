@@ -71,6 +71,9 @@ assert_type(extension.add_chain("/chat", RunnableLambda(str)), Blueprint)
 assert_type(extension.add_chain("/chat", chain, name="chat", mode="text"), Blueprint)
 assert_type(extension.is_draining, bool)
 extension.add_chain(RunnableLambda(str), "/chat")  # type: ignore[arg-type]
+extension.add_chain("/chat", chain, methods=("POST",), websocket=False, hold_tokens=0)
+extension.add_chain("/chat", chain, mod="text")  # type: ignore[call-arg]
+extension.add_chain("/chat", chain, hold_tokens="all")  # type: ignore[arg-type]
 extension.is_draining = True  # type: ignore[misc]
 
 

@@ -19,10 +19,18 @@ from .service.options import ChainOptions, RouteOptions
 from .service.source import LangChainSource
 from .service.thread_ids import check_thread_id
 
-__all__ = ["chain_blueprint", "stream_chain"]
+__all__ = ["AddChainOptions", "chain_blueprint", "stream_chain"]
 
 METHODS: Final = ("GET", "POST")
 """The HTTP methods of a chain route."""
+
+
+class AddChainOptions(ChainOptions, total=False):
+    """The options of `add_chain`: its own, and those of `stream_chain`."""
+
+    name: str | None
+    methods: Collection[str]
+    websocket: bool
 
 
 @overload
