@@ -523,6 +523,19 @@ async def test_one_app_may_be_mounted_at_several_places(app: Quart) -> None:
     assert (await fetch(app))["servers"] == [{"url": "/"}]
 
 
+async def test_an_app_that_matches_hosts_has_its_specs_on_the_command_line_alone() -> None:
+    app = Quart("shop", host_matching=True, static_host="static.example.org")
+    LanarkyExtension(app)
+    view = stream_chain(lambda: LCEL)
+    app.add_url_rule("/chat", "chat", view, methods=["POST"], host="chat.example.org")
+    client, headers = app.test_client(), {"Host": "chat.example.org"}
+    answer = await client.post("/chat", json={"question": "hi"}, headers=headers)
+    assert answer.status_code == 200
+    assert (await client.get("/openapi.json", headers=headers)).status_code == 404
+    spec = await asyncio.to_thread(app.extensions["QUART_LANARKY_API_SPECS"].openapi)
+    assert list(spec["paths"]) == ["/chat"]
+
+
 async def test_servers_named_by_the_app_are_kept(app: Quart) -> None:
     set_up_before(app, servers=[{"url": "https://example.org/api"}])
     openapi = (await fetch_mounted(app, "/shop", "/openapi.json")).json()

@@ -170,6 +170,15 @@ def test_over_plain_http_a_page_elsewhere_that_the_browser_names_is_refused(
     page.close()
 
 
+def test_a_page_that_offers_a_subprotocol_gets_no_websocket(app: Server, own_page: Any) -> None:
+    opened = """url => new Promise(resolve => {
+        const socket = new WebSocket(url, ["chat"]);
+        socket.onopen = () => resolve(true);
+        socket.onerror = () => resolve(false);
+    })"""
+    assert own_page.evaluate(opened, app.ws_url + SOCKET) is False
+
+
 def test_a_page_whose_name_points_to_this_machine_can_ask_nothing(
     browser: Any, app: Server
 ) -> None:
