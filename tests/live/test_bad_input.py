@@ -16,11 +16,14 @@ def post(server: Server, path: str, body: str, **headers: str) -> httpx.Response
     return httpx.post(server.url + path, content=body, headers={**JSON, **headers}, timeout=10)
 
 
+PLAIN = "Input should be a text, a number or a boolean"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field", "reason"),
     [
         ("/echo", "{}", "question", "Field required"),
-        ("/echo", '{"question": 7}', "question", "Input should be a valid string"),
+        ("/echo", '{"question": [7]}', "question", PLAIN),
         ("/echo", '{"question": "q", "colour": 1}', "colour", "Extra inputs are not permitted"),
         ("/paced?delay=soon", '{"question": "q"}', "delay", "Input should be a valid number"),
         ("/paced?dely=1", '{"question": "q"}', "dely", "there is none"),
@@ -71,7 +74,7 @@ def test_a_get_takes_its_inputs_from_the_query_string(server: Server) -> None:
     [
         ('{"question": ', "not valid JSON"),
         ({}, "question: Field required"),
-        ({"question": [1]}, "question: Input should be a valid string"),
+        ({"question": [1]}, f"question: {PLAIN}"),
         ({"question": "q", "colour": 1}, "colour: Extra inputs are not permitted"),
     ],
 )
