@@ -215,7 +215,7 @@ class LanarkyExtension:
             try:
                 await serve(scope, connection.receive, send)
             except BadHost:  # no name at all: Quart itself would have it fail with status 500
-                await refuse(scope["type"], send)
+                await refuse(scope, send)
             finally:
                 if scope["type"] == "websocket":
                     connection.discard_input()

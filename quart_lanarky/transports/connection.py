@@ -157,18 +157,23 @@ class ClientConnection:
         return message
 
 
-async def refuse(kind: str, send: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
-    """Answer a request, or a handshake, with status 400 (a handshake: 403) and no body.
+async def refuse(scope: Mapping[str, Any], send: Callable[[Any], Awaitable[None]]) -> None:
+    """Answer a request, or a handshake, with status 400 and no body.
+
+    A handshake gets status 403 where the server can send it no response.
 
     Args:
-        kind: The type of the connection: `"http"` or `"websocket"`.
+        scope: ASGI's.
         send: ASGI's.
     """
-    if kind == "websocket":
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    await send({"type": "http.response.start", "status": 400, "headers": []})
-    await send({"type": "http.response.body"})
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        kind = "websocket.http.response"
+        if kind not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+    await send({"type": f"{kind}.start", "status": 400, "headers": []})
+    await send({"type": f"{kind}.body", "body": b""})
 
 
 def unwrap_proxy(proxy: _T) -> _T:

@@ -97,12 +97,12 @@ async def test_over_http1_it_is_a_400(serve: Server, request_: bytes) -> None:
 async def test_a_host_that_is_no_name_is_refused(either: Server, host: str) -> None:
     before = either.log()
     request = f"GET /ping HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
-    for each, status in ((request, 400), (handshake("/quick/ws", Host=host), 403)):
+    for each in (request, handshake("/quick/ws", Host=host)):
         reader, writer = await connect(either)
         try:
             writer.write(each)
             async with asyncio.timeout(5):
-                assert (await reader.readline()).startswith(f"HTTP/1.1 {status}".encode())
+                assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         finally:
             writer.transport.abort()
     assert "Traceback" not in either.log().removeprefix(before)

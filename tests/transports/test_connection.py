@@ -13,6 +13,7 @@ from quart_lanarky.transports.connection import (
     ClientConnection,
     current_connection,
     raise_disconnect,
+    refuse,
 )
 from tests.transports.fake_server import Stream, send
 
@@ -297,6 +298,16 @@ async def test_middleware_that_copies_the_scope_may_stand_on_either_side(is_firs
     if not is_first:
         put_in_front()
     assert (await app.test_client().get("/")).status_code == 200
+
+
+async def test_a_handshake_is_closed_where_the_server_can_send_it_no_response() -> None:
+    sent: list[Any] = []
+
+    async def note(message: Any) -> None:
+        sent.append(message)
+
+    await refuse({"type": "websocket", "extensions": None}, note)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 @pytest.mark.parametrize("is_first", [True, False])
