@@ -37,4 +37,7 @@ async def _as_json(response: Any) -> Any:
     if isinstance(response, Response):
         return response  # the app's own: Quart's page is a response of werkzeug's
     failure = events.error(500, "Internal Server Error").data
-    return Response(json.dumps(failure), 500, content_type="application/json")
+    answer = Response(json.dumps(failure), 500, content_type="application/json")
+    others = [each for each in response.headers if each[0] not in answer.headers]
+    answer.headers.extend(others)  # such as `Cache-Control`, or what the app has set
+    return answer

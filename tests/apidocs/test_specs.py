@@ -1009,7 +1009,9 @@ class Ws(TokenWebSocketCallbackHandler):
 def test_both_specs_say_which_chains_keep_the_history(app: Quart) -> None:
     lanarky = LanarkyExtension(app)
     lanarky.add_chain("/chat", LCEL)
-    lanarky.add_chain("/agent", create_agent(MODEL, [], checkpointer=InMemorySaver()))
+    thread = {"configurable": {"thread_id": "1"}}
+    agent = create_agent(MODEL, [], checkpointer=InMemorySaver())
+    lanarky.add_chain("/agent", agent, config=thread)
     paths, channels = fetched(app)["paths"], fetched(app, "/asyncapi.json")["channels"]
     said = {path: item["post"]["x-chain"].get("keeps_history") for path, item in paths.items()}
     said |= {each["address"]: each["x-chain"].get("keeps_history") for each in channels.values()}
