@@ -89,9 +89,9 @@ def test_the_traces_of_the_docs_page_are_spans_that_end_with_their_runs() -> Non
 
 
 def test_the_log_has_one_line_per_run_without_the_prompt() -> None:
-    [code] = [code for code in PYTHON if "basicConfig" in code]
+    [code] = [code for code in PYTHON if "StreamHandler" in code]
     logged = run(code, ASK, LOG)
-    lines = [line for line in logged.splitlines() if line.startswith("INFO:quart_lanarky.runs:")]
+    lines = [line for line in logged.splitlines() if line.startswith("run ") and "route /" in line]
     assert [line.split()[2].rstrip(":") for line in lines] == ["finished", "finished", "failed"]
     assert "route /good, sse, 1 tokens in" in lines[0]
     assert "(RuntimeError): route /bad" in lines[2]

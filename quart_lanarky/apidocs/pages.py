@@ -15,7 +15,6 @@ from types import MethodType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from markupsafe import Markup
 from quart import Quart, Response, abort, render_template_string, send_from_directory, url_for
 from quart_schema import QuartSchema, hide
 
@@ -70,6 +69,12 @@ _SWAGGER_SETTINGS: Final = {
     "QUART_SCHEMA_SWAGGER_CSS_URL": "swagger-ui.css",
 }
 
+_FILE_ATTRIBUTES: Final = """{% macro file_attributes(name, url) -%}
+{{ name }}="{{ url }}"
+{%- if url in hashes %} integrity="{{ hashes[url] }}" crossorigin="anonymous"{% endif %}
+{%- endmacro %}"""
+"""For elements that load a file: of one on the CDN they have the hash."""
+
 _WEBSOCKET_PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -82,7 +87,7 @@ _WEBSOCKET_PAGE: Final = """<!doctype html>
 <body>
   <nav><a href="{{ http_page }}">The HTTP routes</a></nav>
   <asyncapi-viewer src="{{ spec }}" sidebar></asyncapi-viewer>
-  <script type="module" nonce="{{ nonce }}" src="{{ script }}"{{ integrity(script) }}></script>
+  <script type="module" nonce="{{ nonce }}" {{ file_attributes("src", script) }}></script>
   <noscript>This page needs JavaScript. The spec itself is at {{ spec }}.</noscript>
 </body>
 </html>
@@ -95,13 +100,13 @@ _SWAGGER_PAGE: Final = """<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <link rel="icon" href="data:,">
-  <link rel="stylesheet" href="{{ style }}"{{ integrity(style) }}>
+  <link rel="stylesheet" {{ file_attributes("href", style) }}>
   <title>{{ title }}</title>
   <style>body { margin: 0 }</style>
 </head>
 <body>
   <div id="swagger-ui"></div>
-  <script nonce="{{ nonce }}" src="{{ script }}"{{ integrity(script) }}></script>
+  <script nonce="{{ nonce }}" {{ file_attributes("src", script) }}></script>
   <script nonce="{{ nonce }}">
     SwaggerUIBundle({
       deepLinking: true,
@@ -166,7 +171,9 @@ async def _page(template: str, **values: str) -> Response:
     nonce = token_urlsafe(16)
     style = urlsplit(values.get("style", ""))
     origin = f"{style.scheme}://{style.netloc}" if style.netloc else ""
-    text = await render_template_string(template, nonce=nonce, integrity=_integrity_of, **values)
+    text = await render_template_string(
+        _FILE_ATTRIBUTES + template, nonce=nonce, hashes=_INTEGRITY, **values
+    )
     policy = {
         "default-src": "'none'",
         "script-src": f"'nonce-{nonce}'",
@@ -184,13 +191,6 @@ async def _page(template: str, **values: str) -> Response:
         "Referrer-Policy": "no-referrer",
     }
     return Response(text, headers=headers, content_type="text/html; charset=utf-8")
-
-
-def _integrity_of(url: str) -> Markup:
-    """Return the attributes of an element that loads a file of the CDN; none for any other."""
-    found = _INTEGRITY.get(url)
-    attributes = Markup(' integrity="{}" crossorigin="anonymous"')
-    return Markup() if found is None else attributes.format(found)
 
 
 @hide
