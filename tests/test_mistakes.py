@@ -191,6 +191,8 @@ async def test_a_post_to_a_route_without_methods_is_explained_once(
         "POST to the chain route /chat/<k> got status 405, for it takes GET only: write "
         '@app.post(...) for a POST, or methods=["GET", "POST"]'
     )
+    for method in ("PUT", "MADE-UP"):  # no mistake of the developer's, and a client makes up many
+        assert (await app.test_client().open("/chat/1", method=method)).status_code == 405
     assert [record.getMessage() for record in caplog.records] == [told]
 
 

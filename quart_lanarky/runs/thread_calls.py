@@ -27,8 +27,9 @@ class ThreadCalls:
         call.add_done_callback(self._forget)
 
     def abandon(self) -> list[Future[Any]]:
-        """Return the calls that go on, of which the pool is told."""
-        going_on = [(call, note) for call, note in list(self._calls.items()) if not call.done()]
+        """Return the calls that go on, of which the pool is told; those that wait are cancelled."""
+        calls = list(self._calls.items())
+        going_on = [(call, note) for call, note in calls if not call.cancel() and not call.done()]
         for call, note in going_on:
             note(call)
         return [call for call, _ in going_on]

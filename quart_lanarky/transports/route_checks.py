@@ -30,13 +30,13 @@ class RouteChecks:
     """Checks the routes of one app.
 
     Args:
-        app: The app. Its chain routes are also watched for requests with a method that they do
-            not take, which are logged once each.
+        app: The app. Its chain routes that take no POST are also watched for one, which is logged
+            once for each of them.
     """
 
     def __init__(self, app: Quart) -> None:
         self._app = app
-        self._logged: set[tuple[str, str]] = set()
+        self._logged: set[str] = set()  # rules
         self._has_run = False
         self._start = app.startup
         app.startup = self._check_and_start  # type: ignore[method-assign]
@@ -90,19 +90,22 @@ class RouteChecks:
                 seen.setdefault(place, rule.endpoint)
 
     def _raise_routing_exception(self, asking: BaseRequestWebsocket) -> NoReturn:
-        """Tell the developer of a chain route that was asked with a method it does not take."""
+        """Tell the developer of a chain route of a POST that it does not take."""
         error = asking.routing_exception
-        if isinstance(error, MethodNotAllowed) and has_request_context():
-            methods = sorted(set(error.valid_methods or ()))
+        if (
+            isinstance(error, MethodNotAllowed)
+            and has_request_context()
+            and request.method == "POST"
+        ):
+            methods = sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"})
             rule = self._chain_rule(methods)
-            if rule is not None and (request.method, rule) not in self._logged:
-                self._logged.add((request.method, rule))
+            if rule is not None and rule not in self._logged:
+                self._logged.add(rule)
                 logger.warning(
-                    "%s to the chain route %s got status 405, for it takes %s only: write "
+                    "POST to the chain route %s got status 405, for it takes %s only: write "
                     '@app.post(...) for a POST, or methods=["GET", "POST"]',
-                    request.method,
                     rule,
-                    ", ".join(m for m in methods if m not in ("HEAD", "OPTIONS")),
+                    ", ".join(methods),
                 )
         self._raise(asking)
         raise AssertionError  # it has raised

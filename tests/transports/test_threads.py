@@ -68,6 +68,25 @@ async def test_a_thread_whose_run_has_ended_counts_and_takes_no_place(
     assert pool._max_workers == 1
 
 
+async def test_a_call_that_waits_for_a_thread_when_its_run_has_ended_is_never_made(
+    lanarky: LanarkyExtension, pool: ChainThreadPool
+) -> None:
+    gate, started = threading.Event(), threading.Event()
+    made: list[str] = []
+
+    async def chain() -> None:
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(None, lambda: (started.set(), gate.wait(10)))
+        await asyncio.shield(loop.run_in_executor(None, made.append, "the second"))
+
+    await leave(Run(EventStream(), chain), started)
+    assert (lanarky.registry.count, pool._max_workers) == (1, 2)
+    gate.set()
+    await wait_for_count(lanarky, 0)
+    await asyncio.to_thread(made.append, "another run")
+    assert made == ["another run"]
+
+
 @pytest.mark.usefixtures("pool")
 async def test_a_run_whose_threads_are_done_counts_no_more(lanarky: LanarkyExtension) -> None:
     run = in_a_thread(lambda: 7)
