@@ -1,7 +1,8 @@
 """What is no text, in the places of a request that are: it is refused, and nothing fails."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -34,11 +35,18 @@ HEADERS = [
 ]
 
 
-async def statuses(server: Server, head: Head) -> list[int]:
-    """Send a head and then another request on the same connection; return both statuses."""
+@asynccontextmanager
+async def open_unchecked(server: Server) -> AsyncIterator[H2Client]:
+    """Open a connection whose client sends whatever headers it is told."""
     async with H2Client.open(server) as client, asyncio.timeout(10):
         client.connection.config.validate_outbound_headers = False
         client.connection.config.normalize_outbound_headers = False
+        yield client
+
+
+async def statuses(server: Server, head: Head) -> list[int]:
+    """Send a head and then another request on the same connection; return both statuses."""
+    async with open_unchecked(server) as client:
         for each in (head, PING):
             stream = client.connection.get_next_available_stream_id()
             client.connection.send_headers(stream, list(each), end_stream=True)
@@ -53,6 +61,27 @@ async def test_over_http2_it_is_a_400_and_other_streams_go_on(serve: Server, hea
     before = serve.log()
     assert await statuses(serve, head) == [400, 200]
     assert "Traceback" not in serve.log().removeprefix(before)
+
+
+async def test_over_http2_its_stream_may_be_reset_before_the_answer(serve: Server) -> None:
+    before = serve.log()
+    async with open_unchecked(serve) as client:
+        stream = client.connection.get_next_available_stream_id()
+        client.connection.send_headers(stream, UNREADABLE["a path"])
+        client.connection.reset_stream(stream)
+        ping = client.begin("/ping", method="GET", ends=True)  # in one write with these
+        while ping not in client.status:
+            await client.receive()
+    assert "Traceback" not in serve.log().removeprefix(before)
+
+
+async def test_over_http2_it_leaves_no_connection_open(serve: Server) -> None:
+    async with open_unchecked(serve) as client:
+        stream = client.connection.get_next_available_stream_id()
+        client.connection.send_headers(stream, UNREADABLE["a path"], end_stream=True)
+        client.flush()
+        while await client.reader.read(2**16):  # until Hypercorn's `keep_alive_timeout`
+            pass
 
 
 @pytest.mark.parametrize("name", HEADERS)

@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import Any
 
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event, StreamReset
+from h2.events import DataReceived, Event, RequestReceived, StreamReset
 from h2.exceptions import ProtocolError
+from hypercorn.events import Updated
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER
 from hypercorn.protocol.h2 import H2Protocol as HypercornH2Protocol
@@ -52,13 +53,16 @@ class H2Protocol(HypercornH2Protocol):
             if isinstance(event, StreamReset):
                 await self._forget(event.stream_id)
             await super()._handle_events([event])
+            if isinstance(event, RequestReceived) and not self.streams:  # it was refused
+                await self.send(Updated(idle=True))
         await self._flush()
 
     @override
     async def _create_stream(self, request: Any) -> None:
         if is_ascii(request.headers) and any(name == b":path" for name, _ in request.headers):
             await super()._create_stream(request)
-        else:
+            return
+        with suppress(ProtocolError):  # it may have been reset already
             self.connection.send_headers(request.stream_id, [(":status", "400")], end_stream=True)
 
     @override
