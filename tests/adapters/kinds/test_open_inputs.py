@@ -282,6 +282,30 @@ def test_the_values_of_a_partial_prompt_are_never_the_clients() -> None:
     assert refused(rules, {"context": "", "question": "", "rules": "all"}) == {"rules"}
 
 
+RULES = ChatPromptTemplate.from_template("{rules} {question}").partial(rules="none") | MODEL
+QUESTION = ChatPromptTemplate.from_template("{question}") | MODEL
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        QUESTION.with_fallbacks([RunnablePassthrough.assign(context=look_up) | RULES]),
+        RunnableLambda(look_up).with_fallbacks([RULES]),
+        RunnableBranch((look_up, RULES), QUESTION),
+        RunnableBranch((look_up, QUESTION), (RULES, QUESTION), QUESTION),
+        RunnableBranch((tidy, RULES), (tidy, RunnableLambda(str)), RunnableLambda(len)),
+        RunnableParallel(a=RunnableLambda(tidy), b=RunnableLambda(tidy).with_fallbacks([RULES])),
+        RunnablePassthrough.assign(a=RunnableLambda(tidy).with_fallbacks([RULES])),
+        (RunnablePassthrough.assign(context=look_up) | RULES).with_types(input_type=dict),
+    ],
+)
+def test_the_values_of_a_partial_prompt_that_may_run_are_never_the_clients(
+    chain: Runnable[Any, Any],
+) -> None:
+    assert take(chain, ASKED) == ASKED
+    assert refused(chain, {**ASKED, "rules": "all"}) == {"rules"}
+
+
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 async def test_a_stored_history_is_never_the_clients() -> None:
     prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("history"), ("human", "{q}")])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, ClassVar, Final, NotRequired, cast
+from typing import Annotated, Any, ClassVar, Final, NotRequired, Self, cast
 
 from pydantic import (
     ConfigDict,
@@ -223,6 +224,12 @@ class Fields:
             return self
         hints = {name: hint for name, hint in self.hints.items() if name not in names}
         return Fields(hints, is_open=self.is_open, reserved=self.reserved.difference(names))
+
+    def reserving(self, names: Iterable[str]) -> Self:
+        """Return the same fields, with more names that a client may never send as further ones."""
+        fields = copy(self)
+        fields.reserved = self.reserved.union(names)
+        return fields
 
     @property
     def text_field(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, NotRequired, TypeVar, Union, get_args, get_origin
 
@@ -30,6 +30,7 @@ __all__ = [
     "merge_alternatives",
     "merge_fields",
     "optional_fields",
+    "reserved_in",
     "schema_fields",
 ]
 
@@ -91,13 +92,15 @@ def declared_fields(own: Fields, declared: Any) -> Fields:
         declared: The input type that is declared of it.
     """
     takes_it = isinstance(own, ModelFields) and own.body is declared
-    return own if takes_it else fields_of_type(declared, dump=True)
+    return own if takes_it else fields_of_type(declared, dump=True).reserving(own.reserved)
 
 
 def optional_fields(fields: Fields) -> Fields:
     """Return the fields of a runnable that may not run: none is required, nor of a certain type."""
+    if not (fields.is_object and fields.is_known):
+        return fields
     hints = {name: NotRequired[_loose_hint(hint)] for name, hint in fields.hints.items()}
-    return Fields(hints, is_open=fields.is_open) if fields.is_object and fields.is_known else fields
+    return Fields(hints, is_open=fields.is_open, reserved=fields.reserved)
 
 
 def merge_fields(parts: Sequence[Fields]) -> Fields:
@@ -110,7 +113,7 @@ def merge_fields(parts: Sequence[Fields]) -> Fields:
     """
     known = [part for part in parts if part.is_known]
     if not known or not known[0].is_object:
-        return (known or parts)[0]
+        return (known or parts)[0].reserving(reserved_in(parts))
     return _merged(parts, _shared_hint)
 
 
@@ -126,7 +129,7 @@ def merge_alternatives(parts: Sequence[Fields]) -> Fields:
     if known and all(part.is_object for part in known):
         return _merged(parts, _alternative_hint)
     if len(known) < len(parts) or any(part.is_object for part in parts):
-        return AnyValue()
+        return AnyValue().reserving(reserved_in(parts))
     if all(type(part) is Value for part in parts):
         return Value(_alternative_hint(WRAPPED, [part.hints for part in parts]))
     return parts[0]
@@ -139,8 +142,12 @@ def _merged(parts: Sequence[Fields], merge_hints: HintMerger) -> Fields:
     named = [part.hints if part.is_object and part.is_known else {} for part in parts]
     hints = {name: merge_hints(name, named) for each in named for name in each}
     is_open = any(part.is_open or not part.is_object for part in parts)
-    reserved = {name for part in parts for name in part.reserved} - hints.keys()
-    return Fields(hints, is_open=is_open, reserved=reserved)
+    return Fields(hints, is_open=is_open, reserved=reserved_in(parts) - hints.keys())
+
+
+def reserved_in(parts: Iterable[Fields]) -> set[str]:
+    """Return the names that one of several runnables keeps for the app."""
+    return {name for part in parts for name in part.reserved}
 
 
 def _shared_hint(name: str, named: list[dict[str, Any]]) -> Any:

@@ -37,7 +37,13 @@ from ..inputs.open_inputs import AnyInput, AnyObject
 from ..inputs.types import without_requiredness
 from .base import ChainKind, ChainKinds, always, class_path, no_children
 from .components import one_answer, tag_model
-from .input_fields import merge_alternatives, merge_fields, optional_fields, schema_fields
+from .input_fields import (
+    merge_alternatives,
+    merge_fields,
+    optional_fields,
+    reserved_in,
+    schema_fields,
+)
 from .output_types import common_type
 from .tagging import TaggedChain, tag_alternatives, with_step
 
@@ -160,7 +166,7 @@ def _parallel_inputs(
         if type(unwrap(step)) is RunnablePassthrough and hints.get(key, Any) is not Any
     ]
     merged = merge_fields([*parts, *passed_on])
-    return merged if merged.is_known else AnyInput()
+    return merged if merged.is_known else AnyInput().reserving(merged.reserved)
 
 
 PARALLEL = ChainKind(
@@ -189,7 +195,8 @@ def _assign_inputs(chain: RunnableAssign, kinds: ChainKinds, later: Fields = _OU
         later: What the next step takes, which gets the object with the values.
     """
     mapper = kinds.inputs(chain.mapper)
-    needed = mapper if mapper.is_known and mapper.is_object else AnyObject()
+    is_named = mapper.is_known and mapper.is_object
+    needed = mapper if is_named else AnyObject().reserving(mapper.reserved)
     passed_on = later.without(chain.mapper.steps__) if later.is_object else _OUTPUT
     return merge_fields([needed, passed_on])
 
@@ -289,9 +296,7 @@ def _history_inputs(chain: Any, kinds: ChainKinds) -> Fields:
     if not (own.is_object and inner.is_object):
         return own
     merged = merge_fields([own, inner.without({chain.history_messages_key})])
-    stored = filter(None, [chain.history_messages_key])
-    reserved = merged.reserved.union(stored)
-    return Fields(merged.hints, is_open=merged.is_open, reserved=reserved)
+    return merged.reserving(filter(None, [chain.history_messages_key]))
 
 
 HISTORY = replace(
@@ -354,7 +359,7 @@ def _fallbacks_inputs(chain: RunnableWithFallbacks[Any, Any], kinds: ChainKinds)
     """Require what the first chain does, and accept what only a fallback reads."""
     first, *others = map(kinds.inputs, chain.runnables)
     if not (first.is_known and first.is_object):
-        return first
+        return first.reserving(reserved_in(others))
     added = [chain.exception_key or ""]  # under which LangChain adds the exception
     return merge_fields([first, *(optional_fields(each).without(added) for each in others)])
 
