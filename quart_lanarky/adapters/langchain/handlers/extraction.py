@@ -180,6 +180,8 @@ def is_same_answer(text: str, answer: str) -> bool:
 
 def _with_texts(value: Any) -> Any:
     """Return `value` with the texts of messages in place of the messages, at any depth."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, BaseMessage):
         return str(value.text)
     if isinstance(value, Mapping):
@@ -187,6 +189,10 @@ def _with_texts(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_with_texts(item) for item in value]
     return value
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+"""What most of an output is, and is written as it is."""
 
 
 def to_json(value: Any) -> JsonValue:
@@ -202,6 +208,8 @@ def _with_base64(value: Any) -> Any:
 
     Pydantic would write the alphabet of URLs, which `atob` of browsers refuses.
     """
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, bytes | bytearray | memoryview):
         return b64encode(value).decode()
     if isinstance(value, Mapping):

@@ -6,12 +6,12 @@ only what it returns.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import partial, wraps
 from inspect import isgeneratorfunction
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Final, NotRequired
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache
@@ -116,33 +116,38 @@ Anything can be formatted, but null, lists and objects would reach the model as 
 
 def _prompt_inputs(prompt: BasePromptTemplate[Any], kinds: ChainKinds) -> Fields:
     """Return the variables of a prompt, of any type unless it is declared or an f-string's."""
-    hints, formatted = {}, _formatted_variables(prompt)
+    parts = _prompt_parts(prompt)
+    hints, formatted = {}, _formatted_variables(parts)
     for name, hint in schema_fields(prompt).hints.items():
         if name in prompt.input_types:
             hints[name] = hint
         else:
             kind: Any = PlainValue if name in formatted else Any
             hints[name] = kind if is_required(hint) else NotRequired[kind]
-    is_open = any(getattr(each, "example_selector", None) for each in _prompt_parts(prompt))
+    is_open = any(vars(each).get("example_selector") for each in parts)
     return Fields(hints, is_open=is_open, reserved=prompt.partial_variables)
 
 
 def _prompt_parts(prompt: Any) -> list[Any]:
     """Return a prompt and all the prompts that it is made of."""
-    inner = getattr(prompt, "messages", None) or getattr(prompt, "prompt", None) or []
+    fields = vars(prompt)  # for a model of Pydantic, `getattr` with a default is slow
+    inner = fields.get("messages") or fields.get("prompt") or []
     parts = inner if isinstance(inner, list) else [inner]
     return [prompt, *(each for part in parts for each in _prompt_parts(part))]
 
 
-def _formatted_variables(prompt: Any) -> set[str]:
-    """Return the variables that f-strings alone use."""
+def _formatted_variables(parts: Iterable[Any]) -> set[str]:
+    """Return the variables that f-strings alone use, of the prompts in `parts`."""
     used: dict[bool, set[str]] = {True: set(), False: set()}
-    for part in _prompt_parts(prompt):
-        if not (hasattr(part, "messages") or hasattr(part, "prompt")):
+    for part in parts:
+        if vars(part).keys().isdisjoint(_INNER_PROMPTS):
             is_formatted = type(part) is PromptTemplate and part.template_format == "f-string"
             used[is_formatted].update(getattr(part, "input_variables", ()))
     return used[True] - used[False]
 
+
+_INNER_PROMPTS: Final = {"messages", "prompt"}
+"""The fields of a prompt that is made of others."""
 
 PROMPT = ChainKind(class_path(BasePromptTemplate), inputs=_prompt_inputs, children=no_children)
 OUTPUT_PARSER = ChainKind(
