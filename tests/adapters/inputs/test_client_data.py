@@ -281,6 +281,16 @@ def test_the_place_of_a_file_is_checked_wherever_a_block_has_it(inputs: str, at:
 def test_a_block_of_an_unknown_type_has_no_other_url_either() -> None:
     new = {"type": "hologram", "hologram": {"url": "https://evil.example"}}
     assert "FILE_URLS" in refusal(INPUTS["messages"], {"messages": [user(new)]}, EVERYTHING)
+    assert "FILE_URLS" in refusal(INPUTS["messages"], {"messages": ["user", [new]]}, EVERYTHING)
+
+
+@pytest.mark.parametrize("inputs", ["messages", "history", "an agent's state"])
+def test_the_place_of_a_file_is_checked_in_a_bare_pair(inputs: str) -> None:
+    def data(url: str) -> dict[str, Any]:
+        return {"messages": ["user", [{"type": "image", "image_uri": url}]]}
+
+    INPUTS[inputs].for_chain(data("https://files.example.org/a"), FILES)
+    assert "QUART_LANARKY_FILE_URLS" in refusal(INPUTS[inputs], data("//evil.example"), FILES)
 
 
 def test_a_file_without_its_message_is_refused_as_well() -> None:

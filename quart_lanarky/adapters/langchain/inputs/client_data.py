@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .policy import Acceptable, InputPolicy, NotAcceptedError
 
-__all__ = ["LANGCHAIN_TYPES", "ROLES", "SPEAKERS", "check_client_data", "check_message"]
+__all__ = ["LANGCHAIN_TYPES", "ROLES", "SPEAKERS", "check_client_data"]
 
 ROLES: Final = (
     "user",
@@ -135,7 +135,7 @@ def check_client_data(
     return {}
 
 
-def check_message(message: dict[str, Any], policy: InputPolicy) -> list[dict[str, Any]]:
+def _check_message(message: dict[str, Any], policy: InputPolicy) -> list[dict[str, Any]]:
     """Check an object that is a message, and remove what it may not say about itself, in place.
 
     Args:
@@ -274,7 +274,7 @@ class _Check:
             return False
         if _looks_like_message(item):
             self._count(1)
-            self._files.update(map(id, check_message(_unpacked(item), self._policy)))
+            self._files.update(map(id, _check_message(_unpacked(item), self._policy)))
             return False
         return self._look_at_block(item, kind)
 

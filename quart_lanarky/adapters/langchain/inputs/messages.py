@@ -35,8 +35,8 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from .checks import problems_of
-from .client_data import LANGCHAIN_TYPES, ROLES, SPEAKERS, check_message
-from .policy import InputPolicy, NotAcceptedError
+from .client_data import LANGCHAIN_TYPES, ROLES, SPEAKERS, check_client_data
+from .policy import InputPolicy
 
 __all__ = [
     "MESSAGE_TYPES",
@@ -183,10 +183,10 @@ def _to_message(item: Any, info: ValidationInfo) -> BaseMessage:
 def _checked_pair(pair: Sequence[Any], policy: InputPolicy) -> dict[str, Any]:
     """Return the message that a pair of a role and a content is, if the route accepts it."""
     message = {"role": pair[0], "content": pair[1]}
-    try:
-        check_message(message, policy)
-    except NotAcceptedError as error:
-        _raise_invalid(str(error))
+    if isinstance(pair[1], str) and pair[0] in SPEAKERS:
+        return message  # as most are
+    for why in check_client_data({"message": message}, policy).values():
+        _raise_invalid(why)
     return message
 
 
