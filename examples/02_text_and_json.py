@@ -1,7 +1,7 @@
 """Text and JSON, three ways to send one answer: hypercorn examples.02_text_and_json:app
 
 In json mode an event's data is an object, in text mode the bare token; a client that asks for
-`application/json` gets one document and no stream. Open `/playground`, or paste:
+`application/json` gets a JSON response and no stream. Open `/playground`, or paste:
 
     curl -N http://127.0.0.1:8000/json -H 'Content-Type: application/json' \
         -d '{"question": "What is a token?"}'

@@ -169,7 +169,7 @@ def check_names(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: There is one; the error says which it may stand for.
     """
-    known = set(SETTING_KEYS.values())
+    known = SETTING_KEYS.values()
     for key in config:
         if key.startswith(f"{EXTENSION_KEY}_") and key not in known:
             name = key.removeprefix(f"{EXTENSION_KEY}_").lower()

@@ -26,7 +26,6 @@ from ..runs.stream import EventStream
 from ..settings import Settings, current_settings
 from .admission import reserve_session, reserve_slot
 from .connection import unwrap_proxy
-from .failures import answer_failure_as_json
 from .guards import (
     check_host,
     check_origin,
@@ -35,7 +34,7 @@ from .guards import (
     read_json,
     setup_timeout,
 )
-from .json_response import json_answer
+from .json_response import answer_failure_as_json, json_answer
 from .route_description import RouteInProtocol, attach_route
 from .sse_response import EventStreamResponse
 from .websocket_session import WebSocketSession
