@@ -450,7 +450,16 @@ def test_a_checkpointer_without_a_thread_is_an_error_when_it_is_added(
             lanarky.add_chain("/chat", chain, config=config)
 
 
-@pytest.mark.parametrize("config", [None, lambda asking: {"configurable": {}}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        lambda asking: {"configurable": {}},
+        lambda asking: {"configurable": None},
+        lambda asking: {"configurable": {"thread_id": asking.headers.get("X-User")}},
+        lambda asking: {"configurable": {"thread_id": asking.args.get("thread_id", "")}},
+    ],
+)
 async def test_a_checkpointer_without_a_thread_is_logged_at_a_request(
     app: Quart, lanarky: LanarkyExtension, caplog: pytest.LogCaptureFixture, config: Any
 ) -> None:
