@@ -1,6 +1,7 @@
 """Which tokens the handlers send for the callbacks of a run."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -567,8 +568,16 @@ def test_langchain_takes_a_handler_of_tokens_for_one_that_wants_to_stream() -> N
     assert not isinstance(StreamingCallbackHandler(), _StreamingCallbackHandler)
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda handler: handler.on_llm_new_token("", run_id=RUN),
+        lambda handler: handler.on_stream_event({"event": "message-start"}, run_id=RUN),
+    ],
+    ids=["token", "event"],
+)
 async def test_a_model_that_swallows_its_cancellation_is_cancelled_at_its_next_token(
-    sink: Recorder,
+    sink: Recorder, report: Callable[[TokenHandler], Awaitable[None]]
 ) -> None:
     """Also if the token is empty, or nothing of it can be sent yet."""
     handler = TokenHandler(sink)
@@ -578,7 +587,7 @@ async def test_a_model_that_swallows_its_cancellation_is_cancelled_at_its_next_t
         with suppress(asyncio.CancelledError):
             begun.set()
             await asyncio.Event().wait()
-        await handler.on_llm_new_token("", run_id=RUN)
+        await report(handler)
         await asyncio.Event().wait()
 
     task = asyncio.create_task(stream())

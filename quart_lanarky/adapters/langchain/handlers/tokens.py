@@ -164,6 +164,7 @@ class TokenHandler(ChainHandler):
                 tokens = buffer.pass_on(refusal)
         if not await self._emit(run_id, tokens):
             await self._yield_to_loop()
+        renew_cancellation()
 
     async def _yield_to_loop(self) -> None:
         """Give the event loop control now and then, so that a cancellation can come through.
