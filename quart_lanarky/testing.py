@@ -19,8 +19,11 @@ import asyncio
 import json as json_
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from email.message import Message
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final
+from urllib.request import Request
 
 from quart import Response
 from quart.testing.connections import WebsocketResponseError
@@ -101,7 +104,7 @@ async def stream(
     `contextlib.aclosing` around the call, the run has ended when the block ends.
 
     Args:
-        client: The app's `test_client()`; its cookies are sent.
+        client: The app's `test_client()`; its cookies are sent, and it stores those of the answer.
         path: The path of the route.
         json: The inputs of the chain, sent as the body.
         query_string: The parameters of the factory; for a GET, also the inputs.
@@ -122,11 +125,14 @@ async def stream(
     async with connection:
         await connection.send(sent)
         await connection.send_complete()
-        while (data := await _receive(connection)) is not None:
+        data = await _receive(connection)
+        _store_cookies(client, connection)
+        while data is not None:
             if connection.headers.get("Content-Type") != CONTENT_TYPE:
                 raise await _read_refusal(connection, data)
             for event in decoder.feed(data):
                 yield event
+            data = await _receive(connection)
 
 
 @asynccontextmanager
@@ -260,6 +266,18 @@ async def _receive(connection: Any) -> Any:
         return receiving.result() if receiving.done() else None
     finally:
         receiving.cancel()
+
+
+def _store_cookies(client: Any, connection: Any) -> None:
+    """Store the cookies of a response in its client, as Quart does for its own requests."""
+    if client.cookie_jar is None or connection.headers is None:
+        return
+    headers = Message()
+    for cookie in connection.headers.getlist("Set-Cookie"):
+        headers["Set-Cookie"] = cookie
+    host = dict(connection.scope["headers"])[b"host"].decode()
+    request = Request(f"http://{host}{connection.scope['path']}")
+    client.cookie_jar.extract_cookies(SimpleNamespace(info=lambda: headers), request)
 
 
 async def _read_refusal(connection: Any, data: bytes) -> RefusedError:

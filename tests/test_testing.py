@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableGenerator, RunnableLambda
-from quart import Quart, abort, websocket
+from quart import Quart, abort, session, websocket
 
 from quart_lanarky import LanarkyExtension, stream_chain
 from quart_lanarky.events import completion, json_event, retract
@@ -91,6 +91,23 @@ async def test_a_stream_is_read_to_its_end(app: Quart) -> None:
     events = await read(stream(app.test_client(), "/words", json={"input": "?"}))
     assert [event.name for event in events] == ["completion"] * 3 + ["end"]
     assert answer_of(events) == "".join(WORDS)
+
+
+async def test_a_client_keeps_the_cookies_of_a_stream(app: Quart) -> None:
+    def count(_: Any) -> dict[str, Any]:
+        session["asked"] = session.get("asked", 0) + 1
+        return {}
+
+    app.secret_key = "signs the session"
+    app.extensions["QUART_LANARKY"].add_chain(
+        "/counted", RunnableLambda(lambda _: "yes"), config=count
+    )
+    client = app.test_client()
+    for _ in range(3):
+        await read(stream(client, "/counted", json={"input": "?"}))
+    async with client.session_transaction() as kept:
+        assert kept["asked"] == 3
+    await read(stream(app.test_client(use_cookies=False), "/counted", json={"input": "?"}))
 
 
 async def test_events_arrive_as_they_are_sent_and_not_at_the_end(app: Quart) -> None:
