@@ -18,6 +18,10 @@ class SoldOutError(Exception):
     pass
 
 
+class ClosedForTodayError(Exception):
+    pass
+
+
 class ProviderError(Exception):
     """What a provider's package raises, by its names."""
 
@@ -31,6 +35,8 @@ ProviderError.__module__, ProviderError.__name__ = "openai", "APIError"
 def work(what: str) -> str:
     if what == "sold out":
         raise SoldOutError(SECRET)
+    if what == "closed":
+        raise ClosedForTodayError(SECRET)
     if what == "busy":
         error = ProviderError(SECRET)
         error.response = Response()  # type: ignore[attr-defined]
@@ -52,6 +58,7 @@ def app() -> Quart:
     lanarky = LanarkyExtension(app)
     lanarky.add_chain("/ask", RunnableLambda(work))
     lanarky.error_for(SoldOutError, status=409, detail="it is sold out", retry_after=60)
+    lanarky.error_for(ClosedForTodayError, status=503, detail="come back tomorrow")
     return app
 
 
@@ -66,6 +73,7 @@ CASES = [
         },
     ),
     ("forbidden", {"status_code": 403, "detail": "not for you"}),
+    ("closed", {"status_code": 503, "detail": "come back tomorrow"}),
     ("nobody knows", {"status_code": 500, "detail": "Internal Server Error"}),
 ]
 

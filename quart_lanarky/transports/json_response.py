@@ -13,7 +13,7 @@ from quart import Response, after_this_request, has_websocket_context, request, 
 from quart.ctx import after_this_websocket
 
 from .. import events
-from ..errors import RETRY_AFTER, InputError, InputTooLargeError, ServerBusyError
+from ..errors import RETRY_AFTER, InputError, InputTooLargeError
 from ..events.fold import Answer
 from ..runs.run import Run
 from .admission import register_run
@@ -24,9 +24,6 @@ logger = logging.getLogger(__name__)
 
 INPUT_STATUSES: Final = frozenset({InputError.code, InputTooLargeError.code})
 """The status codes whose body is an `InputProblem`."""
-
-_RETRY_AFTER: Final = {ServerBusyError.code: RETRY_AFTER}
-"""After how many seconds to try again, where the failure itself does not say it."""
 
 
 async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
@@ -49,7 +46,8 @@ async def json_answer(run: Run, output: Callable[[], JsonValue]) -> Response:
             for event in batch:
                 answer.add(event)
     if run.failure is not None:
-        return _error_response(run.failure.data)
+        was_shut_down = run.outcome == "cancelled"  # nobody else cancels a run with a failure
+        return _error_response(run.failure.data, RETRY_AFTER if was_shut_down else None)
     try:
         body = {"output": output()} | answer.fields
     except Exception:
@@ -90,13 +88,18 @@ def _unknown_error_response() -> Response:
     return _error_response(events.error(500, "Internal Server Error").data)
 
 
-def _error_response(problem: dict[str, Any]) -> Response:
-    """Answer with the payload of an `error` event, under its own status code."""
+def _error_response(problem: dict[str, Any], retry_after: int | None = None) -> Response:
+    """Answer with the payload of an `error` event, under its own status code.
+
+    Args:
+        problem: The payload.
+        retry_after: After how many seconds to try again, where the payload does not say it.
+    """
     status = problem["status_code"]
     # Clients read the responses with these two by one schema, whoever found the inputs wrong.
     body = {"errors": [], **problem} if status in INPUT_STATUSES else problem
     response = _json_response(body, status)
-    retry_after = problem.get("retry_after", _RETRY_AFTER.get(status))
+    retry_after = problem.get("retry_after", retry_after)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
