@@ -111,7 +111,10 @@ async def managed() -> AsyncIterator[Runnable[Any, Any]]:
     yield LCEL
 
 
-INSTEAD = "return the chain itself, `return chain`, and not what `chain.invoke(...)` returns"
+INSTEAD = (
+    "return the chain itself, `return chain`, and not what `chain.invoke(...)` or "
+    "`chain.stream(...)` returns"
+)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,20 @@ async def test_why_a_chain_does_not_stream_is_logged_once(
     assert "final_tag=" in record.getMessage()
 
 
+async def test_an_output_key_that_the_output_does_not_have_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ask(_: object) -> dict[str, str]:
+        return {"answer": str((await FakeListChatModel(responses=["ab"]).ainvoke("?")).text)}
+
+    for _ in range(2):
+        run = run_of(RunnableLambda(ask), output_key="answr", source="the route /misspelt")
+        await events_of(run)
+    [record] = caplog.records
+    assert record.getMessage().startswith("the route /misspelt: the output of the chain has no key")
+    assert "'answr'" in record.getMessage()
+
+
 async def test_a_chain_without_a_model_logs_no_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

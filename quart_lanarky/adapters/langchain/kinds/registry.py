@@ -41,7 +41,10 @@ def _advice(candidate: Any) -> str:
     if candidate is None:
         return "is there a `return chain` missing?"
     if isinstance(candidate, str | dict | list | BaseMessage):
-        return "return the chain itself, `return chain`, and not what `chain.invoke(...)` returns"
+        return (
+            "return the chain itself, `return chain`, and not what `chain.invoke(...)` or "
+            "`chain.stream(...)` returns"
+        )
     if callable(getattr(candidate, "compile", None)):
         return "compile the graph: `return graph.compile()`"
     if isinstance(candidate, AbstractContextManager | AbstractAsyncContextManager):

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from ....runs.run import Run
 from ....runs.stream import EventStream
 from ..handlers.base import ChainHandler, EventCallbackHandler
-from ..handlers.extraction import answer_json
+from ..handlers.extraction import OutputPath, answer_json, find_answer
 from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
@@ -66,6 +66,7 @@ class ChainRun(Run):
             handler.use_spec(plan.spec)
 
     async def _invoke(self) -> Any:
+        result: Any = None
         try:
             if self._plan.has_own_chunks:
                 result = await self._pass_on_chunks()
@@ -78,7 +79,7 @@ class ChainRun(Run):
         finally:
             self.usage = self._meter.usage()
             if any(handler.fell_back for handler in self._token_handlers):
-                _warn_once(self._source)
+                _warn_once(self._source, _missing_key(result, self._plan.spec.output_path))
 
     async def _pass_on_chunks(self) -> Any:
         output: Any = None
@@ -97,14 +98,29 @@ class ChainRun(Run):
 
 
 @cache
-def _warn_once(source: str) -> None:
+def _warn_once(source: str, missing_key: str | None) -> None:
     """Tell the developer, once for each route, why nothing streams."""
+    if missing_key is not None:
+        logger.warning(
+            "%s: the output of the chain has no key %r, where the answer should be, so the output "
+            "was sent whole. Is it misspelt in output_key=?",
+            source,
+            missing_key,
+        )
+        return
     logger.warning(
         "%s: which of its models produces the answer cannot be seen from the chain, so the "
         "output was sent whole. To stream it, tag the model (.with_config(tags=[...])) and name "
         "the tag with final_tag=, or name the output with output_key=",
         source,
     )
+
+
+def _missing_key(output: Any, output_path: OutputPath) -> str | None:
+    """Return the key under which a dict should have its answer, if it does not."""
+    if not isinstance(output, dict) or not output_path or find_answer(output, output_path)[1]:
+        return None
+    return output_path[0][0]
 
 
 def _joined(output: Any, chunk: Any) -> Any:
