@@ -21,59 +21,11 @@ __all__ = ["FACTORY_THREADS", "SPEC_THREADS", "ChainThreadPool", "ThreadPool", "
 _T = TypeVar("_T")
 
 
-class ThreadPool:
-    """A pool of threads that is opened when it is first used.
+class _GrowingExecutor(ThreadPoolExecutor):
+    """A pool in which a thread that goes on for nobody takes no place of others."""
 
-    Args:
-        name: What the names of its threads begin with.
-        size: How many threads it has at most.
-    """
-
-    def __init__(self, name: str, size: int) -> None:
-        self._name = name
-        self._size = size
-        self._executor: ThreadPoolExecutor | None = None
-
-    async def run(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Return what `function` returns; it is called in a thread, with the current context.
-
-        If the wait is cancelled, the thread goes on, and counts among the live runs until it ends.
-        """
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._size, thread_name_prefix=self._name)
-        call = partial(_without_stop_iteration, function, *args)
-        submitted = self._executor.submit(copy_context().run, call)
-        returned = asyncio.wrap_future(submitted)
-        try:
-            return await asyncio.shield(returned)
-        except asyncio.CancelledError:
-            if not submitted.cancel():  # it has begun
-                hold_slot(returned)
-            raise
-
-    def shut_down(self) -> None:
-        """Let the threads end when they have done what they have begun."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
-
-
-class ChainThreadPool(ThreadPoolExecutor):
-    """The default pool of an event loop, in which LangChain runs synchronous chains and tools.
-
-    It notes the calls of each run. A thread whose run has ended takes no place of others: there may
-    be one more for as long as it goes on. `QUART_LANARKY_MAX_RUNS` bounds how many there are.
-    """
-
-    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        """Call `fn` in a thread."""
-        call = super().submit(fn, *args, **kwargs)
-        calls = current_thread_calls.get()
-        if calls is not None:
-            calls.add(call, self._make_room)
-        return call
-
-    def _make_room(self, call: Future[Any]) -> None:
+    def make_room(self, call: Future[Any]) -> None:
+        """Let there be one thread more until `call` ends, which cannot be stopped."""
         self._change_size(1)
         call.add_done_callback(lambda _: self._change_size(-1))
 
@@ -84,6 +36,65 @@ class ChainThreadPool(ThreadPoolExecutor):
                 self._adjust_thread_count()  # for what waits
 
 
+class ThreadPool:
+    """A pool of threads that is opened when it is first used.
+
+    Args:
+        name: What the names of its threads begin with.
+        size: How many threads it has at most.
+        grows: Whether it has one thread more for each call that goes on when its caller has left.
+            `QUART_LANARKY_MAX_RUNS` bounds how many these are.
+    """
+
+    def __init__(self, name: str, size: int, *, grows: bool = False) -> None:
+        self._name = name
+        self._size = size
+        self._grows = grows
+        self._executor: _GrowingExecutor | None = None
+
+    async def run(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Return what `function` returns; it is called in a thread, with the current context.
+
+        If the wait is cancelled, the thread goes on, and counts among the live runs until it ends.
+        """
+        if self._executor is None:
+            self._executor = _GrowingExecutor(self._size, thread_name_prefix=self._name)
+        executor = self._executor
+        call = partial(_without_stop_iteration, function, *args)
+        submitted = executor.submit(copy_context().run, call)
+        returned = asyncio.wrap_future(submitted)
+        try:
+            return await asyncio.shield(returned)
+        except asyncio.CancelledError:
+            if not submitted.cancel():  # it has begun
+                if self._grows:
+                    executor.make_room(submitted)
+                hold_slot(returned)
+            raise
+
+    def shut_down(self) -> None:
+        """Let the threads end when they have done what they have begun."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+
+class ChainThreadPool(_GrowingExecutor):
+    """The default pool of an event loop, in which LangChain runs synchronous chains and tools.
+
+    It notes the calls of each run, and grows by those that go on when their run has ended.
+    `QUART_LANARKY_MAX_RUNS` bounds how many these are.
+    """
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Call `fn` in a thread."""
+        call = super().submit(fn, *args, **kwargs)
+        calls = current_thread_calls.get()
+        if calls is not None:
+            calls.add(call, self.make_room)
+        return call
+
+
 def _without_stop_iteration(function: Callable[..., _T], *args: Any) -> _T:
     try:
         return function(*args)
@@ -91,7 +102,7 @@ def _without_stop_iteration(function: Callable[..., _T], *args: Any) -> _T:
         raise RuntimeError("the call raised StopIteration") from error
 
 
-FACTORY_THREADS: Final = ThreadPool("quart_lanarky_factory", 64)
+FACTORY_THREADS: Final = ThreadPool("quart_lanarky_factory", 64, grows=True)
 """For chain factories that are a plain ``def``."""
 
 SPEC_THREADS: Final = ThreadPool("quart_lanarky_specs", 1)

@@ -124,3 +124,24 @@ async def test_a_function_that_raises_stop_iteration_does_not_hang() -> None:
     pool.shut_down()
     assert await pool.run(str, 7) == "7"  # opened again
     pool.shut_down()
+
+
+async def test_a_call_whose_caller_has_left_takes_no_place_in_a_pool_that_grows(
+    lanarky: LanarkyExtension,
+) -> None:
+    pool, gate, started = ThreadPool("test", 1, grows=True), threading.Event(), threading.Event()
+
+    def block() -> None:
+        started.set()
+        gate.wait(10)
+
+    calling = asyncio.create_task(pool.run(block))
+    async with asyncio.timeout(5):
+        while not started.is_set():
+            await asyncio.sleep(0.005)
+        calling.cancel()
+        assert await pool.run(str, 7) == "7"
+    assert lanarky.registry.count == 1
+    gate.set()
+    await wait_for_count(lanarky, 0)
+    pool.shut_down()
