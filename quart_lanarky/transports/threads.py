@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 class _GrowingExecutor(ThreadPoolExecutor):
     """A pool in which a thread that goes on for nobody takes no place of others."""
 
-    def make_room(self, call: Future[Any]) -> None:
+    def make_room(self, call: Future[Any] | asyncio.Future[Any]) -> None:
         """Let there be one thread more until `call` ends, which cannot be stopped."""
         self._change_size(1)
         call.add_done_callback(lambda _: self._change_size(-1))
@@ -71,6 +71,11 @@ class ThreadPool:
                     executor.make_room(submitted)
                 hold_slot(returned)
             raise
+
+    def make_room(self, work: asyncio.Future[Any]) -> None:
+        """Have one thread more until `work` is done, which waits for one on behalf of nobody."""
+        if self._executor is not None:
+            self._executor.make_room(work)
 
     def shut_down(self) -> None:
         """Let the threads end when they have done what they have begun."""

@@ -75,10 +75,13 @@ class YieldingFactory:
     def _abandon(self) -> None:
         """Have it clean up as soon as it can: nobody waits for its chain any more."""
         self._closing.set()
-        if not isgenerator(self._generator):  # a thread cannot be cancelled
+        if self._task.done():
+            return
+        if isgenerator(self._generator):  # a thread cannot be cancelled
+            FACTORY_THREADS.make_room(self._task)
+        else:
             self._task.cancel()
-        if not self._task.done():
-            hold_slot(self._task)
+        hold_slot(self._task)
 
     async def _run(self) -> None:
         try:
