@@ -15,6 +15,7 @@ from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.documents import Document
 from langchain_core.example_selectors import LengthBasedExampleSelector
 from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import (
     ChatPromptTemplate,
     FewShotPromptTemplate,
@@ -321,6 +322,11 @@ async def test_a_stored_history_is_never_the_clients() -> None:
     await chain.ainvoke(take(chain, asked))
     assert stored.messages[0] == HumanMessage("hi")
     assert refused(chain, {**asked, "history": []}) == {"history"}
+    for step in (chain, chain.with_config(tags=["a"])):
+        whole = step | StrOutputParser()
+        assert take(whole, asked) == asked
+        assert refused(whole, {**asked, "history": []}) == {"history"}
+        assert refused(whole, {"user_id": "7"}) == {"q"}
 
 
 async def test_the_exception_of_a_fallback_is_none_of_the_inputs() -> None:

@@ -102,7 +102,7 @@ def _steps_inputs(steps: Sequence[Any], kinds: ChainKinds) -> Fields:
     if not steps:
         return _OUTPUT
     first, rest = steps[0], steps[1:]
-    bare = first if _has_own_inputs(first) else unwrap(first)
+    bare = first if _has_own_inputs(first, kinds) else unwrap(first)
     if isinstance(bare, RunnableSequence):
         return _steps_inputs([*bare.steps, *rest], kinds)
     readers: dict[type, Callable[[Any, ChainKinds, Fields], Fields]] = {
@@ -118,9 +118,11 @@ _OUTPUT: Final = AnyInput()
 """What is read of an input that is passed on to the output of a chain: all of it."""
 
 
-def _has_own_inputs(chain: Any) -> bool:
-    """Tell whether a wrapper of a chain decides what it takes: by a type, or by its config."""
+def _has_own_inputs(chain: Any, kinds: ChainKinds) -> bool:
+    """Tell whether a wrapper of a chain decides what it takes: by its kind, a type, its config."""
     while isinstance(chain, RunnableBindingBase):
+        if kinds.kind_of(chain).inputs is not _binding_inputs:  # such as a stored history
+            return True
         if chain.custom_input_type is not None or "configurable" in chain.config:
             return True
         chain = chain.bound
