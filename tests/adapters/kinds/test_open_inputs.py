@@ -307,6 +307,15 @@ def test_the_values_of_a_partial_prompt_that_may_run_are_never_the_clients(
     assert refused(chain, {**ASKED, "rules": "all"}) == {"rules"}
 
 
+def test_nor_are_those_of_a_message_in_it() -> None:
+    fixed = {"rules": "none"}
+    part = PromptTemplate(template="{rules}", input_variables=[], partial_variables=fixed)
+    rules = HumanMessagePromptTemplate(prompt=part)
+    prompt = ChatPromptTemplate.from_messages([rules, ("human", "{question}")])
+    chain = RunnablePassthrough.assign(context=look_up) | prompt | MODEL
+    assert refused(chain, {**ASKED, "rules": "all"}) == {"rules"}
+
+
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning")
 async def test_a_stored_history_is_never_the_clients() -> None:
     prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("history"), ("human", "{q}")])

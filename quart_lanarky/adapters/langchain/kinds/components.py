@@ -125,7 +125,8 @@ def _prompt_inputs(prompt: BasePromptTemplate[Any], kinds: ChainKinds) -> Fields
             kind: Any = PlainValue if name in formatted else Any
             hints[name] = kind if is_required(hint) else NotRequired[kind]
     is_open = any(vars(each).get("example_selector") for each in parts)
-    return Fields(hints, is_open=is_open, reserved=prompt.partial_variables)
+    partials = {name for each in parts for name in vars(each).get("partial_variables", ())}
+    return Fields(hints, is_open=is_open, reserved=partials - hints.keys())
 
 
 def _prompt_parts(prompt: Any) -> list[Any]:
