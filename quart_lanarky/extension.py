@@ -108,7 +108,7 @@ class LanarkyExtension:
 
                 - `name`: The blueprint's name; by default made from the rule.
                 - `methods`: The HTTP methods at the rule, `("GET", "POST")`. Browsers send a GET
-                  for pages of other sites as well; `("POST",)` leaves it out.
+                  for pages of other origins as well; `("POST",)` leaves it out.
                 - `websocket`: Whether there is a WebSocket (True).
                 - Whatever `stream_chain` takes.
 

@@ -76,9 +76,9 @@ class Settings:
         max_queued_turns: How many turns of a WebSocket may wait behind the one in progress.
         idle_timeout: How many seconds a WebSocket without a turn stays open when its client sends
             nothing, not even a `pong`. None for no limit.
-        max_sessions: How many WebSockets of chain routes may be open in a process. None for no
-            limit.
-        allowed_origins: The origins of other sites whose pages may start runs, such as
+        max_sessions: How many WebSockets of chain routes may be open in a process, idle ones as
+            well. None for no limit.
+        allowed_origins: The other origins whose pages may start runs, such as
             `"https://chat.example.org"`; `"*"` for all. Same-origin pages always may.
         allowed_hosts: The hosts that requests may name, such as `"chat.example.org"`, or
             `"*.example.org"` for all below it; `"*"` for all. With none, a request that a browser

@@ -119,7 +119,7 @@ class OperationBuilder:
             "404": {"description": "The path does not fit; nothing was run."},
             "413": self._rejection(
                 InputTooLargeError(f"send no more than {self._max_bytes} bytes"),
-                "The body is too large and nothing was run, or the inputs are for the model.",
+                "The body is too large, and nothing was run; or the model takes no input so long.",
             ),
             "422": self._failure(422, "The model declined to answer."),
             "429": self._failure(429, "The model's provider takes no more requests now.")

@@ -46,7 +46,7 @@ class Heard:
 def ask(client: Client, transport: Transport, path: str, body: Any, **query: str) -> Heard:
     """Ask a route over a transport."""
     if transport == "json":
-        return _document(client, f"{path}?{urlencode(query)}", body)
+        return _json_response(client, f"{path}?{urlencode(query)}", body)
     if transport == "ws":
         with client.socket(f"{path}/ws?{urlencode(query)}") as connection:
             return _streamed(turn(connection, body))
@@ -62,10 +62,10 @@ def _streamed(frames: list[Frame]) -> Heard:
     )
 
 
-def _document(client: Client, path: str, body: Any) -> Heard:
+def _json_response(client: Client, path: str, body: Any) -> Heard:
     response = client.http.post(path, json=body, headers={"Accept": "application/json"})
-    document = response.json()
+    found = response.json()
     if response.status_code != 200:
         header = response.headers.get("Retry-After")
-        return Heard("", {**document, "status_code": response.status_code, "header": header}, None)
-    return Heard(document["output"], None, None)
+        return Heard("", {**found, "status_code": response.status_code, "header": header}, None)
+    return Heard(found["output"], None, None)

@@ -172,7 +172,8 @@ function readJson({ value }, { required, holdsAdditionalInputs }) {
   if (value.trim() === "" && !required) return undefined;
   const parsed = parseJson(value);
   const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
-  if (holdsAdditionalInputs && !isObject) throw new Error("Write a JSON object: the inputs by their names.");
+  if (holdsAdditionalInputs && !isObject)
+    throw new Error("Write a JSON object: the inputs by their names.");
   return parsed;
 }
 
