@@ -223,6 +223,20 @@ async def test_a_wrong_body_is_a_400_that_says_what_to_send(
     assert told in (await response.get_json())["detail"]
 
 
+@pytest.mark.parametrize("query", ["", "?k=many"])
+async def test_a_parameter_of_the_factory_is_not_taken_for_a_field_of_the_body(
+    app: Quart, query: str
+) -> None:
+    def make(k: int) -> Any:
+        return LCEL
+
+    LanarkyExtension(app).add_chain("/chat", make, websocket=False)
+    response = await app.test_client().post(f"/chat{query}", json={"question": "hi", "k": 3})
+    detail = (await response.get_json())["detail"]
+    assert response.status_code == 400
+    assert detail.startswith("the parameters in the path or the query string do not fit: k: ")
+
+
 # -- 7. there is no key --------------------------------------------------------------------
 
 

@@ -243,7 +243,18 @@ class _Route:
         if twice := given.keys() & path.keys():  # code that reads the query would see another value
             raise InputError("the path has them", dict.fromkeys(twice, "is given more than once"))
         given |= {name: value for name, value in path.items() if name in names}
-        return self._source.parameters.check(given), rest
+        return self._check_parameters(given), rest
+
+    def _check_parameters(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Convert the source's parameters; say of wrong ones that they are not in the body."""
+        try:
+            checked: dict[str, Any] = self._source.parameters.check(given)
+        except InputError as error:
+            if not error.fields:
+                raise
+            place = "the parameters in the path or the query string do not fit"
+            raise InputError(place, error.fields) from None
+        return checked
 
     async def _open(
         self,
