@@ -124,8 +124,14 @@ def test_a_message_needs_the_option_that_opens_it(
     for policy in (STRICT, without(option)):
         why = refusal(INPUTS[inputs], data, policy)
         assert "this route does not accept " in why
-    assert f'its option accept= does not name "{option}"' in why
+    assert f'its option accept= would have to name "{option}"' in why
     assert check_client_data(data, EVERYTHING) == {}
+
+
+def test_a_block_of_an_unknown_type_is_named() -> None:
+    why = refusal(INPUTS[next(iter(INPUTS))], {"messages": [user({"type": "img"})]}, STRICT)
+    assert "here one of the type 'img': its option accept=" in why
+    assert 'would have to name "tools" and "files"' in why
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "tool", "function"])

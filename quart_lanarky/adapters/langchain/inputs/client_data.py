@@ -223,7 +223,8 @@ def _is_file(block: dict[str, Any], policy: InputPolicy) -> bool:
     if kind in _FILE_BLOCKS:
         policy.require("files", what="files: images, audio, video, documents")
     else:
-        policy.require("tools", "files", what="content blocks other than text")
+        what = f"content blocks that are no text, here one of the type {kind!r}"
+        policy.require("tools", "files", what=what)
     return True
 
 

@@ -81,7 +81,7 @@ class InputPolicy:
         if missing:
             named = " and ".join(f'"{option}"' for option in missing)
             raise NotAcceptedError(
-                f"this route does not accept {what}: its option accept= does not name {named}"
+                f"this route does not accept {what}: its option accept= would have to name {named}"
             )
 
     def check_file_url(self, url: str) -> None:
