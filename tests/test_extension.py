@@ -107,10 +107,11 @@ def test_add_chain_leaves_out_what_is_not_wanted(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"methods": "POST"}, r'methods must be \("GET", "POST"\) or a part of it, not \'POST\''),
-        ({"methods": ("POST", "PUT")}, "methods must be .*, not .*'PUT'"),
-        ({"methods": ("post",)}, "methods must be .*, not .*'post'"),
-        ({"methods": (), "websocket": False}, "methods is empty and websocket is False"),
+        ({"methods": "POST"}, "methods= takes .*, one of them or none, not 'POST'"),
+        ({"methods": ("POST", "PUT")}, "methods= takes .*, not .*'PUT'"),
+        ({"methods": ("post",)}, "methods= takes .*, not .*'post'"),
+        ({"methods": None}, "methods= takes .*, not None"),
+        ({"methods": (), "websocket": False}, "methods= is empty and websocket= is False"),
     ],
 )
 def test_add_chain_refuses_methods_that_serve_nothing(

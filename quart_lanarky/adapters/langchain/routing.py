@@ -79,7 +79,6 @@ def stream_chain(
               WebSocket: its handshake) and returns one. The run's id cannot be set.
             - `handlers`: Your own handler class, or a pair of them, the one for HTTP first,
               instead of those that fit the chain. Their `events` say what they send.
-
             - `accept`: What the inputs may have besides a conversation in text, a tuple of:
               `"system"` (messages with the roles `system` and `developer`), `"tools"` (tool
               calls and their results), `"files"` (inline, at a provider, or at a URL that
@@ -135,13 +134,14 @@ def chain_blueprint(
 
 
 def _check_methods(methods: Any, *, websocket: bool) -> None:
-    if isinstance(methods, str) or not all(method in METHODS for method in methods):
+    is_list = isinstance(methods, Collection) and not isinstance(methods, str)
+    if not is_list or not all(method in METHODS for method in methods):
         raise ConfigurationError(
-            f'methods must be ("GET", "POST") or a part of it, not {methods!r}'
+            f'methods= takes a tuple of "GET" and "POST", one of them or none, not {methods!r}'
         )
     if not methods and not websocket:
         raise ConfigurationError(
-            "methods is empty and websocket is False: nothing serves this chain"
+            "methods= is empty and websocket= is False: nothing serves this chain"
         )
 
 

@@ -49,7 +49,7 @@ class Message:
 
 
 def as_conversation(value: Any) -> Any:
-    """Return a list of messages in mixed forms as one `Message`, its last; all else as it is.
+    """Return a list with the last of messages in mixed forms, as a `Message`; all else as it is.
 
     For what a graph returns as its `messages`: elsewhere dicts with a role may be any data.
     """

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .policy import Acceptable, InputPolicy, NotAcceptedError
 
-__all__ = ["LANGCHAIN_TYPES", "ROLES", "SPEAKERS", "check_client_data"]
+__all__ = ["CONVERSATION_ROLES", "LANGCHAIN_TYPES", "ROLES", "check_client_data"]
 
 ROLES: Final = (
     "user",
@@ -33,7 +33,7 @@ _CHUNK_TYPES: Final = {
     f"{kind}MessageChunk": kind.lower()
     for kind in ("Human", "AI", "System", "Tool", "Function", "Chat")
 }
-SPEAKERS: Final = ("user", "human", "assistant", "ai")
+CONVERSATION_ROLES: Final = ("user", "human", "assistant", "ai")
 _PLAIN: Final = {"role", "content"}
 _NEEDED_FOR_ROLE: Final[dict[str, Acceptable]] = {
     "system": "system",
@@ -148,7 +148,11 @@ def _check_message(message: dict[str, Any], policy: InputPolicy) -> list[dict[st
     Raises:
         NotAcceptedError: The route does not accept this message.
     """
-    if message.keys() == _PLAIN and type(message["content"]) is str and message["role"] in SPEAKERS:
+    if (
+        message.keys() == _PLAIN
+        and type(message["content"]) is str
+        and message["role"] in CONVERSATION_ROLES
+    ):
         return []  # as most are
     data, files = message.get("data"), []
     for part in (message, data) if isinstance(data, dict) else (message,):
@@ -167,7 +171,7 @@ def _check_role(message: dict[str, Any], policy: InputPolicy, *, is_chat: bool) 
         plain = name.strip().lower() if isinstance(name, str) else ""
         if (needed := _NEEDED_FOR_ROLE.get(plain)) is not None:
             policy.require(needed, what=f"messages with the role {plain!r}")
-    if is_chat and isinstance(role, str) and role not in SPEAKERS:
+    if is_chat and isinstance(role, str) and role not in CONVERSATION_ROLES:
         policy.require("system", what="messages with a role of one's own")
 
 

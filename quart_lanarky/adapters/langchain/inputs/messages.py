@@ -35,7 +35,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from .checks import problems_of
-from .client_data import LANGCHAIN_TYPES, ROLES, SPEAKERS, check_client_data
+from .client_data import CONVERSATION_ROLES, LANGCHAIN_TYPES, ROLES, check_client_data
 from .policy import InputPolicy
 
 __all__ = [
@@ -183,7 +183,7 @@ def _to_message(item: Any, info: ValidationInfo) -> BaseMessage:
 def _checked_pair(pair: Sequence[Any], policy: InputPolicy) -> dict[str, Any]:
     """Return the message that a pair of a role and a content is, if the route accepts it."""
     message = {"role": pair[0], "content": pair[1]}
-    if isinstance(pair[1], str) and pair[0] in SPEAKERS:
+    if isinstance(pair[1], str) and pair[0] in CONVERSATION_ROLES:
         return message  # as most are
     for why in check_client_data({"message": message}, policy).values():
         _raise_invalid(why)
@@ -349,11 +349,11 @@ def _message_schema(key: str, values: Sequence[str]) -> dict[str, Any]:
 _MESSAGE_SCHEMA: Final = {
     "anyOf": [
         {"type": "string"},
-        _message_schema("role", SPEAKERS),
+        _message_schema("role", CONVERSATION_ROLES),
         _message_schema("type", ["human", "ai"]),
         {
             "type": "array",
-            "prefixItems": [{"enum": list(SPEAKERS)}, _CONTENT_SCHEMA],
+            "prefixItems": [{"enum": list(CONVERSATION_ROLES)}, _CONTENT_SCHEMA],
             "minItems": 2,
             "maxItems": 2,
         },

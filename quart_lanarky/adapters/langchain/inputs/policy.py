@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 from ....errors import ConfigurationError
 
-__all__ = ["Acceptable", "InputPolicy", "NotAcceptedError", "check_accept", "described"]
+__all__ = ["Acceptable", "InputPolicy", "NotAcceptedError", "check_accept", "describe_accepted"]
 
 Acceptable = Literal["system", "tools", "files", "serialized", "overwrite"]
 """What the route option `accept=` can name."""
@@ -39,7 +39,7 @@ _NAMES: Final[dict[str, str]] = {
 }
 
 
-def described(accept: Collection[str]) -> str:
+def describe_accepted(accept: Collection[str]) -> str:
     """Return a sentence for the API docs on what a route accepts besides a conversation in text.
 
     It is empty if that is nothing.

@@ -28,7 +28,7 @@ from ..handlers.extraction import to_json
 from ..handlers.tokens import TokenHandler
 from ..inputs.fields import Fields
 from ..inputs.parameters import declared_chain, parameter_defaults
-from ..inputs.policy import described
+from ..inputs.policy import describe_accepted
 from ..inputs.types import is_required
 from ..kinds.chain_inputs import chain_inputs
 from ..kinds.chain_outputs import (
@@ -138,7 +138,7 @@ class ChainDescriber:
     def _notes(self, chain: Runnable[Any, Any] | None, inputs: Fields) -> Iterator[str]:
         if chain is None and not inputs.is_known:
             yield _UNKNOWN_INPUTS
-        if accepted := described(self._options.accept):
+        if accepted := describe_accepted(self._options.accept):
             yield accepted
 
     def _handlers(
