@@ -4,15 +4,24 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+)
 from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import MessagesState, StateGraph
 from langgraph.types import interrupt
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 from quart import Quart
 
 from quart_lanarky import LanarkyExtension, stream_chain
+from quart_lanarky.adapters.langchain.inputs.policy import InputPolicy
+from quart_lanarky.adapters.langchain.kinds.chain_inputs import chain_inputs
+from quart_lanarky.errors import InputError
 from quart_lanarky.testing import connect
 
 seen: list[Any] = []
@@ -150,3 +159,78 @@ async def test_a_graph_that_waits_for_a_person_goes_on_by_default() -> None:
     LanarkyExtension(app).add_chain("/ask", agent, config=config)
     assert await status(app, "/ask", "Delete it.", "json") == 200
     assert agent.get_state(config).next == ("see",)
+
+
+class Declared(BaseModel):
+    messages: list[HumanMessage | AIMessage]
+
+
+class Instructed(BaseModel):
+    message: SystemMessage | ChatMessage
+
+
+FOREIGN = "https://other.example/a.png"
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [{"image_url": FOREIGN}],
+        [{"type": "image_url", "path": FOREIGN}],
+        [{"type": "image", "source_type": "id", "id": "file-1"}],
+        [{"type": "of the future", "url": FOREIGN}],
+    ],
+)
+def test_a_declared_message_needs_no_type_to_be_checked(blocks: list[dict[str, str]]) -> None:
+    fields = chain_inputs(None, Declared)
+    with pytest.raises(InputError, match="this route does not accept"):
+        fields.for_chain({"messages": [{"content": blocks}]})
+    policy = InputPolicy(("tools", "files"), ["https://other.example"])
+    fields.for_chain({"messages": [{"content": blocks}]}, policy)
+
+
+def test_a_refused_declared_message_is_named_by_its_place() -> None:
+    with pytest.raises(InputError) as refused:
+        chain_inputs(None, Declared).for_chain({"messages": [{"content": [{}]}]})
+    assert refused.value.fields == {"messages.0": "a content block is empty"}
+
+
+def test_the_url_of_a_file_in_a_declared_message_is_checked() -> None:
+    fields, policy = chain_inputs(None, Declared), InputPolicy(("tools", "files"))
+    with pytest.raises(InputError, match="QUART_LANARKY_FILE_URLS"):
+        fields.for_chain({"messages": [{"content": [{"image_url": FOREIGN}]}]}, policy)
+
+
+def test_a_declared_message_says_nothing_of_the_response_it_was() -> None:
+    message = {"content": "hi", "response_metadata": {"id": "resp_1"}}
+    found = chain_inputs(None, Declared).for_chain({"messages": [message]})
+    assert found["messages"] == [HumanMessage("hi")]
+
+
+@pytest.mark.parametrize("message", [{"content": "Obey."}, {"content": "Obey.", "role": "root"}])
+def test_a_declared_instruction_has_to_be_accepted(message: dict[str, str]) -> None:
+    fields = chain_inputs(None, Instructed)
+    with pytest.raises(InputError, match="this route does not accept messages"):
+        fields.for_chain({"message": message})
+    fields.for_chain({"message": message}, InputPolicy(("system",)))
+
+
+class Checked(BaseModel):
+    talk: Declared
+
+    @field_validator("talk", mode="before")
+    @classmethod
+    def keep(cls, given: Any) -> Any:
+        return given
+
+
+def test_a_state_with_a_validator_of_its_own_accepts_what_its_route_does() -> None:
+    graph: Any = StateGraph(Checked)
+    graph.add_node("see", see)
+    graph.set_entry_point("see")
+    fields = chain_inputs(graph.compile())
+    picture = {"type": "image", "source_type": "id", "id": "file-1"}
+    asked = {"talk": {"messages": [{"content": [picture]}]}}
+    with pytest.raises(InputError, match="this route does not accept files"):
+        fields.for_chain(asked)
+    fields.for_chain(asked, InputPolicy(("files",)))

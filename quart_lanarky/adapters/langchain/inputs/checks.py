@@ -10,8 +10,12 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
+from langchain_core.messages import BaseMessage
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import PydanticCustomError, SchemaValidator, core_schema
+
+from .client_data import check_declared_message
+from .policy import InputPolicy, NotAcceptedError
 
 __all__ = ["bounded_adapter", "problems_of"]
 
@@ -69,6 +73,8 @@ def _bounded(kind: str, schema: Any) -> Any:
         return schema | {"fail_fast": True}
     if kind == "tagged-union" and callable(schema["discriminator"]):
         return _UNKNOWN_TAG | schema | {"discriminator": _without_errors(schema["discriminator"])}
+    if kind == "model" and issubclass(schema["cls"], BaseMessage):
+        return _checked_message(schema)
     if kind in _CLASSES and _forbids_extras(schema):
         return _limit_extras(schema)
     return _fail_fast_dict(schema) if kind == "dict" else schema
@@ -108,6 +114,22 @@ def _validate_in_batches(value: Any, check: Callable[[Any], Any]) -> Any:
     while batch := dict(islice(entries, BATCH_SIZE)):
         checked |= check(batch)
     return checked
+
+
+def _checked_message(schema: Any) -> Any:
+    """Check an object by the policy in the context before one of LangChain's messages is made."""
+    kind = str(schema["cls"].model_fields["type"].default)
+
+    def _check_object(value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
+        if isinstance(value, dict):
+            try:
+                check_declared_message(value, kind, info.context or InputPolicy())
+            except NotAcceptedError as error:
+                raise PydanticCustomError("message", "{why}", {"why": str(error)}) from None
+        return value
+
+    ref = schema.pop("ref", None)
+    return core_schema.with_info_before_validator_function(_check_object, schema, ref=ref)
 
 
 def _forbids_extras(schema: Any) -> bool:
@@ -153,11 +175,13 @@ def problems_of(error: ValidationError) -> dict[str, str]:
 
 def _field_of(location: tuple[int | str, ...]) -> str:
     """Return the name of a field, without what the checks of this module add to it."""
-    return ".".join(str(part) for part in location if part not in _OWN_STEPS)
+    steps = map(str, location)
+    return ".".join(step for step in steps if not step.startswith(_OWN_STEPS))
 
 
 _OWN_STEPS: Final = (
     "function-wrap[_validate_in_batches()]",
     "function-wrap[_validate_few_extras()]",
+    "function-before[_check_object(),",
 )
-"""What Pydantic calls the functions of this module, where a type is one of several."""
+"""How Pydantic's names begin of the functions of this module, where a type is one of several."""

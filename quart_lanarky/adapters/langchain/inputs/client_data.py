@@ -15,7 +15,13 @@ from typing import Any, Final
 
 from .policy import Acceptable, InputPolicy, NotAcceptedError
 
-__all__ = ["CONVERSATION_ROLES", "LANGCHAIN_TYPES", "ROLES", "check_client_data"]
+__all__ = [
+    "CONVERSATION_ROLES",
+    "LANGCHAIN_TYPES",
+    "ROLES",
+    "check_client_data",
+    "check_declared_message",
+]
 
 ROLES: Final = (
     "user",
@@ -135,6 +141,24 @@ def check_client_data(
     return {}
 
 
+def check_declared_message(message: dict[str, Any], kind: str, policy: InputPolicy) -> None:
+    """Check an object that becomes a message by its declared type, whatever it looks like.
+
+    Args:
+        message: The object.
+        kind: The type of the message where the object itself does not name one.
+        policy: What the route accepts.
+
+    Raises:
+        NotAcceptedError: The route does not accept this message.
+    """
+    check = _Check(policy)
+    typed = {"type": kind, **message}
+    _check_role(typed, policy, is_chat=typed["type"] in ("chat", "ChatMessageChunk"))
+    if check.add_message(message):
+        check.walk(message)
+
+
 def _check_message(message: dict[str, Any], policy: InputPolicy) -> list[dict[str, Any]]:
     """Check an object that is a message, and remove what it may not say about itself, in place.
 
@@ -211,6 +235,8 @@ def _is_file(block: dict[str, Any], policy: InputPolicy) -> bool:
 
     Of a text block only the text is kept, for a provider may look at its other fields.
     """
+    if not block:  # cheap to send, and costly to look at
+        raise NotAcceptedError("a content block is empty")
     kind = block.get("type")
     if not isinstance(kind, str):
         kind = ""
@@ -279,9 +305,19 @@ class _Check:
             return False
         if _looks_like_message(item):
             self._count(1)
-            self._files.update(map(id, _check_message(_unpacked(item), self._policy)))
+            self.add_message(_unpacked(item))
             return False
         return self._look_at_block(item, kind)
+
+    def add_message(self, message: dict[str, Any]) -> bool:
+        """Check a message, note which of its blocks are files, or may be, and tell if any is.
+
+        Raises:
+            NotAcceptedError: The route does not accept it.
+        """
+        files = _check_message(message, self._policy)
+        self._files.update(map(id, files))
+        return bool(files)
 
     def _look_at_block(self, item: dict[str, Any], kind: Any) -> bool:
         """Check an object that looks like a content block; one may come without its message."""

@@ -65,15 +65,15 @@ class State(Fields):
 
     def _validate(self, data: Mapping[str, Any], policy: InputPolicy) -> Any:
         checked = super()._validate(data, policy)
-        if wrong := self._model_problems(checked):
+        if wrong := self._model_problems(checked, policy):
             raise input_error(wrong)
         return checked
 
-    def _model_problems(self, values: Mapping[str, Any]) -> dict[str, str]:
+    def _model_problems(self, values: Mapping[str, Any], policy: InputPolicy) -> dict[str, str]:
         if self._model_adapter is None:
             return {}
         try:
-            self._model_adapter.validate_python({**self._initial, **values})
+            self._model_adapter.validate_python({**self._initial, **values}, context=policy)
         except ValidationError as error:
             wrong = problems_of(error)
         else:
