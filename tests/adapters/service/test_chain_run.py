@@ -10,7 +10,13 @@ from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import (
+    Runnable,
+    RunnableConfig,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+)
 
 from quart_lanarky.adapters.langchain.callbacks import (
     SourceDocumentStreamingCallbackHandler,
@@ -165,18 +171,22 @@ async def test_why_a_chain_does_not_stream_is_logged_once(
     assert "final_tag=" in record.getMessage()
 
 
+@pytest.mark.parametrize("is_visible", [False, True])
 async def test_an_output_key_that_the_output_does_not_have_is_named_in_the_log(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, is_visible: bool
 ) -> None:
-    async def ask(_: object) -> dict[str, str]:
-        return {"answer": str((await FakeListChatModel(responses=["ab"]).ainvoke("?")).text)}
+    model = FakeListChatModel(responses=["ab"])
 
+    async def ask(_: object) -> dict[str, str]:
+        return {"answer": str((await model.ainvoke("?")).text)}
+
+    chain = RunnableParallel(answer=model, question=RunnableLambda(str))
+    source = f"the route /misspelt/{is_visible}"
     for _ in range(2):
-        run = run_of(RunnableLambda(ask), output_key="answr", source="the route /misspelt")
-        await events_of(run)
+        asked = chain if is_visible else RunnableLambda(ask)
+        await events_of(run_of(asked, output_key="answr", source=source))
     [record] = caplog.records
-    assert record.getMessage().startswith("the route /misspelt: the output of the chain has no key")
-    assert "'answr'" in record.getMessage()
+    assert record.getMessage().startswith(f"{source}: the output of the chain has no key 'answr'")
 
 
 async def test_a_chain_without_a_model_logs_no_warning(

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from ....runs.run import Run
 from ....runs.stream import EventStream
 from ..handlers.base import ChainHandler, EventCallbackHandler
-from ..handlers.extraction import OutputPath, answer_json, find_answer
+from ..handlers.extraction import answer_json, find_answer
 from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
@@ -79,7 +79,7 @@ class ChainRun(Run):
         finally:
             self.usage = self._meter.usage()
             if any(handler.fell_back for handler in self._token_handlers):
-                _warn_once(self._source, _missing_key(result, self._plan.spec.output_path))
+                _warn_once(self._source, _missing_key(result, self._plan))
 
     async def _pass_on_chunks(self) -> Any:
         output: Any = None
@@ -102,8 +102,8 @@ def _warn_once(source: str, missing_key: str | None) -> None:
     """Tell the developer, once for each route, why nothing streams."""
     if missing_key is not None:
         logger.warning(
-            "%s: the output of the chain has no key %r, where the answer should be, so the output "
-            "was sent whole. Is it misspelt in output_key=?",
+            "%s: the output of the chain has no key %r, which output_key= names, so the output was "
+            "sent whole: is it misspelt?",
             source,
             missing_key,
         )
@@ -116,11 +116,12 @@ def _warn_once(source: str, missing_key: str | None) -> None:
     )
 
 
-def _missing_key(output: Any, output_path: OutputPath) -> str | None:
-    """Return the key under which a dict should have its answer, if it does not."""
-    if not isinstance(output, dict) or not output_path or find_answer(output, output_path)[1]:
+def _missing_key(output: Any, plan: ChainPlan) -> str | None:
+    """Return the `output_key=` of a route, if the output is a dict that does not have it."""
+    key = plan.output_key
+    if key is None or not isinstance(output, dict) or key in output:
         return None
-    return output_path[0][0]
+    return None if find_answer(output, plan.spec.output_path)[1] else key
 
 
 def _joined(output: Any, chunk: Any) -> Any:

@@ -40,12 +40,14 @@ class ChainPlan:
         handlers: What makes its handlers, in the order in which LangChain is to call them.
         spec: Which of its model runs produce the answer, and where the answer is.
         has_own_chunks: Whether the chain is streamed, and its own chunks are the tokens.
+        output_key: Which output is the answer, where the route names it.
     """
 
     chain: Runnable[Any, Any]
     handlers: tuple[HandlerFactory, ...]
     spec: AnswerSpec
     has_own_chunks: bool
+    output_key: str | None = None
 
 
 def plan_chain(
@@ -74,6 +76,7 @@ def plan_chain(
         handlers=(_token_handler(tagged, hold_tokens), SourceDocumentHandler),
         spec=tagged.spec,
         has_own_chunks=tagged.has_own_chunks,
+        output_key=output_key,
     )
 
 
