@@ -297,8 +297,8 @@ def fill_in(player: Player, asked: Asked) -> None:
     """Fill in the form of a route, whether it is a question alone or has further fields."""
     form = player.page.get_by_role("form", name="Ask")
     folded = form.locator("details:not([open]) summary")
-    if folded.count():
-        folded.click()
+    while folded.count():
+        folded.first.click()
     for name, value in {**dict(parse_qsl(asked.query[1:])), **asked.inputs}.items():
         form.get_by_label(name).first.fill(str(value))
 
