@@ -148,7 +148,7 @@ REFUSED = {
     "an object without the question": frame(b"{}"),
     "an object that is nested too deeply": frame(b'{"question": ' + b"[" * 100_000),
     "a number that is too long": frame(b'{"question": ' + b"9" * 100_000 + b"}"),
-    "a number where a text belongs": frame(b'{"question": 5}'),
+    "an object where a text belongs": frame(b'{"question": {}}'),
     "no number": frame(b'{"question": NaN}'),
     "two objects": frame(QUESTION + QUESTION),
 }

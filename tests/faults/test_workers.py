@@ -94,7 +94,7 @@ async def test_a_killed_worker_is_replaced_and_the_others_continue_to_serve(
         lost = [stream for stream in streams if stream.done()]
         assert len(lost) < len(streams)
         while len(await all_up(server, 1) - {str(other)}) == 0:  # no request fails meanwhile
-            assert time.monotonic() - killed_at < 3
+            assert time.monotonic() - killed_at < 10
         record(f"a new worker answers after {time.monotonic() - killed_at:.2f} s")
         assert [pid for pid in workers_of(server) if pid not in (victim, other)]
         assert victim not in workers_of(server)  # nor is it a zombie
