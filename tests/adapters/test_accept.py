@@ -10,6 +10,7 @@ from langchain_core.messages import (
     ChatMessage,
     HumanMessage,
     SystemMessage,
+    ToolMessage,
 )
 from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
@@ -193,6 +194,17 @@ def test_a_refused_declared_message_is_named_by_its_place() -> None:
     with pytest.raises(InputError) as refused:
         chain_inputs(None, Declared).for_chain({"messages": [{"content": [{}]}]})
     assert refused.value.fields == {"messages.0": "a content block is empty"}
+
+
+class Replied(BaseModel):
+    messages: list[AIMessage | ToolMessage]
+
+
+@pytest.mark.parametrize("message", [["ai", "hi"], "hi", None, {"type": "tool", "content": "42"}])
+def test_what_is_no_declared_message_is_refused(message: Any) -> None:
+    with pytest.raises(InputError) as refused:
+        chain_inputs(None, Replied).for_chain({"messages": [message]}, InputPolicy(("tools",)))
+    assert all(name.startswith("messages.0") for name in refused.value.fields)
 
 
 def test_the_url_of_a_file_in_a_declared_message_is_checked() -> None:

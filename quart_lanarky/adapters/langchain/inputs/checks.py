@@ -117,19 +117,27 @@ def _validate_in_batches(value: Any, check: Callable[[Any], Any]) -> Any:
 
 
 def _checked_message(schema: Any) -> Any:
-    """Check an object by the policy in the context before one of LangChain's messages is made."""
+    """Check an object by the policy in the context before one of LangChain's messages is made.
+
+    LangChain's own validators fail on what is no object, and where a tool's message has no call id.
+    """
     kind = str(schema["cls"].model_fields["type"].default)
 
-    def _check_object(value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
-        if isinstance(value, dict):
-            try:
+    def _make_message(
+        value: Any, make: Callable[[Any], Any], info: core_schema.ValidationInfo[Any]
+    ) -> Any:
+        try:
+            if isinstance(value, dict):
                 check_declared_message(value, kind, info.context or InputPolicy())
-            except NotAcceptedError as error:
-                raise PydanticCustomError("message", "{why}", {"why": str(error)}) from None
-        return value
+            return make(value)
+        except NotAcceptedError as error:
+            why = str(error)
+        except (TypeError, LookupError, AttributeError):
+            why = "Input should be a message"
+        raise PydanticCustomError("message", "{why}", {"why": why})
 
     ref = schema.pop("ref", None)
-    return core_schema.with_info_before_validator_function(_check_object, schema, ref=ref)
+    return core_schema.with_info_wrap_validator_function(_make_message, schema, ref=ref)
 
 
 def _forbids_extras(schema: Any) -> bool:
@@ -182,6 +190,6 @@ def _field_of(location: tuple[int | str, ...]) -> str:
 _OWN_STEPS: Final = (
     "function-wrap[_validate_in_batches()]",
     "function-wrap[_validate_few_extras()]",
-    "function-before[_check_object(),",
+    "function-wrap[_make_message()]",
 )
 """How Pydantic's names begin of the functions of this module, where a type is one of several."""
