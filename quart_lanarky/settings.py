@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Final, Literal, Self, get_args
 
 from quart import current_app
@@ -151,7 +152,20 @@ class Settings:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Read the settings from `config`, with defaults for missing ones."""
-        return cls(**{name: config[key] for name, key in SETTING_KEYS.items() if key in config})
+        given = {name: config[key] for name, key in SETTING_KEYS.items() if key in config}
+        items = [(name, tuple(v) if isinstance(v, list) else v) for name, v in given.items()]
+        kind: Any = cls
+        try:
+            settings: Self = _cached(kind, tuple(items))
+        except (TypeError, ValueError):  # unhashable, or invalid: its error shows what was given
+            return cls(**given)
+        return settings
+
+
+@lru_cache(32)
+def _cached(kind: type[Any], items: tuple[tuple[str, Any], ...]) -> Any:
+    """Return settings that were checked before: each request reads them twice."""
+    return kind(**dict(items))
 
 
 def _is_list_of(pattern: re.Pattern[str], values: Any) -> bool:

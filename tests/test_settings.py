@@ -56,10 +56,21 @@ def test_every_setting_has_a_default() -> None:
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_setting_is_read_from_the_key_of_its_name(name: str) -> None:
     value: dict[str, Any] = {"default_mode": "text", "openapi_version": "3.1.0"}
-    value |= {"allowed_origins": ["*"], "allowed_hosts": ["*"], "file_urls": ["s3://bucket"]}
+    value |= {"allowed_origins": ("*",), "allowed_hosts": ("*",), "file_urls": ("s3://bucket",)}
     config = {f"QUART_LANARKY_{name.upper()}": value.get(name, 7)}
     assert asdict(Settings.from_config(config)) == DEFAULTS | {name: value.get(name, 7)}
     assert list(config) == [SETTING_KEYS[name]]
+
+
+def test_a_setting_may_be_changed_while_the_app_runs() -> None:
+    """Settings are kept for equal values; a list may be changed in place."""
+    config: dict[str, Any] = {"QUART_LANARKY_ALLOWED_ORIGINS": ["https://one.example"]}
+    assert Settings.from_config(config).allowed_origins == ("https://one.example",)
+    config["QUART_LANARKY_ALLOWED_ORIGINS"].append("https://two.example")
+    assert "https://two.example" in Settings.from_config(config).allowed_origins
+    config["QUART_LANARKY_ALLOWED_ORIGINS"].append("no origin at all /")
+    with pytest.raises(ConfigurationError, match="no origin at all"):
+        Settings.from_config(config)
 
 
 @pytest.mark.parametrize("name", LEAST)

@@ -271,7 +271,10 @@ class _Route:
 async def _forbid_caching(response: Any) -> Any:
     """Keep caches off a response: it is of one user, and in the form that `Accept` asked for."""
     response.headers.setdefault("Cache-Control", "no-store")
-    response.vary.add("Accept")
+    if response.headers.get("Vary") is None:
+        response.headers["Vary"] = "Accept"
+    else:
+        response.vary.add("Accept")
     return response
 
 

@@ -30,9 +30,11 @@ def count_messages(value: Any, hint: Any, limit: int) -> int:
     found, left = 0, [(value, hint)]
     while left and found <= limit:  # not recursive: the client controls the depth
         inner, kind = left.pop()
+        if not _may_hold_messages(kind):
+            continue
         if with_messages(kind) in MESSAGE_TYPES:
             found += len(as_items(inner))
-        elif _may_hold_messages(kind):
+        else:
             parts = [*islice(_parts(inner, kind), limit + 1)]
             found += len(parts) if len(parts) > limit else 0
             left += parts
