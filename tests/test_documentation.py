@@ -5,6 +5,7 @@ systemd and Docker in `tests/how_to/`. Text is not run.
 """
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 import yaml
+from langchain_core.globals import get_llm_cache, set_llm_cache
 
 from tests.blocks import (
     INCLUDE,
@@ -135,12 +137,25 @@ def run(block: Block) -> ModuleType:
     module.__file__ = str(block.page)  # tracebacks show the lines of the page
     of_the_page = MODULES[block.page]
     of_the_page[module.__name__] = module
-    with pytest.MonkeyPatch.context() as patch:
+    with process_state_restored(), pytest.MonkeyPatch.context() as patch:
         for name, each in of_the_page.items():
             patch.setitem(sys.modules, name, each)
         code = compile("\n" * block.line + block.code, block.page, "exec")
         exec(code, module.__dict__)  # noqa: S102  # our own pages
     return module
+
+
+@contextmanager
+def process_state_restored() -> Iterator[None]:
+    """Restore what a block sets for the whole process, which would change the tests after it."""
+    logger = logging.getLogger("quart_lanarky")
+    cache, handlers, level = get_llm_cache(), [*logger.handlers], logger.level
+    try:
+        yield
+    finally:
+        set_llm_cache(cache)
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 MODULES = defaultdict[Path, dict[str, ModuleType]](dict)

@@ -12,6 +12,7 @@ All of its checks are on but for these:
 import copy
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -60,6 +61,8 @@ class Judge:
         path, method = case.operation.path, case.method.lower()
         if method not in self.openapi["paths"][path]:
             return  # schemathesis tries methods that there are not, and judges that itself
+        if response.status_code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            return  # Hypercorn's own answer to a URL that it does not read
         kind = response.headers["content-type"][0]
         status, body = response.status_code, response.content
         self.seen[f"{method} {path}", status, kind.partition(";")[0]] += 1
@@ -131,6 +134,7 @@ def test_the_example_app_conforms_to_its_openapi_spec(fast_example: Server, acce
 
 
 @pytest.mark.timeout(180)  # it takes a quarter of that where nobody else computes
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a URL that is so long
 @pytest.mark.parametrize("accept", [STREAM, JSON])
 def test_routes_of_many_kinds_conform_to_their_openapi_spec(
     many_kinds: Server, accept: str
