@@ -247,6 +247,8 @@ class _Route:
 
     def _check_parameters(self, given: dict[str, Any]) -> dict[str, Any]:
         """Convert the source's parameters; say of wrong ones that they are not in the body."""
+        if not self._source.parameters.names:
+            return {}
         try:
             checked: dict[str, Any] = self._source.parameters.check(given)
         except InputError as error:
@@ -270,11 +272,14 @@ class _Route:
 
 async def _forbid_caching(response: Any) -> Any:
     """Keep caches off a response: it is of one user, and in the form that `Accept` asked for."""
-    response.headers.setdefault("Cache-Control", "no-store")
-    if response.headers.get("Vary") is None:
-        response.headers["Vary"] = "Accept"
-    else:
+    # Not `setdefault`: Werkzeug makes an exception for each header that is missing.
+    names = {name.lower() for name, _ in response.headers}
+    if "cache-control" not in names:
+        response.headers.add("Cache-Control", "no-store")
+    if "vary" in names:
         response.vary.add("Accept")
+    else:
+        response.headers.add("Vary", "Accept")
     return response
 
 

@@ -172,12 +172,6 @@ def _check_message(message: dict[str, Any], policy: InputPolicy) -> list[dict[st
     Raises:
         NotAcceptedError: The route does not accept this message.
     """
-    if (
-        message.keys() == _PLAIN
-        and type(message["content"]) is str
-        and message["role"] in CONVERSATION_ROLES
-    ):
-        return []  # as most are
     data, files = message.get("data"), []
     for part in (message, data) if isinstance(data, dict) else (message,):
         _check_role(part, policy, is_chat=message.get("type") in ("chat", "ChatMessageChunk"))
@@ -279,14 +273,15 @@ class _Check:
         left = [(value, False)]
         while left:  # not recursive: the client controls the depth
             inner, in_file = left.pop()
-            if isinstance(inner, dict):
+            if not in_file and _is_plain_message(inner):
+                self._count(1)
+            elif isinstance(inner, dict):
                 in_file = self.look_at(inner) or in_file or id(inner) in self._files
                 parts = self._parts_of_object(inner, in_file=in_file)
+                left.extend([(part, in_file) for part in parts])
             elif isinstance(inner, list):
                 parts = self._parts_of_list(inner, in_file=in_file)
-            else:
-                continue
-            left.extend([(part, in_file) for part in parts])
+                left.extend([(part, in_file) for part in parts])
 
     def look_at(self, item: Mapping[str, Any], *, may_be_message: bool = True) -> bool:
         """Check an object itself; return whether it is a file, or may be one.
@@ -386,6 +381,17 @@ class _Check:
         limit = self._policy.max_messages
         if limit is not None and self._messages > limit:
             raise NotAcceptedError(f"send no more than {limit} messages")
+
+
+def _is_plain_message(item: Any) -> bool:
+    """Return whether an item is what most are: a role of a conversation, and a text in ASCII."""
+    return (
+        type(item) is dict
+        and item.keys() == _PLAIN
+        and type(item["content"]) is str
+        and item["content"].isascii()
+        and item["role"] in CONVERSATION_ROLES
+    )
 
 
 def _looks_like_message(item: dict[str, Any]) -> bool:

@@ -191,6 +191,7 @@ def _checked_pair(pair: Sequence[Any], policy: InputPolicy) -> dict[str, Any]:
 
 
 _FIELDS: Final = ("role", "type", "content", "name")
+_ALWAYS_ACCEPTED: Final = frozenset(_FIELDS)
 _TOOL_FIELDS: Final = (
     *("additional_kwargs", "artifact", "function_call"),
     *("status", "tool_call_id", "tool_calls"),
@@ -202,6 +203,8 @@ def _accepted_fields(item: dict[str, Any], policy: InputPolicy) -> dict[str, Any
 
     LangGraph replaces the stored message that has the same id, so a new message has none.
     """
+    if item.keys() <= _ALWAYS_ACCEPTED:
+        return item
     names = [*_FIELDS]
     names += _TOOL_FIELDS if "tools" in policy.accept else ()
     names += ("id",) if "overwrite" in policy.accept else ()
