@@ -1,6 +1,7 @@
 """The access log of `serve`: one line for each request, whatever a client sends."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -39,6 +40,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("logged")
     with served("tests.faults.app:app", folder, access_log=True) as server:
         httpx.get(f"{server.url}/ping", timeout=60)
+        while "GET /ping" not in server.log():  # it is written after the answer
+            time.sleep(0.01)
         yield server
 
 
