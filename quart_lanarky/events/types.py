@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
@@ -107,9 +107,8 @@ class ErrorData(_Payload):
 
     status_code: int = Field(description="A status code of HTTP, such as 500.")
     detail: str = Field(description="The reason, for people.")
-    retry_after: int | SkipJsonSchema[None] = Field(
+    retry_after: Annotated[int, Field(ge=1)] | SkipJsonSchema[None] = Field(
         default=None,
-        ge=1,
         description="After how many seconds to try again, where that is known; else it is absent.",
         json_schema_extra=_without_default,
     )

@@ -220,6 +220,12 @@ def test_each_payload_model_has_a_description(kind: EventKind) -> None:
     assert vars(kind.payload)["__doc__"]
 
 
+def test_when_to_try_again_has_its_minimum_in_the_schema() -> None:
+    """Pydantic writes `ge`, which no schema has, where a bound is of a type and None together."""
+    found = ErrorData.model_json_schema()["properties"]["retry_after"]
+    assert found.keys() == {"description", "minimum", "title", "type"}
+
+
 def test_the_records_tell_events_of_every_run_from_those_of_the_connection() -> None:
     kinds = EVENT_KINDS.values()
     assert {kind.name for kind in kinds if kind.is_always_sent} == {"error", "end"}
