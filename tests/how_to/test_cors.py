@@ -29,7 +29,8 @@ def preflight(server: Server, origin: dict[str, str]) -> httpx.Headers:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
-    return httpx.options(server.url + "/chat", headers=origin | asking).headers
+    answer = httpx.options(server.url + "/chat", headers=origin | asking, timeout=60)  # to start
+    return answer.headers
 
 
 def may_read(answer: httpx.Response, origin: dict[str, str]) -> bool:

@@ -33,7 +33,7 @@ def proxied(tmp_path: Path) -> Iterator[Server]:
 
 
 def ask(server: Server, path: str = "/chat", **headers: str) -> httpx.Response:
-    return httpx.post(server.url + path, json=QUESTION, headers=headers)
+    return httpx.post(server.url + path, json=QUESTION, headers=headers, timeout=60)  # to start
 
 
 @pytest.mark.parametrize("path", ["/chat", "/qa"])
