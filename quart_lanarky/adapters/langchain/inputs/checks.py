@@ -44,10 +44,7 @@ def bounded_adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _new_validator(schema: Any) -> SchemaValidator:
-    try:
-        return SchemaValidator(schema, _use_prebuilt=False)  # prebuilt ones would not fail fast
-    except TypeError:  # before Pydantic 2.13: models inside the type report all their errors
-        return SchemaValidator(schema)
+    return SchemaValidator(schema, _use_prebuilt=False)  # prebuilt ones would not fail fast
 
 
 def _fail_fast_schema(schema: Any) -> Any:
