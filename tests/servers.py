@@ -49,11 +49,18 @@ class Server:
 
     def wait_for_log(self, text: str) -> str:
         """Return what the log has after `text`, which the process writes in its own time."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while text not in self.log():
             assert time.monotonic() < deadline, f"not in the log: {text}"
             time.sleep(0.01)
         return self.log().partition(text)[2]
+
+    def wait_until_running(self) -> None:
+        """Wait until Hypercorn says that it runs, or has ended: a client's timeout is shorter."""
+        deadline = time.monotonic() + 50
+        while "Running on" not in self.log() and self.process.poll() is None:
+            assert time.monotonic() < deadline, f"the server does not start:\n{self.log()}"
+            time.sleep(0.01)
 
     def log(self) -> str:
         """Return what the process wrote so far."""
@@ -96,9 +103,9 @@ def served(
 def _running(
     arguments: list[str], log_path: Path, environment: dict[str, str], cwd: Path = ROOT
 ) -> Iterator[Server]:
-    """Run a process on a port that this process has already opened.
+    """Run a process on a port that this process has already opened, and wait until it answers.
 
-    So connections wait in the socket's queue until the server is up, without polling.
+    So no other process takes the port, and what comes to workers that still start waits in a queue.
     """
     with (
         socket.create_server(("127.0.0.1", 0), backlog=2048) as listener,
@@ -113,8 +120,10 @@ def _running(
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+        server = Server(listener.getsockname()[1], log_path, process)
         try:
-            yield Server(listener.getsockname()[1], log_path, process)
+            server.wait_until_running()
+            yield server
         finally:
             process.send_signal(signal.SIGTERM)
             try:
