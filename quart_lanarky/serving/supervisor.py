@@ -53,6 +53,7 @@ class Supervisor:
         self._stop_timeout = drain_timeout + SERVER_CLOSE_TIMEOUT + EXIT_TIMEOUT + 0.1
         self._context = get_context("spawn")
         self._processes: dict[BaseProcess, Connection] = {}  # and how it says that it serves
+        self._told_to_stop: set[BaseProcess] = set()
         self._failed_starts = 0
         self._is_stopping = False
 
@@ -79,9 +80,17 @@ class Supervisor:
 
     def _stop(self, *_: object) -> None:
         """Pass the first signal on, and the second as one to hurry."""
-        for process in self._processes:
-            _tell(process, FORCE_STOP_SIGNAL if self._is_stopping else signal.SIGTERM)
+        if self._is_stopping:
+            for process in self._processes:
+                _tell(process, FORCE_STOP_SIGNAL)
         self._is_stopping = True
+        self._tell_to_stop()
+
+    def _tell_to_stop(self) -> None:
+        """Send each worker one SIGTERM: at its exit it handles none, and a second would cut it."""
+        for process in self._processes.keys() - self._told_to_stop:
+            self._told_to_stop.add(process)
+            _tell(process, signal.SIGTERM)
 
     def _start(self, sockets: tuple[list[socket], list[socket]]) -> None:
         started, tell = self._context.Pipe(duplex=False)
@@ -109,8 +118,7 @@ class Supervisor:
             logger.error("worker %s died (exit code %s)", process.pid, process.exitcode)
 
     def _end_all(self) -> None:
-        for process in self._processes:
-            _tell(process, signal.SIGTERM)
+        self._tell_to_stop()
         deadline = time.monotonic() + self._stop_timeout
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))

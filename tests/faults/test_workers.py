@@ -133,6 +133,35 @@ async def test_no_process_outlives_the_supervisor(tmp_path: Path) -> None:
         check_that_it_went_quietly(server)
 
 
+AN_APP_THAT_FLUSHES_AT_EXIT = """
+import atexit
+import os
+import sys
+import time
+from light import app
+from quart_lanarky import serve
+
+def flush():
+    time.sleep(0.4)
+    print(f"{os.getpid()} has flushed", flush=True)
+
+if __name__ == "__main__":
+    serve("program:app", bind=sys.argv[1], workers=2)
+else:
+    atexit.register(flush)
+"""
+
+
+async def test_what_a_worker_does_at_exit_is_not_cut_by_a_second_signal(tmp_path: Path) -> None:
+    """The supervisor's first signal ends it; a second one would find no handler any more."""
+    with program(tmp_path, AN_APP_THAT_FLUSHES_AT_EXIT) as server:
+        await all_up(server, 2)
+        pids = workers_of(server)
+        await stop(server)
+        check_that_it_went_quietly(server)
+        assert [pid for pid in pids if f"{pid} has flushed" in server.log()] == pids
+
+
 async def test_a_worker_whose_loop_is_blocked_is_killed_after_the_timeout(tmp_path: Path) -> None:
     with served(LIGHT, tmp_path, 1, **write_light_app(tmp_path)) as server:
         await up(server)
