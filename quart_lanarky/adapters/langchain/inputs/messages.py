@@ -35,7 +35,8 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from .checks import problems_of
-from .client_data import CONVERSATION_ROLES, LANGCHAIN_TYPES, ROLES, check_client_data
+from .client_data import check_client_data
+from .message_rules import CONVERSATION_ROLES, LANGCHAIN_TYPES, ROLES
 from .policy import InputPolicy
 
 __all__ = [
