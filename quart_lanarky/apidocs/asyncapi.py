@@ -210,6 +210,8 @@ class _ChannelBuilder:
             for name, value in schema.get("properties", {}).items()
             if name not in path_parameters
         }
+        for option in self._description.request_options:
+            properties[option.name] = {"description": option.description, **option.schema}
         if not properties:
             return {"method": "GET", "bindingVersion": "0.1.0"}
         query: Schema = {"type": "object", "properties": properties}

@@ -79,10 +79,30 @@ class OperationBuilder:
                 ours[name]["schema"] = {**ours[name]["schema"], "default": default}
         own = [_merged_path_parameter(p, ours) if p.get("in") == "path" else p for p in own]
         query = [ours[name] for name in ours if name not in rule.arguments]
+        query += self._request_options()
         if method == "get":
-            query += self._input_parameters(set(ours))
+            query += self._input_parameters({parameter["name"] for parameter in query} | set(ours))
         documented = {(p.get("name"), p.get("in")) for p in own}
-        return [*own, *(p for p in query if (p["name"], "query") not in documented)]
+        return [*own, *(p for p in query if (p["name"], p["in"]) not in documented)]
+
+    def _request_options(self) -> list[Schema]:
+        """Describe what a request may ask of its run: in the query string, or in a header."""
+        places = [
+            (option, place, name)
+            for option in self._description.request_options
+            for place, name in (("query", option.name), ("header", option.header))
+            if name is not None
+        ]
+        return [
+            {
+                "name": name,
+                "in": place,
+                "description": option.description,
+                "required": option.is_required and option.header is None,
+                "schema": option.schema,
+            }
+            for option, place, name in places
+        ]
 
     def _parameter(self, name: str, container: Schema) -> Schema:
         schema = dict(container["properties"][name])

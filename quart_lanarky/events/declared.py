@@ -13,7 +13,10 @@ from .types import EVENT_KINDS, Event, json_event
 
 __all__ = ["DeclaredEvents", "declared_events"]
 
-_BUILT_IN: Final = {kind.name for kind in EVENT_KINDS.values() if not kind.is_of_the_connection}
+_BUILT_IN: Final = {
+    kind.name: kind.payload for kind in EVENT_KINDS.values() if not kind.is_of_the_connection
+}
+"""The payloads of the events that are about a run, by name."""
 
 _PACKAGE: Final = __name__.partition(".")[0]
 
@@ -66,7 +69,7 @@ class DeclaredEvents:
             TypeError, ValueError: JSON cannot express `data`, or it is not of the type.
             ConfigurationError: A user's class declares its events, and this one is not there.
         """
-        if name in _BUILT_IN or not self._is_binding:
+        if self._is_built_in(name) or not self._is_binding:
             return _undeclared(name, data)
         if name not in self.types:
             raise ConfigurationError(
@@ -78,6 +81,10 @@ class DeclaredEvents:
         if self.types[name] is str:
             return Event(name, payload)
         return json_event(name, adapter.dump_python(payload, mode="json", by_alias=True))
+
+    def _is_built_in(self, name: str) -> bool:
+        """Tell whether an event is one of ours; a class may declare another type under its name."""
+        return name in _BUILT_IN and self.types.get(name, _BUILT_IN[name]) is _BUILT_IN[name]
 
     def _adapter(self, name: str) -> TypeAdapter[Any]:
         if name not in self._adapters:

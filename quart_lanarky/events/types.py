@@ -14,39 +14,64 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, JsonValue
 
-from ..errors import ConfigurationError, FieldProblem
+from ..errors import ConfigurationError
+from .payloads import (
+    CitationData,
+    CompletionData,
+    CustomEventData,
+    EndData,
+    ErrorData,
+    Interrupt,
+    InterruptData,
+    MediaData,
+    Outcome,
+    PingData,
+    ReasoningData,
+    RetractData,
+    SourceDocument,
+    SourceDocumentsData,
+    StepData,
+    ToolCallData,
+    ToolProgressData,
+    ToolResultData,
+)
 
 __all__ = [
+    "CITATION",
     "COMPLETION",
+    "CUSTOM",
     "END",
     "ERROR",
     "EVENT_KINDS",
+    "INTERRUPT",
+    "MEDIA",
     "PING",
+    "REASONING",
     "RETRACT",
+    "SHOWABLE",
     "SOURCE_DOCUMENTS",
-    "CompletionData",
-    "EndData",
-    "ErrorData",
+    "STEP",
+    "TOOL_CALL",
+    "TOOL_PROGRESS",
+    "TOOL_RESULT",
     "Event",
     "EventKind",
-    "PingData",
-    "RetractData",
-    "SourceDocument",
-    "SourceDocumentsData",
     "completion",
     "end",
     "end_id",
     "error",
     "error_event",
+    "interrupt",
     "is_end_id",
     "json_event",
+    "payload_event",
     "ping",
+    "reasoning",
     "retract",
     "source_documents",
 ]
@@ -54,83 +79,21 @@ __all__ = [
 COMPLETION = "completion"
 RETRACT = "retract"
 SOURCE_DOCUMENTS = "source_documents"
+INTERRUPT = "interrupt"
+TOOL_CALL = "tool_call"
+TOOL_PROGRESS = "tool_progress"
+TOOL_RESULT = "tool_result"
+REASONING = "reasoning"
+STEP = "step"
+CUSTOM = "custom"
+CITATION = "citation"
+MEDIA = "media"
 ERROR = "error"
 END = "end"
 PING = "ping"
 
 _to_json: Final = json.JSONEncoder(allow_nan=False).encode  # `json.dumps` would make one each time
 _END_ID: Final = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}/{END}")
-
-
-# -- payloads ------------------------------------------------------------------------------
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)  # of a field that is absent unless it says something
-
-
-class _Payload(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")  # no field that the API docs lack
-
-
-class CompletionData(_Payload):
-    """Some more of the answer."""
-
-    token: str = Field(description="The text to add to what came before.")
-
-
-class RetractData(_Payload):
-    """The last tokens turned out not to be the answer: take them back."""
-
-    tokens: int = Field(ge=1, description="How many of the last `completion` events to take back.")
-
-
-class SourceDocument(_Payload):
-    """One source document of the answer."""
-
-    page_content: str = Field(description="The text.")
-    metadata: dict[str, JsonValue] = Field(description="What its owner noted about it.")
-    id: str | None = Field(description="Its id, if it has one.")
-    type: str = Field(description="What kind of object it is, such as `Document`.")
-
-
-class SourceDocumentsData(_Payload):
-    """The source documents of the answer."""
-
-    source_documents: list[SourceDocument] = Field(
-        description="Best first, each once; empty when nothing was found."
-    )
-
-
-class ErrorData(_Payload):
-    """Why there is no (complete) answer, in HTTP's terms."""
-
-    status_code: int = Field(description="A status code of HTTP, such as 500.")
-    detail: str = Field(description="The reason, for people.")
-    retry_after: Annotated[int, Field(ge=1)] | SkipJsonSchema[None] = Field(
-        default=None,
-        description="After how many seconds to try again, where that is known; else it is absent.",
-        json_schema_extra=_without_default,
-    )
-    errors: list[FieldProblem] = Field(
-        default=[],
-        description="What is wrong with each field of the inputs, where that is why; else absent.",
-        json_schema_extra=_without_default,
-    )
-
-
-class EndData(_Payload):
-    """The stream is complete."""
-
-    run_id: str = Field(description="The id under which the server logged this run.")
-    usage: dict[str, JsonValue] | None = Field(
-        description="What the run cost, such as `input_tokens` and `output_tokens`; null where "
-        "the model does not say."
-    )
-
-
-class PingData(RootModel[None]):
-    """A sign of life, about no turn. Whoever answers `{"event": "pong"}` is not taken for gone."""
 
 
 # -- events --------------------------------------------------------------------------------
@@ -186,6 +149,11 @@ def json_event(name: str, payload: BaseModel | JsonValue, id_: str | None = None
     return Event(name, data, id_, _to_json(data))
 
 
+def payload_event(name: str, payload: BaseModel) -> Event:
+    """Make an event of `payload`, without the fields that were not given."""
+    return json_event(name, payload.model_dump(mode="json", exclude_unset=True))
+
+
 def completion(token: str) -> Event:
     """Make the event for one token of the answer."""
     return Event(COMPLETION, token)
@@ -201,6 +169,16 @@ def source_documents(documents: list[SourceDocument]) -> Event:
     return json_event(SOURCE_DOCUMENTS, SourceDocumentsData(source_documents=documents))
 
 
+def interrupt(interrupts: list[Interrupt]) -> Event:
+    """Make the event for what a graph waits for."""
+    return payload_event(INTERRUPT, InterruptData(interrupts=interrupts))
+
+
+def reasoning(token: str) -> Event:
+    """Make the event for one token of what a model thinks."""
+    return Event(REASONING, token)
+
+
 def error(status_code: int, detail: str) -> Event:
     """Make the event that says why there is no (complete) answer."""
     return error_event(ErrorData(status_code=status_code, detail=detail))
@@ -208,7 +186,7 @@ def error(status_code: int, detail: str) -> Event:
 
 def error_event(data: ErrorData) -> Event:
     """Make the event for a payload that says why there is no (complete) answer."""
-    return json_event(ERROR, data.model_dump(mode="json", exclude_unset=True))
+    return payload_event(ERROR, data)
 
 
 def ping() -> Event:
@@ -216,12 +194,13 @@ def ping() -> Event:
     return json_event(PING, PingData(None))
 
 
-def end(run_id: UUID, usage: dict[str, JsonValue] | None) -> Event:
+def end(run_id: UUID, usage: dict[str, JsonValue] | None, outcome: Outcome = "finished") -> Event:
     """Make the last event of a stream.
 
     It alone has an id, which a browser sends as `Last-Event-ID` when it reconnects.
     """
-    return json_event(END, EndData(run_id=str(run_id), usage=usage), end_id(run_id))
+    data = EndData(run_id=str(run_id), usage=usage, outcome=outcome)
+    return json_event(END, data, end_id(run_id))
 
 
 def end_id(run_id: UUID) -> str:
@@ -251,6 +230,8 @@ class EventKind:
         is_always_sent: Whether every run may send it, whichever handlers it has.
         in_json_response: Whether the JSON response has the fields of its payload as well.
         is_of_the_connection: Whether it is about the connection and no run.
+        shown_by: What a route has to name in `show=` for it to leave the server; None if it
+            always does.
     """
 
     name: str
@@ -261,9 +242,11 @@ class EventKind:
     is_always_sent: bool = False
     in_json_response: bool = False
     is_of_the_connection: bool = False
+    shown_by: str | None = None
 
 
 _TOKENS: Final = ("A token", " is a piece", " of text.")
+_CALL_ID: Final = "call_4gNqcdVd1rR0"
 
 _KINDS: Final = (
     EventKind(
@@ -293,6 +276,113 @@ _KINDS: Final = (
         in_json_response=True,
     ),
     EventKind(
+        REASONING,
+        ReasoningData,
+        "for each token of what the model thinks",
+        (reasoning("They ask what a token is."),),
+        text_field="token",
+        shown_by="reasoning",
+    ),
+    EventKind(
+        TOOL_CALL,
+        ToolCallData,
+        "for each call of a tool, once its arguments are complete",
+        (
+            payload_event(
+                TOOL_CALL, ToolCallData(id=_CALL_ID, name="search", args={"query": "token"})
+            ),
+        ),
+        shown_by="tools",
+    ),
+    EventKind(
+        TOOL_PROGRESS,
+        ToolProgressData,
+        "whenever a tool says how far it is",
+        (payload_event(TOOL_PROGRESS, ToolProgressData(id=_CALL_ID, data="2 of 3 pages read")),),
+        shown_by="tools",
+    ),
+    EventKind(
+        TOOL_RESULT,
+        ToolResultData,
+        "when a tool has ended",
+        (
+            payload_event(
+                TOOL_RESULT,
+                ToolResultData(
+                    id=_CALL_ID,
+                    name="search",
+                    status="success",
+                    content="A token is a piece of text.",
+                ),
+            ),
+        ),
+        shown_by="tools",
+    ),
+    EventKind(
+        STEP,
+        StepData,
+        "when a step of a graph, or a subagent, begins or ends",
+        tuple(
+            payload_event(STEP, StepData(name="model", namespace=[], status=status))
+            for status in ("started", "finished")
+        ),
+        shown_by="steps",
+    ),
+    EventKind(
+        CUSTOM,
+        CustomEventData,
+        "for what a node or a tool of this app sends",
+        (payload_event(CUSTOM, CustomEventData(name="progress", data={"percent": 50})),),
+        shown_by="custom",
+    ),
+    EventKind(
+        CITATION,
+        CitationData,
+        "for each citation in the answer",
+        (
+            payload_event(
+                CITATION,
+                CitationData(
+                    start=0,
+                    end=7,
+                    url="https://example.org/tokens",
+                    title="About tokens",
+                    cited_text=None,
+                ),
+            ),
+        ),
+        shown_by="citations",
+    ),
+    EventKind(
+        MEDIA,
+        MediaData,
+        "for each file of the answer",
+        (
+            payload_event(
+                MEDIA,
+                MediaData(type="image", mime_type="image/png", url="https://example.org/token.png"),
+            ),
+        ),
+        shown_by="media",
+    ),
+    EventKind(
+        INTERRUPT,
+        InterruptData,
+        "once, before `end`, if the graph waits for a person",
+        (
+            interrupt(
+                [
+                    Interrupt(
+                        id="0c6a4ae3c1fb5ab0f4cd07d8f4c3e7d1",
+                        value="May I search the web?",
+                        response_schema={"type": "boolean"},
+                    )
+                ]
+            ),
+        ),
+        in_json_response=True,
+    ),
+    EventKind(
         ERROR,
         ErrorData,
         "at most once, if there is no (complete) answer",
@@ -307,6 +397,7 @@ _KINDS: Final = (
             end(
                 UUID("3f0e6c2a-5d0b-4c39-9f5b-2f6c1b1f4a53"),
                 {"input_tokens": 12, "output_tokens": 5, "total_tokens": 17},
+                "finished",
             ),
         ),
         is_always_sent=True,
@@ -322,3 +413,8 @@ _KINDS: Final = (
 
 EVENT_KINDS: Final[Mapping[str, EventKind]] = {kind.name: kind for kind in _KINDS}
 """The kinds by their names, in the order in which the API docs list them."""
+
+SHOWABLE: Final = tuple(
+    dict.fromkeys(kind.shown_by for kind in _KINDS if kind.shown_by is not None)
+)
+"""What a route may name in `show=`."""

@@ -20,6 +20,7 @@ __all__ = [
     "Encoder",
     "Example",
     "MessageDocs",
+    "RequestOption",
     "RouteDescription",
     "RouteDocs",
     "RouteProtocol",
@@ -121,6 +122,25 @@ class RouteProtocol(Protocol):
 
 
 @dataclass(frozen=True)
+class RequestOption:
+    """What a request may ask of its run besides the inputs.
+
+    Attributes:
+        name: Its name in the query string.
+        description: What it means.
+        schema: The schema of its value, a text.
+        header: The header that has it where the query string does not; None if none does.
+        is_required: Whether each request has to have it.
+    """
+
+    name: str
+    description: str
+    schema: Schema
+    header: str | None = None
+    is_required: bool = False
+
+
+@dataclass(frozen=True)
 class RouteDescription:
     """The description of a chain route on one transport, whatever its protocol.
 
@@ -138,6 +158,8 @@ class RouteDescription:
             that a client does not send the earlier ones again.
         handlers: The names of its handler classes.
         notes: Further sentences for the API docs.
+        request_options: What a request may ask of its run besides the inputs.
+        shows: What leaves the server besides the answer, as `show=` of the route names it.
         unknown_inputs: Why not all inputs are known, for the app's developer; empty if they are.
     """
 
@@ -152,6 +174,8 @@ class RouteDescription:
     keeps_history: bool = False
     handlers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    request_options: tuple[RequestOption, ...] = ()
+    shows: tuple[str, ...] = ()
     unknown_inputs: str = ""
 
     def input_schema(self, components: Components) -> Schema:

@@ -13,6 +13,8 @@ the registry        ``close(reason)``            none              cancelled
 the run's timeout   it took too long             504               failed
 the server          ``shut_down()``              503               cancelled
 =================== ============================ ================= ===========
+
+A run whose work returns is ``finished``; or ``interrupted``, if an `interrupt` event was sent.
 """
 
 from __future__ import annotations
@@ -23,25 +25,23 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
 from .. import events
-from ..events import Event
+from ..events import Event, Outcome
 from .failures import DescribeError, Failure, describe_failure
 from .stream import EventStream
 from .thread_calls import ThreadCalls, current_thread_calls
 
-__all__ = ["SHUTTING_DOWN", "Outcome", "Produce", "Run", "RunWatcher"]
+__all__ = ["SHUTTING_DOWN", "Produce", "Run", "RunWatcher"]
 
 logger = logging.getLogger(__name__)
 
 Produce = Callable[[], Awaitable[Any]]
 """Does the work of a run, sending events to its stream, and returns the run's result."""
-
-Outcome = Literal["finished", "failed", "cancelled"]
 
 CANCEL_TIMEOUT = 5.0
 """Seconds that a cancelled run gets to clean up before it is left to itself."""
@@ -117,6 +117,7 @@ class Run:
         self._task: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._early: tuple[Outcome, Event | None] | None = None  # how it is to end, if before time
+        self._is_prepared = False
         self._watcher: RunWatcher | None = None
         self._end_callbacks: list[Callable[[], object]] = []
         self._started_at = 0.0
@@ -146,6 +147,21 @@ class Run:
         self._early = ("failed", events.error_event(failure.data))
         self.refusal = failure.data.status_code
         self._log(error, failure)
+
+    async def prepare(self) -> None:
+        """Do what may still refuse the run, once: at the latest, it is done when the run starts.
+
+        HTTP does it before the response begins, and can answer with a status code of its own.
+
+        Raises:
+            HTTPException: The run is refused.
+        """
+        if not self._is_prepared:
+            self._is_prepared = True
+            await self._prepare()
+
+    async def _prepare(self) -> None:
+        """Do nothing; a kind of runs that can be refused for its state does more."""
 
     def output(self) -> JsonValue:
         """Return the answer for the JSON response, once the run has ended: the result itself."""
@@ -202,6 +218,7 @@ class Run:
     async def _main(self) -> None:
         if self._early is None:
             try:
+                await self.prepare()
                 self.result = await self._produce()
             except (SystemExit, KeyboardInterrupt) as error:  # asyncio would end the loop
                 raise RuntimeError(f"the work raised {type(error).__name__}") from error
@@ -274,9 +291,9 @@ class Run:
             self.outcome, self.reason = "failed", failure.reason
             self.failure = events.error_event(failure.data)
         else:
-            self.outcome = "finished"
+            self.outcome = "interrupted" if self.stream.is_interrupted else "finished"
         last = [] if self.failure is None else [self.failure]
-        self.stream.finish(*last, events.end(self.id, self.usage))
+        self.stream.finish(*last, events.end(self.id, self.usage, self.outcome))
         for callback in self._end_callbacks:
             callback()
 

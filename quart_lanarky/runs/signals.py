@@ -26,6 +26,8 @@ from uuid import UUID
 from blinker import NamedSignal, Namespace
 from pydantic import JsonValue
 
+from ..events import Outcome
+
 __all__ = ["RunReport", "publish", "run_cancelled", "run_failed", "run_finished", "run_started"]
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ run_started: NamedSignal = _signals.signal("run-started")
 """A run has begun."""
 
 run_finished: NamedSignal = _signals.signal("run-finished")
-"""A run has ended with its answer."""
+"""A run has ended: with its answer, or at an interrupt."""
 
 run_failed: NamedSignal = _signals.signal("run-failed")
 """A run has ended in an error, or took too long."""
@@ -59,6 +61,8 @@ class RunReport:
         time_to_first_token: Seconds until the first of them; None without one.
         usage: What the model said of the cost, such as `input_tokens`; None if nothing.
         reason: Why it did not finish, in a few words; None if it did.
+        outcome: `"finished"`, `"interrupted"`, `"cancelled"` or `"failed"`; None when it has only
+            begun.
     """
 
     run_id: UUID
@@ -69,6 +73,7 @@ class RunReport:
     time_to_first_token: float | None = None
     usage: dict[str, JsonValue] | None = None
     reason: str | None = None
+    outcome: Outcome | None = None
 
 
 _tasks: Final[set[asyncio.Task[Any]]] = set()  # the loop itself holds on to none

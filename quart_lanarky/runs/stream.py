@@ -30,7 +30,7 @@ from enum import Enum
 from math import inf
 from typing import Protocol
 
-from ..events import COMPLETION, Event
+from ..events import COMPLETION, INTERRUPT, Event
 
 __all__ = ["DEFAULT_BUFFER_EVENTS", "DEFAULT_FLUSH_INTERVAL", "EventSink", "EventStream"]
 
@@ -85,6 +85,7 @@ class EventStream:
         tokens: How many `completion` events were sent into it.
         first_token_at: When the first of them was, on the clock of `time.monotonic`.
         mode: How its tokens are encoded; a handler used by hand sets it.
+        is_interrupted: Whether an `interrupt` event was sent into it: its graph waits.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class EventStream:
         self._window = _Window(flush_interval)
         self.tokens = 0
         self.mode: str | None = None
+        self.is_interrupted = False
         self.first_token_at: float | None = None
         self._events: deque[Event] = deque()
         self._characters = 0
@@ -176,6 +178,8 @@ class EventStream:
             self.tokens += 1
             if self.first_token_at is None:
                 self.first_token_at = time.monotonic()
+        elif event.name == INTERRUPT:
+            self.is_interrupted = True
         if not self._events:
             self._came_at = time.monotonic()
         self._characters += event.size

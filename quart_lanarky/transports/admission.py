@@ -12,9 +12,10 @@ from typing import Any, Final, Literal, Protocol
 from blinker import NamedSignal
 from quart import Quart, current_app, has_app_context, has_websocket_context, request, websocket
 
+from ..events import Outcome
 from ..runs.failures import ErrorTable
 from ..runs.registry import Reader, RunRegistry
-from ..runs.run import Outcome, Run
+from ..runs.run import Run
 from ..runs.signals import RunReport, publish, run_cancelled, run_failed, run_finished, run_started
 from ..settings import EXTENSION_KEY, Settings, current_settings
 from .connection import unwrap_proxy
@@ -35,6 +36,7 @@ Transport = Literal["sse", "json", "websocket"]
 
 _SIGNALS: Final[dict[Outcome, NamedSignal]] = {
     "finished": run_finished,
+    "interrupted": run_finished,
     "failed": run_failed,
     "cancelled": run_cancelled,
 }
@@ -77,6 +79,7 @@ class _Watcher:
             time_to_first_token=run.time_to_first_token,
             usage=run.usage,
             reason=run.reason,
+            outcome=run.outcome,
         )
 
     def _log(self, run: Run) -> None:

@@ -6,7 +6,7 @@ makes the view.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import update_wrapper
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from ..errors import InputError
-from ..protocols.base import RouteDescription, RouteProtocol
+from ..protocols.base import RequestOption, RouteDescription, RouteProtocol
 from ..protocols.native.encode import Mode
 from ..protocols.native.protocol import NativeProtocol
 from ..protocols.negotiation import prefers_json
@@ -35,6 +35,7 @@ from .guards import (
     setup_timeout,
 )
 from .json_response import answer_failure_as_json, json_answer
+from .request_options import read_request_options
 from .route_description import RouteInProtocol, attach_route
 from .sse_response import EventStreamResponse
 from .websocket_session import WebSocketSession
@@ -94,10 +95,15 @@ class ChainSource(Protocol):
     def parameters(self) -> Parameters:
         """What is needed to make a chain."""
 
+    @property
+    def request_options(self) -> Sequence[RequestOption]:
+        """What a request may ask of its run besides the inputs."""
+
     async def open(
         self,
         connection: BaseRequestWebsocket,
         parameters: dict[str, Any],
+        asked: Mapping[str, str],
         settings: Settings,
         resources: AsyncExitStack,
     ) -> OpenChain:
@@ -106,8 +112,12 @@ class ChainSource(Protocol):
         Args:
             connection: The request, or the handshake.
             parameters: Checked by `parameters`.
+            asked: The options of the request that were given, by name.
             settings: The app's.
             resources: What the chain has to clean up in the end.
+
+        Raises:
+            InputError: An option makes no sense, or asks for more than the route allows.
         """
 
     async def inspect_chain(self) -> Any:
@@ -204,13 +214,17 @@ class _Route:
                 return Response(status=204)
         else:
             body = protocol.parse_body(await read_json(settings.max_message_bytes))
-        parameters, rest = self._read_query(request.args, path)
+        parameters, asked, rest = self._read_query(request, path)
         if body is not None:
             _refuse_unknown(rest)
         async with AsyncExitStack() as resources:
-            chain = await self._open(unwrap_proxy(request), parameters, settings, resources)
-            inputs = chain.pick_inputs(rest) if body is None else body
-            run = chain.new_run(inputs, _new_stream(settings))
+            # Not Quart's proxy: its debug page shows what the frames hold, and cannot show that.
+            connection = unwrap_proxy(request)
+            async with reserve_slot(settings), setup_timeout(settings.run_timeout):
+                chain = await self._source.open(connection, parameters, asked, settings, resources)
+                inputs = chain.pick_inputs(rest) if body is None else body
+                run = chain.new_run(inputs, _new_stream(settings))
+                await run.prepare()
             if wants_json:
                 return await json_answer(run, run.output)
             return EventStreamResponse(run, resources, encoder=protocol.new_encoder())
@@ -220,11 +234,13 @@ class _Route:
         settings = current_settings()
         check_host(websocket, settings.allowed_hosts)
         check_origin(websocket, settings.allowed_origins)
-        parameters, rest = self._read_query(websocket.args, path)
+        parameters, asked, rest = self._read_query(websocket, path)
         _refuse_unknown(rest)
         async with AsyncExitStack() as resources:
             resources.enter_context(reserve_session(settings))
-            chain = await self._open(unwrap_proxy(websocket), parameters, settings, resources)
+            connection = unwrap_proxy(websocket)
+            async with reserve_slot(settings), setup_timeout(settings.run_timeout):
+                chain = await self._source.open(connection, parameters, asked, settings, resources)
 
             def open_run(message: Mapping[str, Any] | str) -> Run:
                 return chain.new_run(message, _new_stream(settings))
@@ -234,16 +250,19 @@ class _Route:
             )
             await session.serve()
 
-    def _read_query(self, query: Query, path: dict[str, Any]) -> tuple[dict[str, Any], Query]:
-        """Return the source's parameters, and what the query string holds besides them."""
-        names = self._source.parameters.names
+    def _read_query(
+        self, connection: BaseRequestWebsocket, path: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, str], Query]:
+        """Return the source's parameters, the request's options, and what the query has besides."""
+        query, names = connection.args, self._source.parameters.names
         own: Query = MultiDict((n, v) for n, v in query.items(multi=True) if n in names)
         rest: Query = MultiDict((n, v) for n, v in query.items(multi=True) if n not in names)
         given = self._source.parameters.pick(own)
         if twice := given.keys() & path.keys():  # code that reads the query would see another value
             raise InputError("the path has them", dict.fromkeys(twice, "is given more than once"))
         given |= {name: value for name, value in path.items() if name in names}
-        return self._check_parameters(given), rest
+        asked = read_request_options(self._source.request_options, connection, rest)
+        return self._check_parameters(given), asked, rest
 
     def _check_parameters(self, given: dict[str, Any]) -> dict[str, Any]:
         """Convert the source's parameters; say of wrong ones that they are not in the body."""
@@ -257,17 +276,6 @@ class _Route:
             place = "the parameters in the path or the query string do not fit"
             raise InputError(place, error.fields) from None
         return checked
-
-    async def _open(
-        self,
-        connection: Any,
-        parameters: dict[str, Any],
-        settings: Settings,
-        resources: AsyncExitStack,
-    ) -> OpenChain:
-        # Not Quart's proxy: its debug page shows what the frames hold, and cannot show that.
-        async with reserve_slot(settings), setup_timeout(settings.run_timeout):
-            return await self._source.open(connection, parameters, settings, resources)
 
 
 async def _forbid_caching(response: Any) -> Any:

@@ -49,7 +49,8 @@ class RouteInProtocol(NamedTuple):
     def chain_extension(self) -> dict[str, Any]:
         """What `x-chain` says of the route."""
         kept = {"keeps_history": True} if self.description.keeps_history else {}
-        return {**self.protocol.options, **kept}
+        shown = {"show": list(self.description.shows)} if self.description.shows else {}
+        return {**self.protocol.options, **kept, **shown}
 
 
 class ChainRoute(Protocol):

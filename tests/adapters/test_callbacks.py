@@ -200,7 +200,8 @@ async def test_a_websocket_handler_sends_tokens_in_its_mode(mode: Mode, data: An
 
 
 @pytest.mark.parametrize(
-    ("mode", "data"), [("text", ["x", ""]), ("json", [{"token": "x"}, {"run_id", "usage"}])]
+    ("mode", "data"),
+    [("text", ["x", ""]), ("json", [{"token": "x"}, {"run_id", "usage", "outcome"}])],
 )
 async def test_a_run_started_directly_is_answered_on_a_websocket_in_its_handlers_mode(
     mode: Mode, data: Any

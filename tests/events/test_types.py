@@ -12,6 +12,7 @@ from quart_lanarky import events
 from quart_lanarky.errors import ConfigurationError
 from quart_lanarky.events import (
     EVENT_KINDS,
+    SHOWABLE,
     EndData,
     ErrorData,
     Event,
@@ -19,6 +20,7 @@ from quart_lanarky.events import (
     PingData,
     RetractData,
     SourceDocument,
+    ToolCallData,
 )
 from tests.events.strategies import ANY_JSON, ANY_TEXT
 
@@ -42,7 +44,7 @@ def test_the_end_has_the_run_id_and_its_usage() -> None:
     assert EndData.model_validate(event.data).run_id == str(run_id)
     assert event.data["usage"] == {"total_tokens": 3}
     assert events.end(run_id, None) == Event(
-        "end", {"run_id": str(run_id), "usage": None}, f"{run_id}/end"
+        "end", {"run_id": str(run_id), "usage": None, "outcome": "finished"}, f"{run_id}/end"
     )
 
 
@@ -184,7 +186,9 @@ def test_a_payload_that_is_not_json_serialisable_is_refused_by_event(payload: ob
 
 def test_each_event_name_has_one_record_and_each_record_a_name() -> None:
     assert list(EVENT_KINDS) == [
-        *("completion", "retract", "source_documents", "error", "end", "ping")
+        *("completion", "retract", "source_documents"),
+        *("reasoning", "tool_call", "tool_progress", "tool_result", "step", "custom"),
+        *("citation", "media", "interrupt", "error", "end", "ping"),
     ]
     assert {kind.name: kind for kind in EVENT_KINDS.values()} == EVENT_KINDS
 
@@ -229,11 +233,35 @@ def test_when_to_try_again_has_its_minimum_in_the_schema() -> None:
 def test_the_records_tell_events_of_every_run_from_those_of_the_connection() -> None:
     kinds = EVENT_KINDS.values()
     assert {kind.name for kind in kinds if kind.is_always_sent} == {"error", "end"}
-    assert {kind.name for kind in kinds if kind.in_json_response} == {"source_documents"}
+    assert {kind.name for kind in kinds if kind.in_json_response} == {
+        "source_documents",
+        "interrupt",
+    }
     assert {kind.name for kind in kinds if kind.is_of_the_connection} == {"ping"}
     assert {kind.name: kind.text_field for kind in kinds if kind.text_field} == {
-        "completion": "token"
+        "completion": "token",
+        "reasoning": "token",
     }
+
+
+def test_what_is_private_leaves_only_if_it_is_shown() -> None:
+    private = {kind.name: kind.shown_by for kind in EVENT_KINDS.values() if kind.shown_by}
+    assert private == {
+        "reasoning": "reasoning",
+        "tool_call": "tools",
+        "tool_progress": "tools",
+        "tool_result": "tools",
+        "step": "steps",
+        "custom": "custom",
+        "citation": "citations",
+        "media": "media",
+    }
+    assert set(SHOWABLE) == set(private.values())
+
+
+def test_fields_that_say_nothing_are_absent() -> None:
+    event = events.payload_event("tool_call", ToolCallData(id="1", name="search", args={}))
+    assert event.data == {"id": "1", "name": "search", "args": {}}
 
 
 @each_kind

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from quart_lanarky.errors import InputError, ServerBusyError
-from quart_lanarky.events import Event, end
+from quart_lanarky.events import Event, Interrupt, end, interrupt
 from quart_lanarky.protocols.base import EncodedEvent
 from quart_lanarky.protocols.native.encode import encode
 from quart_lanarky.runs import registry
@@ -104,7 +104,11 @@ async def test_a_run_that_returns_ends_with_end_and_keeps_its_result() -> None:
     run.usage = {"total_tokens": 1}
     events = await events_of(run)
     assert [event.name for event in events] == ["completion", "end"]
-    assert events[-1].data == {"run_id": str(run.id), "usage": {"total_tokens": 1}}
+    assert events[-1].data == {
+        "run_id": str(run.id),
+        "usage": {"total_tokens": 1},
+        "outcome": "finished",
+    }
     assert (run.result, run.failure) == ("result", None)
 
 
@@ -782,3 +786,41 @@ async def test_a_full_log_does_not_prevent_the_end_of_a_run(
             await asyncio.sleep(0)
     assert watcher.notified == [("started", None), ("ended", "cancelled")]
     await stubborn.release()
+
+
+async def test_a_run_that_sent_an_interrupt_ends_interrupted() -> None:
+    stream = EventStream()
+    asked = interrupt([Interrupt(id="1", value="sure?", response_schema=None)])
+    run = Run(stream, lambda: stream.send(asked))
+    events = await events_of(run)
+    assert [event.name for event in events] == ["interrupt", "end"]
+    assert (run.outcome, events[-1].data["outcome"]) == ("interrupted", "interrupted")
+
+
+async def test_a_run_is_prepared_once_before_its_work() -> None:
+    done: list[str] = []
+
+    class Prepared(Run):
+        async def _prepare(self) -> None:
+            done.append("prepared")
+
+    async def work() -> None:
+        done.append("worked")
+
+    run = Prepared(EventStream(), work)
+    await run.prepare()
+    await events_of(run)
+    assert done == ["prepared", "worked"]
+    await events_of(Prepared(EventStream(), work))
+    assert done == ["prepared", "worked"] * 2
+
+
+async def test_a_run_that_is_refused_when_it_starts_says_why() -> None:
+    class Refused(Run):
+        async def _prepare(self) -> None:
+            raise InputError("not now")
+
+    run = Refused(EventStream(), lambda: pytest.fail("it did its work"))
+    error, end = await events_of(run)
+    assert (error.name, error.data["status_code"]) == ("error", 400)
+    assert end.data["outcome"] == "failed"

@@ -38,6 +38,7 @@ class Echo:
 
     label = "echo"
     names = ()
+    request_options = ()
 
     @property
     def parameters(self) -> "Echo":
@@ -49,7 +50,7 @@ class Echo:
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         return dict(given)
 
-    async def open(self, connection: Any, parameters: Any, settings: Any, resources: Any) -> "Echo":
+    async def open(self, connection: Any, *given: Any) -> "Echo":
         return self
 
     def pick_inputs(self, query: Any) -> dict[str, Any]:
@@ -149,9 +150,8 @@ async def test_what_it_opens_is_closed_after_its_run(app: Quart) -> None:
     closed = asyncio.Event()
 
     class Opening(Echo):
-        async def open(
-            self, connection: Any, parameters: Any, settings: Any, resources: AsyncExitStack
-        ) -> Echo:
+        async def open(self, connection: Any, *given: Any) -> Echo:
+            resources: AsyncExitStack = given[-1]
             resources.callback(closed.set)
             return self
 

@@ -84,6 +84,10 @@ def stream_chain(
               calls and their results), `"files"` (inline, at a provider, or at a URL that
               `QUART_LANARKY_FILE_URLS` allows), `"serialized"` (LangChain's serialised objects,
               as data), `"overwrite"` (ids of messages, and LangGraph's `__overwrite__`).
+            - `show`: What leaves the server besides the answer, a tuple of `"tools"` (calls, their
+              progress and results), `"reasoning"`, `"steps"` (of graphs and subagents), `"custom"`
+              (events of the app's nodes and tools), `"citations"`, `"media"`; by default nothing.
+              A request may ask for less.
 
     Raises:
         ConfigurationError: An option makes no sense, or the factory has a parameter that

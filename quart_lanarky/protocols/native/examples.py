@@ -14,6 +14,7 @@ from ...events import (
     END,
     ERROR,
     EVENT_KINDS,
+    INTERRUPT,
     RETRACT,
     Event,
     end,
@@ -31,7 +32,7 @@ __all__ = [
     "failed_turn",
 ]
 
-_NOT_IN_AN_ANSWER: Final = {RETRACT, ERROR} | {
+_NOT_IN_AN_ANSWER: Final = {RETRACT, INTERRUPT, ERROR} | {
     kind.name for kind in EVENT_KINDS.values() if kind.is_of_the_connection
 }
 """The kinds of events that an ordinary answer has none of."""
@@ -86,18 +87,22 @@ def example_events(description: RouteDescription, mode: Mode) -> dict[str, Encod
 def example_turn(description: RouteDescription, mode: Mode) -> list[EncodedEvent]:
     """Return the events of an example turn; custom events come first, as they mostly do."""
     examples = example_events(description, mode)
-    turn = [event for name, event in examples.items() if name not in EVENT_KINDS]
-    for name in EVENT_KINDS:
-        if name in examples and name not in _NOT_IN_AN_ANSWER:
-            builtin = _builtin_examples(name, description.events.get(name))
-            turn += [encode(event, mode) for event in builtin] or [examples[name]]
+    builtin = {
+        name: _builtin_examples(name, description.events.get(name))
+        for name in EVENT_KINDS
+        if name in examples
+    }
+    turn = [event for name, event in examples.items() if not builtin.get(name)]
+    for name, of_kind in builtin.items():
+        if name not in _NOT_IN_AN_ANSWER:
+            turn += [encode(event, mode) for event in of_kind]
     return turn
 
 
 def failed_turn(mode: Mode) -> list[EncodedEvent]:
     """Return the events of a turn whose chain fails."""
     run_id = UUID(EVENT_KINDS[END].examples[0].data["run_id"])
-    events = [*_builtin_examples(ERROR), end(run_id, None)]
+    events = [*_builtin_examples(ERROR), end(run_id, None, "failed")]
     return [encode(event, mode) for event in events]
 
 

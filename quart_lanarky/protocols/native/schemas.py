@@ -72,15 +72,20 @@ class RouteEvent(NamedTuple):
     others: tuple[str, ...] = ()
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether it is one of ours: an app may declare a payload of its own under its name."""
+        return _is_built_in(self.name, self.payload)
+
+    @property
     def when(self) -> str:
         """When it is sent, as the end of a sentence."""
-        kind = EVENT_KINDS.get(self.name)
+        kind = EVENT_KINDS[self.name] if self.is_built_in else None
         return "by a handler of this app" if kind is None else kind.when
 
     @property
     def title(self) -> str:
         """The name of its component, without the suffix."""
-        bare = self.name in EVENT_KINDS and self.as_text
+        bare = self.is_built_in and self.as_text
         return pascal(self.name or "other") + ("Text" if bare else "")
 
     @property
@@ -94,13 +99,20 @@ class RouteEvent(NamedTuple):
         return f"{meaning} It comes {self.when}.".strip()
 
 
+def _is_built_in(name: str, payload: Any) -> bool:
+    """Tell whether an event is one of ours; in text mode the payload of some is bare text."""
+    kind = EVENT_KINDS.get(name)
+    return kind is not None and (payload is kind.payload or payload is str)
+
+
 _PING: Final = RouteEvent(PING, EVENT_KINDS[PING].payload)
 
 
 def event_kinds(description: RouteDescription, mode: Mode) -> list[RouteEvent]:
     """Return the kinds of events that a route can send, in the order in which they are sent."""
     named = {**description.events, **_ALWAYS_SENT}
-    order = [*(n for n in named if n not in EVENT_KINDS), *(n for n in EVENT_KINDS if n in named)]
+    own = [name for name, payload in named.items() if not _is_built_in(name, payload)]
+    order = [*own, *(name for name in EVENT_KINDS if name in named and name not in own)]
     kinds = [_route_event(name, named[name], mode) for name in order]
     others = RouteEvent("", Any, others=tuple(order))
     return [*kinds, others] if description.sends_other_events else kinds

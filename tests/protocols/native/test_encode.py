@@ -283,7 +283,8 @@ def test_the_bytes_of_an_answer_in_both_modes() -> None:
     assert NativeEncoder("json").encode(said) == (
         b'event: completion\ndata: {"token": "a\\n b"}\n\n%s'
         b"event: end\nid: 00000000-0000-0000-0000-000000000007/end\n"
-        b'data: {"run_id": "00000000-0000-0000-0000-000000000007", "usage": null}\n\n' % rest
+        b'data: {"run_id": "00000000-0000-0000-0000-000000000007", "usage": null, '
+        b'"outcome": "finished"}\n\n' % rest
     )
 
 
@@ -331,8 +332,8 @@ def test_a_text_is_the_same_in_a_frame_whether_bare_or_json(text: str) -> None:
 
 def test_fields_of_a_newer_server_are_ignored() -> None:
     data = {"run_id": "7", "usage": None, "outcome": "finished"}
-    decoded = decode(EncodedEvent("end", json.dumps(data)), "json")
-    assert decoded.data == {"run_id": "7", "usage": None}
+    decoded = decode(EncodedEvent("end", json.dumps(data | {"later": 1})), "json")
+    assert decoded.data == data
 
 
 @pytest.mark.parametrize("text", ["{}", '{"event": "end"}', "[", "7"])

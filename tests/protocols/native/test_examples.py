@@ -245,7 +245,7 @@ def test_tokens_are_json_or_bare_text() -> None:
 
 def test_the_end_is_json_or_empty() -> None:
     as_json, as_text = (example_turn(described(), mode)[-1] for mode in MODES)
-    assert sorted(as_json.json()) == ["run_id", "usage"]
+    assert sorted(as_json.json()) == ["outcome", "run_id", "usage"]
     assert as_text.data == ""
 
 

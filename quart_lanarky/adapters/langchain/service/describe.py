@@ -18,9 +18,9 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from ....errors import ConfigurationError
-from ....events import SOURCE_DOCUMENTS
+from ....events import SHOWABLE, SOURCE_DOCUMENTS
 from ....events.declared import declared_events
-from ....protocols.base import RouteDescription
+from ....protocols.base import RequestOption, RouteDescription
 from ....protocols.json_schema import is_finite
 from ..callbacks import PAIRS
 from ..handlers.documents import SourceDocumentHandler
@@ -41,6 +41,7 @@ from ..kinds.chain_outputs import (
 from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory, class_of
+from .showing import show_option, showing_handlers
 
 __all__ = ["ChainDescriber"]
 
@@ -77,6 +78,15 @@ class ChainDescriber:
             return None
         return kind if issubclass(kind, BaseModel) or is_dataclass(kind) else None
 
+    @property
+    def request_options(self) -> tuple[RequestOption, ...]:
+        """What a request may ask of its run besides the inputs.
+
+        A parameter of the factory comes before an option with the same name.
+        """
+        options = [show_option(self._options.show)] if self._options.show else []
+        return tuple(each for each in options if each.name not in self._parameters.names)
+
     async def inspect_chain(self) -> Runnable[Any, Any] | None:
         """Return the chain, made for this once, or None if it need not or cannot be made.
 
@@ -102,7 +112,9 @@ class ChainDescriber:
         """
         inputs = chain_inputs(chain, self._options.input_model, self.declared_input)
         handlers = self._handlers(chain, over_websocket=over_websocket)
-        declared = [declared_events(class_of(handler)) for handler in handlers or _ANY_CHAINS]
+        shown = showing_handlers(self._options.show)
+        sending = [*(handlers or _ANY_CHAINS), *shown]
+        declared = [declared_events(class_of(handler)) for handler in sending]
         events = {name: kind for each in declared for name, kind in each.types.items()}
         if self._options.handlers is None and not self._may_send_documents(chain, inputs):
             events.pop(SOURCE_DOCUMENTS, None)
@@ -116,7 +128,11 @@ class ChainDescriber:
             takes_other_inputs=inputs.is_open,
             keeps_history=chain is not None and keeps_history(chain),
             sends_other_events=not all(each.are_all for each in declared),
-            handlers=tuple(_name_of(each, over_websocket=over_websocket) for each in handlers),
+            handlers=tuple(
+                _name_of(each, over_websocket=over_websocket) for each in [*handlers, *shown]
+            ),
+            request_options=self.request_options,
+            shows=tuple(name for name in SHOWABLE if name in self._options.show),
             notes=tuple(self._notes(chain, inputs)),
             unknown_inputs=self._unknown_inputs(chain) if inputs.is_open else "",
         )

@@ -16,6 +16,7 @@ from ..handlers.base import EventCallbackHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
 from ..inputs.policy import Acceptable, check_accept
 from .plan import ChainPlan, HandlerFactory, HandlerPair, class_of, plan_chain
+from .showing import Showable, check_show
 
 __all__ = ["ChainOptions", "RouteOptions"]
 
@@ -34,6 +35,7 @@ class ChainOptions(TypedDict, total=False):
     config: Config | None
     handlers: HandlerFactory | HandlerPair | None
     accept: Collection[Acceptable]
+    show: Collection[Showable]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class RouteOptions:
     config: Config | None = None
     handlers: HandlerFactory | HandlerPair | None = None
     accept: Collection[Acceptable] = ()
+    show: Collection[Showable] = ()
 
     def __post_init__(self) -> None:
         """Validate the options, so that an invalid one is reported at decoration."""
@@ -59,6 +62,7 @@ class RouteOptions:
             check_mode(self.mode)
         check_hold(self.hold_tokens)
         check_accept(self.accept)
+        check_show(self.show)
         if self.input_model is not None and not _is_model_class(self.input_model):
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"

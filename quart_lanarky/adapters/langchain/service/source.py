@@ -12,10 +12,11 @@ from quart import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
 
-from ....protocols.base import RouteDescription
+from ....protocols.base import RequestOption, RouteDescription
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventStream
 from ....settings import Settings
+from ....transports.request_options import asked_names
 from ..inputs.parameter_types import check_return_annotation
 from ..inputs.parameters import factory_name, factory_parameters, returned_type
 from ..inputs.policy import InputPolicy
@@ -25,6 +26,7 @@ from .describe import ChainDescriber
 from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory
+from .showing import showing_handlers
 from .thread_ids import check_thread_id
 
 __all__ = ["LangChainSource", "OpenedChain"]
@@ -56,6 +58,11 @@ class LangChainSource:
         return callable(self._options.config)
 
     @property
+    def request_options(self) -> Sequence[RequestOption]:
+        """What a request may ask of its run besides the inputs."""
+        return self._describer.request_options
+
+    @property
     def label(self) -> str:
         """The route's name in the API docs."""
         return self._describer.label
@@ -72,17 +79,19 @@ class LangChainSource:
         self,
         connection: BaseRequestWebsocket,
         parameters: dict[str, Any],
+        asked: Mapping[str, str],
         settings: Settings,
         resources: AsyncExitStack,
     ) -> OpenedChain:
         """Call the factory, and compile the chain that it makes."""
+        shown = asked_names(asked, "show", self._options.show)
         config = await self._config(connection)
         chain = self._compiler.compile(await open_chain(self._factory, parameters, resources))
         check_thread_id(chain.source, config)
         own = self._options.handler_for(over_websocket=isinstance(connection, Websocket))
         return OpenedChain(
             chain,
-            chain.plan.handlers if own is None else [own],
+            [*(chain.plan.handlers if own is None else [own]), *showing_handlers(shown)],
             mode=self._options.mode or settings.default_mode,
             config=config,
             policy=InputPolicy(self._options.accept, settings.file_urls, settings.max_messages),
