@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
@@ -17,7 +17,7 @@ from ....events import COMPLETION, RETRACT, CompletionData, RetractData
 from ....protocols.native.encode import Mode
 from ....runs.cancellation import renew_cancellation
 from ....runs.stream import EventSink
-from .base import ChainHandler, current_handlers
+from .answer_runs import AnswerRunHandler
 from .extraction import (
     INTERRUPT,
     MESSAGES,
@@ -33,14 +33,7 @@ from .extraction import (
     token_text,
 )
 from .refusals import Refusal, chunk_refusal, event_refusal, message_refusal, refusal_in
-from .selection import (
-    DEFAULT_HOLD_TOKENS,
-    AnswerSpec,
-    ModelCall,
-    RunFilter,
-    Tagged,
-    check_hold,
-)
+from .selection import DEFAULT_HOLD_TOKENS, AnswerSpec, ModelCall, check_hold
 from .text_filters import (
     DEFAULT_ANSWER_PREFIX_TOKENS,
     AnswerBuffer,
@@ -52,8 +45,6 @@ from .usage import UsageMeter
 
 __all__ = ["FinalTokenHandler", "TokenHandler"]
 
-T = TypeVar("T")
-
 TOKENS_PER_YIELD = 64
 """After how many tokens that are not sent the event loop gets control."""
 
@@ -61,7 +52,7 @@ AGENT_KEYS = (INTERRUPT, "structured_response", "output", MESSAGES)
 """Where agents return their answers, all kinds of them."""
 
 
-class TokenHandler(ChainHandler):
+class TokenHandler(AnswerRunHandler):
     """Sends the text of the answer runs, and makes it equal to what the chain returns.
 
     Models often do not stream: cached answers, no support, synchronous code. That is not looked
@@ -83,13 +74,10 @@ class TokenHandler(ChainHandler):
         output_key: str | None = None,
         final_tag: str | None = None,
     ) -> None:
-        super().__init__(stream, mode=mode)
+        super().__init__(stream, mode=mode, final_tag=final_tag)
         self._output_key = output_key
-        self._answer_runs: RunFilter | None = None if final_tag is None else Tagged(final_tag)
         self.meter = UsageMeter()
         self._buffers: dict[UUID, AnswerBuffer] = {}  # of the answer runs that go on now
-        self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
-        self._tool_runs: set[UUID] = set()  # tools and conditions, whose models do not answer
         self._active_run: UUID | None = None  # whose text the sent tokens are
         self._sent: list[str] = []  # the tokens that stand at the client
         self._conflict = False  # two answer runs went on at once
@@ -100,33 +88,7 @@ class TokenHandler(ChainHandler):
         self.refusal_text = ""  # what is the answer of a chain whose own is empty
         self._unsent_tokens = 0
 
-    # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
-    # several that have them LangChain asks one, so it passes the chunks on to the next: that
-    # is how `astream_events` gets them in a user's own function.
-
-    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
-        """Leave the chunks as they are; that this method exists makes chat models stream."""
-        other = _other_tap()
-        return output if other is None else other.tap_output_aiter(run_id, output)
-
-    def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:
-        """Leave the chunks as they are; that this method exists makes chat models stream."""
-        other = _other_tap()
-        return output if other is None else other.tap_output_iter(run_id, output)
-
     # -- what LangChain calls --------------------------------------------------------------
-
-    async def on_chat_model_start(
-        self, serialized: Any, messages: Any, *, run_id: UUID, **kwargs: Any
-    ) -> None:
-        """Buffer the run's text if it is an answer run."""
-        self._start_run(run_id, **kwargs)
-
-    async def on_llm_start(
-        self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any
-    ) -> None:
-        """Buffer the run's text if it is an answer run."""
-        self._start_run(run_id, **kwargs)
 
     async def on_llm_new_token(
         self,
@@ -197,54 +159,6 @@ class TokenHandler(ChainHandler):
         """Drop the run's buffer: what was sent stands until another answer run takes its place."""
         self._buffers.pop(run_id, None)
 
-    async def on_chain_start(
-        self,
-        serialized: Any,
-        inputs: Any,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: Sequence[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Note the run if it is a graph's node, or decides where the graph goes from there.
-
-        What comes after a node's own step is no part of it: the conditions of its edges.
-        """
-        await super().on_chain_start(serialized, inputs, run_id=run_id, parent_run_id=parent_run_id)
-        if any(tag.startswith("graph:step:") for tag in tags or ()):
-            self._nodes.add(run_id)
-        elif parent_run_id in self._nodes and "seq:step:1" not in (tags or ()):
-            self._tool_runs.add(run_id)
-
-    async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Send what is left to send, if it was the whole chain that ended."""
-        self._end_run(run_id)
-        await super().on_chain_end(outputs, run_id=run_id, **kwargs)
-
-    async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that the whole chain has failed, if it has."""
-        self._end_run(run_id)
-        await super().on_chain_error(error, run_id=run_id, **kwargs)
-
-    def _end_run(self, run_id: UUID) -> None:
-        self._nodes.discard(run_id)
-        self._tool_runs.discard(run_id)
-
-    async def on_tool_start(
-        self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any
-    ) -> None:
-        """Note that the models that run from now on answer the tool and not the client."""
-        self._tool_runs.add(run_id)
-
-    async def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that the tool has ended."""
-        self._tool_runs.discard(run_id)
-
-    async def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that the tool has ended."""
-        self._tool_runs.discard(run_id)
-
     async def send_chunk(self, run_id: UUID, chunk: str | BaseMessage) -> None:
         """Send the text of what the chain itself has put out, as its run `run_id`."""
         text = answer_text(chunk, ())
@@ -258,22 +172,11 @@ class TokenHandler(ChainHandler):
 
     # -- one run's text --------------------------------------------------------------------
 
-    def _start_run(
-        self,
-        run_id: UUID,
-        *,
-        tags: Sequence[str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        invocation_params: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        call = ModelCall(tags or (), metadata or {}, invocation_params or {}, options or {})
-        answer_runs = self._answer_runs or self.spec.answer_runs
-        if not self._tool_runs and answer_runs(call):
-            self._refusal = None
-            self._conflict = self._conflict or bool(self._buffers)
-            self._buffers[run_id] = self._new_buffer(call)
+    def _begin_answer_run(self, run_id: UUID, call: ModelCall) -> None:
+        """Buffer the text of an answer run that begins."""
+        self._refusal = None
+        self._conflict = self._conflict or bool(self._buffers)
+        self._buffers[run_id] = self._new_buffer(call)
 
     def _new_buffer(self, call: ModelCall) -> AnswerBuffer:
         """Return the buffer of an answer run that begins: here, all of its text is the answer."""
@@ -396,12 +299,6 @@ class FinalTokenHandler(TokenHandler):
         known = self.spec.prefix if self._prefix is None else self._prefix
         prefix = DEFAULT_ANSWER_PREFIX_TOKENS if known is None else known
         return AnswerFinder(prefix, strip_tokens=self._strip, stream_prefix=self._stream_prefix)
-
-
-def _other_tap() -> Any:
-    """Return the first handler of another package that wants to see the chunks."""
-    others = (h for h in current_handlers() if not isinstance(h, TokenHandler))
-    return next((h for h in others if hasattr(h, "tap_output_aiter")), None)
 
 
 def _filter_of(spec: AnswerSpec) -> TextFilter | None:
