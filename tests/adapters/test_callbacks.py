@@ -16,6 +16,8 @@ from quart_lanarky.adapters.langchain.callbacks import (
     EventCallbackHandler,
     FinalTokenStreamingCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
+    ReasoningStreamingCallbackHandler,
+    ReasoningWebSocketCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
     SourceDocumentWebSocketCallbackHandler,
     StreamingCallbackHandler,
@@ -38,11 +40,13 @@ STREAMING = [
     TokenStreamingCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
     FinalTokenStreamingCallbackHandler,
+    ReasoningStreamingCallbackHandler,
 ]
 WEBSOCKET = [
     TokenWebSocketCallbackHandler,
     SourceDocumentWebSocketCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
+    ReasoningWebSocketCallbackHandler,
 ]
 
 

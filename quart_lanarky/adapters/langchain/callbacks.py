@@ -15,12 +15,15 @@ from ...runs.stream import EventSink, EventStream
 from ...transports.websocket_session import WebSocketSink
 from .handlers.base import EventCallbackHandler
 from .handlers.documents import SourceDocumentHandler
+from .handlers.reasoning import ReasoningHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
     "EventCallbackHandler",
     "FinalTokenStreamingCallbackHandler",
     "FinalTokenWebSocketCallbackHandler",
+    "ReasoningStreamingCallbackHandler",
+    "ReasoningWebSocketCallbackHandler",
     "SourceDocumentStreamingCallbackHandler",
     "SourceDocumentWebSocketCallbackHandler",
     "SourceDocumentsStreamingCallbackHandler",
@@ -156,6 +159,33 @@ class FinalTokenWebSocketCallbackHandler(FinalTokenHandler, WebSocketCallbackHan
     """
 
 
+class ReasoningStreamingCallbackHandler(ReasoningHandler, StreamingCallbackHandler):
+    """Streams what models think before they answer over HTTP, as `reasoning` events.
+
+    It is the reasoning that their providers give, in blocks of content or beside it. A model that
+    does not stream has all of it sent when it ends; nothing is sent twice. Between two parts of it,
+    or that of two calls of the model, is an empty line. In a route the reasoning of a model that
+    does not stream comes before its answer; LangChain itself calls handlers in any order.
+
+    Args:
+        stream: The stream to send into; a new one, found as `stream`, if there is none.
+        mode: `"json"` sends `{"token": "Hm"}`, `"text"` sends `Hm`.
+        final_tag: The tag of the model runs whose reasoning is sent; without it, all runs that
+            are not tagged `nostream` and not called by a tool.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+
+class ReasoningWebSocketCallbackHandler(ReasoningHandler, WebSocketCallbackHandler):
+    """The same as `ReasoningStreamingCallbackHandler`, over a WebSocket.
+
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
+    """
+
+
 SourceDocumentsStreamingCallbackHandler = SourceDocumentStreamingCallbackHandler
 """The same as `SourceDocumentStreamingCallbackHandler`, for people who come from lanarky."""
 
@@ -168,6 +198,7 @@ PAIRS: Final[Mapping[type, tuple[type, type]]] = {
         SourceDocumentStreamingCallbackHandler,
         SourceDocumentWebSocketCallbackHandler,
     ),
+    ReasoningHandler: (ReasoningStreamingCallbackHandler, ReasoningWebSocketCallbackHandler),
     FinalTokenHandler: (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler),
 }
 """The public pair of each handler; routes use the handler itself, with a stream."""

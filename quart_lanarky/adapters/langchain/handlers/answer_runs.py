@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import LLMResult
+
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventSink
 from .base import ChainHandler, current_handlers
@@ -33,6 +36,9 @@ class AnswerRunHandler(ChainHandler):
     def _begin_answer_run(self, run_id: UUID, call: ModelCall) -> None:
         """Take note of an answer run that begins."""
         raise NotImplementedError
+
+    async def send_chunk(self, run_id: UUID, chunk: str | BaseMessage) -> None:
+        """Take what the chain itself has put out, as its run `run_id`, if that is the answer."""
 
     # A chat model streams under `ainvoke` only for a handler that has these two methods. Of
     # several that have them LangChain asks one, so it passes the chunks on to the next: that
@@ -76,6 +82,10 @@ class AnswerRunHandler(ChainHandler):
         answer_runs = self._answer_runs or self.spec.answer_runs
         if not self._tool_runs and answer_runs(call):
             self._begin_answer_run(run_id, call)
+
+    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Take note of what a model run ended with; called again, do nothing."""
+        raise NotImplementedError
 
     async def on_chain_start(
         self,

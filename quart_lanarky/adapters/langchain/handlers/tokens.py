@@ -77,6 +77,7 @@ class TokenHandler(AnswerRunHandler):
         super().__init__(stream, mode=mode, final_tag=final_tag)
         self._output_key = output_key
         self.meter = UsageMeter()
+        self.preceded_by: Sequence[AnswerRunHandler] = ()  # who hears first that a run has ended
         self._buffers: dict[UUID, AnswerBuffer] = {}  # of the answer runs that go on now
         self._active_run: UUID | None = None  # whose text the sent tokens are
         self._sent: list[str] = []  # the tokens that stand at the client
@@ -139,6 +140,8 @@ class TokenHandler(AnswerRunHandler):
 
     async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left of the run's text, or take it back if it called a tool."""
+        for handler in self.preceded_by:  # LangChain may call them in any order
+            await handler.on_llm_end(response, run_id=run_id)
         self.meter.on_llm_end(response, run_id=run_id)
         buffer = self._buffers.get(run_id)
         if buffer is None:

@@ -14,8 +14,10 @@ from pydantic import JsonValue
 
 from ....runs.run import Run
 from ....runs.stream import EventStream
+from ..handlers.answer_runs import AnswerRunHandler
 from ..handlers.base import ChainHandler, EventCallbackHandler
 from ..handlers.extraction import answer_json, find_answer
+from ..handlers.reasoning import ReasoningHandler
 from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
@@ -57,6 +59,9 @@ class ChainRun(Run):
         self._source = source
         self._chain_handlers = [h for h in handlers if isinstance(h, ChainHandler)]
         self._token_handlers = [h for h in handlers if isinstance(h, TokenHandler)]
+        self._chunk_handlers = [h for h in handlers if isinstance(h, AnswerRunHandler)]
+        for tokens in self._token_handlers:
+            tokens.preceded_by = [h for h in handlers if isinstance(h, ReasoningHandler)]
         # A handler that is called for each token is costly: those of tokens have a meter.
         self._meter = self._token_handlers[0].meter if self._token_handlers else UsageMeter()
         listeners = handlers if self._token_handlers else [*handlers, self._meter]
@@ -85,7 +90,7 @@ class ChainRun(Run):
         output: Any = None
         async for chunk in self._plan.chain.astream(self._inputs, self._config):
             output = chunk if output is None else _joined(output, chunk)
-            for handler in self._token_handlers if isinstance(chunk, str | BaseMessage) else ():
+            for handler in self._chunk_handlers if isinstance(chunk, str | BaseMessage) else ():
                 await handler.send_chunk(self.id, chunk)
         return output
 

@@ -5,14 +5,15 @@ Nothing is filtered: what is not shown has no handler.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, get_args
 
 from ....errors import ConfigurationError
 from ....protocols.base import RequestOption
+from ..handlers.reasoning import ReasoningHandler
 from .plan import HandlerFactory
 
-__all__ = ["SHOW_HEADER", "Showable", "check_show", "show_option", "showing_handlers"]
+__all__ = ["SHOW_HEADER", "Showable", "check_show", "show_option", "showing_handlers", "with_shown"]
 
 Showable = Literal["tools", "reasoning", "steps", "custom", "citations", "media"]
 """What a route may show besides the answer."""
@@ -20,8 +21,13 @@ Showable = Literal["tools", "reasoning", "steps", "custom", "citations", "media"
 SHOW_HEADER: Final = "Lanarky-Show"
 """The header by which a request asks for less than its route shows."""
 
-_HANDLERS: Final[Mapping[Showable, HandlerFactory]] = {}
+_HANDLERS: Final[Mapping[Showable, HandlerFactory]] = {
+    "reasoning": ReasoningHandler,
+}
 """What sends each of them."""
+
+_BEFORE_ANSWER: Final = ("reasoning",)
+"""What comes before the answer, where one token has both."""
 
 
 def check_show(show: Collection[str]) -> None:
@@ -34,8 +40,15 @@ def check_show(show: Collection[str]) -> None:
 
 
 def showing_handlers(show: Collection[str]) -> list[HandlerFactory]:
-    """Return what makes the handlers of what is shown, in the order in which they are called."""
+    """Return what makes the handlers of what is shown."""
     return [handler for name, handler in _HANDLERS.items() if name in show]
+
+
+def with_shown(handlers: Sequence[HandlerFactory], show: Collection[str]) -> list[HandlerFactory]:
+    """Return the handlers of a route and those of what it shows, in the order of their events."""
+    first = showing_handlers([name for name in show if name in _BEFORE_ANSWER])
+    last = showing_handlers([name for name in show if name not in _BEFORE_ANSWER])
+    return [*first, *handlers, *last]
 
 
 def show_option(show: Collection[str]) -> RequestOption:

@@ -26,7 +26,7 @@ from .describe import ChainDescriber
 from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory
-from .showing import showing_handlers
+from .showing import with_shown
 from .thread_ids import check_thread_id
 
 __all__ = ["LangChainSource", "OpenedChain"]
@@ -91,7 +91,7 @@ class LangChainSource:
         own = self._options.handler_for(over_websocket=isinstance(connection, Websocket))
         return OpenedChain(
             chain,
-            [*(chain.plan.handlers if own is None else [own]), *showing_handlers(shown)],
+            with_shown(chain.plan.handlers if own is None else [own], shown),
             mode=self._options.mode or settings.default_mode,
             config=config,
             policy=InputPolicy(self._options.accept, settings.file_urls, settings.max_messages),
