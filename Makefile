@@ -58,7 +58,7 @@ clean:
 
 # A dependency group is installed anew when pyproject.toml changes, and not before. An older pip
 # knows no groups, and does not find wheels that a newer one does.
-$(VENV)/.examples $(VENV)/.test $(VENV)/.bench $(VENV)/.site $(VENV)/.providers $(VENV)/.gates: $(VENV)/.%: pyproject.toml
+$(VENV)/.examples $(VENV)/.test $(VENV)/.bench $(VENV)/.site $(VENV)/.providers $(VENV)/.agents $(VENV)/.gates: $(VENV)/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
