@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         LanarkyError,
         ModelDeclinedError,
         ServerBusyError,
+        ThreadBusyError,
         TooSlowError,
     )
     from .events import Event
@@ -45,6 +46,7 @@ __all__ = [
     "Run",
     "RunReport",
     "ServerBusyError",
+    "ThreadBusyError",
     "TooSlowError",
     "answer",
     "check_host",
@@ -73,6 +75,7 @@ _MODULES: Final = {
         "LanarkyError",
         "ModelDeclinedError",
         "ServerBusyError",
+        "ThreadBusyError",
         "TooSlowError",
     ),
     "events": ("Event",),

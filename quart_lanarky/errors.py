@@ -11,6 +11,7 @@
     ├── ForeignOriginError     a cross-origin page (also werkzeug's Forbidden: status 403)
     ├── ModelDeclinedError     no answer (also werkzeug's UnprocessableEntity: status 422)
     ├── ServerBusyError        too many live runs (also werkzeug's ServiceUnavailable: status 503)
+    ├── ThreadBusyError        another run is live on its thread (also werkzeug's Conflict: 409)
     └── TooSlowError           a timeout before the run (also werkzeug's GatewayTimeout: status 504)
 
 A ``ConfigurationError`` is logged, and its client gets status 500 without its text. The texts of
@@ -28,6 +29,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import (
     BadRequest,
+    Conflict,
     Forbidden,
     GatewayTimeout,
     HTTPException,
@@ -48,6 +50,7 @@ __all__ = [
     "LanarkyError",
     "ModelDeclinedError",
     "ServerBusyError",
+    "ThreadBusyError",
     "TooSlowError",
 ]
 
@@ -213,6 +216,17 @@ class ServerBusyError(_RefusalError, ServiceUnavailable):
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
         """Return the headers of the response."""
         return [*super().get_headers(*args, **kwargs), ("Retry-After", str(RETRY_AFTER))]
+
+
+class ThreadBusyError(_RefusalError, Conflict):
+    """Another run is live on the thread, and its route refuses a second: status 409, a JSON body.
+
+    Args:
+        detail: The reason, as a sentence for the client.
+    """
+
+    def __init__(self, detail: str = "another run is live on this thread: try again later") -> None:
+        super().__init__(detail)
 
 
 class TooSlowError(_RefusalError, GatewayTimeout):

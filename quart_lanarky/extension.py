@@ -27,6 +27,7 @@ from .transports.connection import (
     wrap_websocket_class,
 )
 from .transports.hypercorn import Server, defer_sigterm, detect_server
+from .transports.owners import FindOwner
 from .transports.route_checks import RouteChecks
 
 if TYPE_CHECKING:
@@ -50,11 +51,16 @@ class LanarkyExtension:
         app: The app; without one, call `init_app` later. One extension may serve several apps.
         playground: The path of a page on which people try the chain routes, such as
             `"/playground"`; None for no page. It asks as its visitor could, with their cookies.
+        owner: Whose thread it is that a client names: a function, ``def`` or ``async def``, that is
+            called with Quart's request (for a WebSocket: its handshake) and returns a str, or None
+            for nobody. Threads of different owners are different threads. Without it, a thread is
+            open to whoever knows its id.
         adapter: Makes routes from the chains of another LLM framework. LangChain's is imported
             when `add_chain` is first called.
 
     Raises:
-        ConfigurationError: `playground` is no path, or a setting makes no sense.
+        ConfigurationError: `playground` is no path, `owner` no function, or a setting makes no
+            sense.
     """
 
     def __init__(
@@ -62,10 +68,17 @@ class LanarkyExtension:
         app: Quart | None = None,
         *,
         playground: str | None = None,
+        owner: FindOwner | None = None,
         adapter: Adapter | None = None,
     ) -> None:
         self.registry = RunRegistry()
         self.error_table = ErrorTable()
+        if owner is not None and not callable(owner):
+            raise ConfigurationError(
+                f"owner= takes a function of the request that says whose threads are meant, not "
+                f"{owner!r}"
+            )
+        self.owner = owner
         self._adapter = adapter
         self._playground = None if playground is None else check_path(playground)
         self._stopping: Any = None  # the sign of the server that is watched

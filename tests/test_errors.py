@@ -17,6 +17,7 @@ from quart_lanarky.errors import (
     LanarkyError,
     ModelDeclinedError,
     ServerBusyError,
+    ThreadBusyError,
     TooSlowError,
 )
 
@@ -45,6 +46,7 @@ REFUSALS = [
     (InputTooLargeError, 413),
     (ModelDeclinedError, 422),
     (ServerBusyError, 503),
+    (ThreadBusyError, 409),
     (TooSlowError, 504),
 ]
 

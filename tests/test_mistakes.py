@@ -459,34 +459,30 @@ async def test_a_path_parameter_that_nothing_takes_is_logged(
     assert [record.getMessage() for record in caplog.records] == [told]
 
 
-NO_THREAD = "has a checkpointer, so it needs a thread_id: give the route a function config= that"
+NO_THREAD = "the configuration of this graph names no thread_id, though it has the key"
+
+
+@pytest.mark.parametrize("thread_id", [None, ""])
+async def test_a_configuration_with_an_empty_thread_is_a_mistake(
+    app: Quart, lanarky: LanarkyExtension, caplog: pytest.LogCaptureFixture, thread_id: Any
+) -> None:
+    checkpointed = graph(checkpointer=InMemorySaver())
+    empty: Any = {"configurable": {"thread_id": thread_id}}
+    for chain, config in ((checkpointed, empty), (checkpointed.with_config(empty), None)):
+        with pytest.raises(ConfigurationError, match=NO_THREAD):
+            lanarky.add_chain("/chat", chain, config=config)
+    lanarky.add_chain("/chat", lambda: checkpointed, config=lambda asking: empty)
+    assert NO_THREAD in await failure_of(app, caplog)
 
 
 @pytest.mark.parametrize("config", [None, {"tags": ["a"]}, {"configurable": {"user": "a"}}])
-def test_a_checkpointer_without_a_thread_is_an_error_when_it_is_added(
-    lanarky: LanarkyExtension, config: Any
+async def test_a_checkpointer_without_a_thread_is_told_to_the_client(
+    app: Quart, lanarky: LanarkyExtension, config: Any
 ) -> None:
-    checkpointed = graph(checkpointer=InMemorySaver())
-    for chain in (checkpointed, checkpointed.with_config(tags=["b"])):
-        with pytest.raises(ConfigurationError, match=NO_THREAD):
-            lanarky.add_chain("/chat", chain, config=config)
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        None,
-        lambda asking: {"configurable": {}},
-        lambda asking: {"configurable": None},
-        lambda asking: {"configurable": {"thread_id": asking.headers.get("X-User")}},
-        lambda asking: {"configurable": {"thread_id": asking.args.get("thread_id", "")}},
-    ],
-)
-async def test_a_checkpointer_without_a_thread_is_logged_at_a_request(
-    app: Quart, lanarky: LanarkyExtension, caplog: pytest.LogCaptureFixture, config: Any
-) -> None:
-    lanarky.add_chain("/chat", lambda: graph(checkpointer=InMemorySaver()), config=config)
-    assert NO_THREAD in await failure_of(app, caplog)
+    lanarky.add_chain("/chat", graph(checkpointer=InMemorySaver()), config=config)
+    response = await app.test_client().post("/chat", json={"messages": "hi"})
+    assert response.status_code == 400
+    assert "?thread_id=" in (await response.get_json())["detail"]
 
 
 THREAD = {"configurable": {"thread_id": "1"}}

@@ -215,7 +215,13 @@ class _ChannelBuilder:
         if not properties:
             return {"method": "GET", "bindingVersion": "0.1.0"}
         query: Schema = {"type": "object", "properties": properties}
-        if required := [name for name in schema.get("required", ()) if name not in path_parameters]:
+        required = [name for name in schema.get("required", ()) if name not in path_parameters]
+        required += [
+            option.name
+            for option in self._description.request_options
+            if option.is_required and option.header is None
+        ]
+        if required:
             query["required"] = required
         return {"method": "GET", "query": query, "bindingVersion": "0.1.0"}
 

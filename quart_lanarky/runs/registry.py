@@ -17,6 +17,7 @@ from ..errors import ServerBusyError
 from ..events import Event
 from .cancellation import CancelGroup, WaitCancelledError, raise_if_cancelled
 from .run import SHUTTING_DOWN, Run
+from .run_locks import RunLocks
 
 __all__ = ["LeavePolicy", "Reader", "RunRegistry", "Session", "cancel_run"]
 
@@ -107,12 +108,16 @@ class RunRegistry:
 
     Args:
         on_left: The policy for a run that its last reader has left.
+
+    Attributes:
+        locks: What the runs of one thread take in turn.
     """
 
     def __init__(self, on_left: LeavePolicy = cancel_run) -> None:
         self._on_left = on_left
         self._readers: dict[Run, list[Reader]] = {}
         self.is_draining = False
+        self.locks = RunLocks()
         self._runs: set[Run] = set()
         self._sessions: set[Session] = set()
         self._session_slots = 0

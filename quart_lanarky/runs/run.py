@@ -160,6 +160,9 @@ class Run:
             self._is_prepared = True
             await self._prepare()
 
+    def release(self) -> None:
+        """Give back what `prepare` took; called on every path, also of a run that never starts."""
+
     async def _prepare(self) -> None:
         """Do nothing; a kind of runs that can be refused for its state does more."""
 
@@ -170,9 +173,11 @@ class Run:
 
     def discard_unstarted(self) -> None:
         """Tell the watcher that this run will not start."""
-        if self._task is None and self._watcher is not None:
-            self._watcher.ended(self)
-            self._watcher = None
+        if self._task is None:
+            self.release()
+            if self._watcher is not None:
+                self._watcher.ended(self)
+                self._watcher = None
 
     def on_end(self, callback: Callable[[], object]) -> None:
         """Have `callback` called when the stream has got its end."""
@@ -209,6 +214,7 @@ class Run:
                     logger.warning("run %s ignores its cancellation: left to itself", self.id)
         finally:
             self._finalize()
+            self.release()
             for timer in self._timers:
                 timer.cancel()
             if self._watcher is not None:
@@ -225,12 +231,15 @@ class Run:
 
     # -- ending it before its time ---------------------------------------------------------
 
-    def stop(self) -> None:
-        """Cancel the work, as the client asked; what was sent stays, and `end` follows.
+    def stop(self, reason: str = "the client stopped it") -> None:
+        """Cancel the work; what was sent stays, and `end` follows.
 
         A run that has not started yet will end at once when it does.
+
+        Args:
+            reason: Why, for the log.
         """
-        self._end_early("cancelled", "the client stopped it")
+        self._end_early("cancelled", reason)
 
     def shut_down(self) -> None:
         """Cancel the work, for the server is about to exit: `error` and `end` follow."""
@@ -268,6 +277,7 @@ class Run:
     # -- its end ---------------------------------------------------------------------------
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
+        self.release()
         error = _error_of(task)
         failure = None if error is None else self._describe(error)
         self._finalize(failure)

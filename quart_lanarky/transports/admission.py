@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
@@ -22,6 +22,7 @@ from .connection import unwrap_proxy
 
 __all__ = [
     "Transport",
+    "current_owner_function",
     "current_registry",
     "hold_slot",
     "register_run",
@@ -104,6 +105,7 @@ class _Extension(Protocol):
 
     registry: RunRegistry
     error_table: ErrorTable
+    owner: Callable[[Any], Any] | None
 
 
 def _current_extension() -> _Extension | None:
@@ -117,6 +119,12 @@ def current_registry() -> RunRegistry | None:
     """Return the registry of the current app; None if that has no extension."""
     extension = _current_extension()
     return None if extension is None else extension.registry
+
+
+def current_owner_function() -> Callable[[Any], Any] | None:
+    """Return the function `owner=` of the current app's extension, if it has one."""
+    extension = _current_extension()
+    return None if extension is None else extension.owner
 
 
 def register_run(run: Run, transport: Transport) -> Reader:

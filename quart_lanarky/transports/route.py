@@ -224,6 +224,7 @@ class _Route:
                 chain = await self._source.open(connection, parameters, asked, settings, resources)
                 inputs = chain.pick_inputs(rest) if body is None else body
                 run = chain.new_run(inputs, _new_stream(settings))
+                resources.callback(run.release)  # whatever happens before it is read
                 await run.prepare()
             if wants_json:
                 return await json_answer(run, run.output)

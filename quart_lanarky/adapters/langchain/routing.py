@@ -17,7 +17,7 @@ from ...transports.route_checks import mark_factory
 from .service.factories import ChainFactory, check_factory, factory_of
 from .service.options import ChainOptions, RouteOptions
 from .service.source import LangChainSource
-from .service.thread_ids import check_thread_id
+from .service.thread_ids import check_thread
 
 __all__ = ["AddChainOptions", "chain_blueprint", "stream_chain"]
 
@@ -88,6 +88,13 @@ def stream_chain(
               progress and results), `"reasoning"`, `"steps"` (of graphs and subagents), `"custom"`
               (events of the app's nodes and tools), `"citations"`, `"media"`; by default nothing.
               A request may ask for less.
+            - `thread`: For a graph with a checkpointer: a function, ``def`` or ``async def``, of
+              Quart's request (for a WebSocket: its handshake) and of the id that the client
+              proposes with ``?thread_id=`` (None without one), which returns the `thread_id`.
+              Without it, and where `config` or the graph names none, the client has to propose one.
+              With `owner=` of the extension it is one of that owner's threads.
+            - `on_busy`: What a run does if another one is live on its thread, in this process:
+              `"wait"` for it, `"reject"` (status 409), or `"cancel"` the other one.
 
     Raises:
         ConfigurationError: An option makes no sense, or the factory has a parameter that
@@ -126,8 +133,8 @@ def chain_blueprint(
     _check_methods(methods, websocket=websocket)
     words = re.sub(r"\W+", "_", rule).strip("_") or "root"
     route_options = _route_options(options, ("name", "methods", "websocket"))
-    if isinstance(chain, Runnable) and not callable(route_options.config):
-        check_thread_id(chain, route_options.config)
+    if isinstance(chain, Runnable):
+        check_thread(chain, route_options.config, route_options.thread)
     view = _view(factory_of(chain), route_options, words)
     blueprint = Blueprint(name or f"chain_{words}", __name__)
     if methods:

@@ -13,6 +13,7 @@ from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
 from ....runs.run import Run
+from ....runs.run_locks import RunLock
 from ....runs.stream import EventStream
 from ..handlers.answer_runs import AnswerRunHandler
 from ..handlers.base import ChainHandler, EventCallbackHandler
@@ -22,6 +23,7 @@ from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
 from .provider_errors import describe_provider_error
+from .thread_ids import Thread
 
 __all__ = ["ChainRun"]
 
@@ -39,6 +41,7 @@ class ChainRun(Run):
         stream: Where the events go.
         config: The user's own configuration: the callbacks in it see the run as well.
         source: Whose run this is, for the log.
+        thread: The thread that it runs on.
     """
 
     error_describers = (describe_provider_error,)
@@ -52,8 +55,11 @@ class ChainRun(Run):
         *,
         config: RunnableConfig | None = None,
         source: str = "a chain",
+        thread: Thread | None = None,
     ) -> None:
         super().__init__(stream, self._invoke)
+        self._thread = thread
+        self._lock: RunLock | None = None
         self._plan = plan
         self._inputs = inputs
         self._source = source
@@ -70,7 +76,27 @@ class ChainRun(Run):
         for handler in self._chain_handlers:
             handler.use_spec(plan.spec)
 
+    async def _prepare(self) -> None:
+        """Refuse a run whose thread is busy. One that waits does so when its response has begun."""
+        if self._thread is not None and self._thread.on_busy == "reject":
+            await self._take_thread()
+
+    async def _take_thread(self) -> None:
+        """Take the lock of the thread, unless this was done; `release` gives it back."""
+        thread = self._thread
+        if thread is not None and thread.locks is not None:
+            if self._lock is None:
+                self._lock = RunLock(thread.locks, thread.key, self, thread.on_busy)
+            await self._lock.acquire()
+
+    def release(self) -> None:
+        """Let the next run of the thread begin."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None  # which leads back here
+
     async def _invoke(self) -> Any:
+        await self._take_thread()
         result: Any = None
         try:
             if self._plan.has_own_chunks:

@@ -38,10 +38,11 @@ from ..kinds.chain_outputs import (
     keeps_history,
     may_retrieve,
 )
-from .factories import ChainFactory, open_chain
+from .factories import ChainFactory, open_chain, ready_chain_of
 from .options import RouteOptions
 from .plan import HandlerFactory, class_of
 from .showing import show_option, showing_handlers
+from .thread_ids import THREAD_ID, takes_thread, thread_option
 
 __all__ = ["ChainDescriber"]
 
@@ -78,13 +79,14 @@ class ChainDescriber:
             return None
         return kind if issubclass(kind, BaseModel) or is_dataclass(kind) else None
 
-    @property
+    @cached_property
     def request_options(self) -> tuple[RequestOption, ...]:
-        """What a request may ask of its run besides the inputs.
+        """What a request may ask of its run besides the inputs; some chains have not all of them.
 
         A parameter of the factory comes before an option with the same name.
         """
         options = [show_option(self._options.show)] if self._options.show else []
+        options.append(thread_option(is_required=self._options.thread is None))
         return tuple(each for each in options if each.name not in self._parameters.names)
 
     async def inspect_chain(self) -> Runnable[Any, Any] | None:
@@ -131,11 +133,17 @@ class ChainDescriber:
             handlers=tuple(
                 _name_of(each, over_websocket=over_websocket) for each in [*handlers, *shown]
             ),
-            request_options=self.request_options,
+            request_options=self._request_options_of(chain),
             shows=tuple(name for name in SHOWABLE if name in self._options.show),
             notes=tuple(self._notes(chain, inputs)),
             unknown_inputs=self._unknown_inputs(chain) if inputs.is_open else "",
         )
+
+    def _request_options_of(self, chain: Runnable[Any, Any] | None) -> tuple[RequestOption, ...]:
+        known = ready_chain_of(self._factory) if chain is None else chain
+        if takes_thread(known, self._options.config, self._options.thread):
+            return self.request_options
+        return tuple(each for each in self.request_options if each.name != THREAD_ID)
 
     @property
     def _required_parameters(self) -> str:

@@ -25,12 +25,14 @@ from ..kinds.lcel import unwrap
 from ..kinds.registry import check_chain
 from .generators import YieldingFactory
 
-__all__ = ["ChainFactory", "check_factory", "factory_of", "open_chain"]
+__all__ = ["ChainFactory", "check_factory", "factory_of", "open_chain", "ready_chain_of"]
 
 logger = logging.getLogger(__name__)
 
 ChainFactory = Callable[..., Any]
 """A ``def`` or ``async def`` that returns a chain, or yields it and cleans up afterwards."""
+
+_READY = "ready_chain"
 
 
 def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
@@ -45,6 +47,7 @@ def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
         async def ready_chain() -> Runnable[Any, Any]:
             return chain
 
+        vars(ready_chain)[_READY] = chain
         return ready_chain
     if callable(chain):
         return chain
@@ -52,6 +55,12 @@ def factory_of(chain: Runnable[Any, Any] | ChainFactory) -> ChainFactory:
     raise ChainTypeError(
         f"add_chain takes a chain or a function that makes one, not {chain!r}{advice}"
     )
+
+
+def ready_chain_of(factory: ChainFactory) -> Runnable[Any, Any] | None:
+    """Return the chain of a factory that `factory_of` has made for it; None of others."""
+    chain: Runnable[Any, Any] | None = getattr(factory, _READY, None)
+    return chain
 
 
 def check_factory(factory: Any) -> None:

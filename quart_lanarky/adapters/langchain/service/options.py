@@ -12,11 +12,13 @@ from pydantic import BaseModel
 from ....errors import ConfigurationError
 from ....events.declared import declared_events
 from ....protocols.native.encode import Mode, check_mode
+from ....runs.run_locks import OnBusy, check_on_busy
 from ..handlers.base import EventCallbackHandler
 from ..handlers.selection import DEFAULT_HOLD_TOKENS, check_hold
 from ..inputs.policy import Acceptable, check_accept
 from .plan import ChainPlan, HandlerFactory, HandlerPair, class_of, plan_chain
 from .showing import Showable, check_show
+from .thread_ids import NameThread, check_thread
 
 __all__ = ["ChainOptions", "RouteOptions"]
 
@@ -36,6 +38,8 @@ class ChainOptions(TypedDict, total=False):
     handlers: HandlerFactory | HandlerPair | None
     accept: Collection[Acceptable]
     show: Collection[Showable]
+    thread: NameThread | None
+    on_busy: OnBusy
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class RouteOptions:
     handlers: HandlerFactory | HandlerPair | None = None
     accept: Collection[Acceptable] = ()
     show: Collection[Showable] = ()
+    thread: NameThread | None = None
+    on_busy: OnBusy = "wait"
 
     def __post_init__(self) -> None:
         """Validate the options, so that an invalid one is reported at decoration."""
@@ -63,6 +69,13 @@ class RouteOptions:
         check_hold(self.hold_tokens)
         check_accept(self.accept)
         check_show(self.show)
+        check_on_busy(self.on_busy)
+        if self.thread is not None and not callable(self.thread):
+            raise ConfigurationError(
+                "thread= takes a function of the request and of the id that the client proposes, "
+                f"which returns the thread id, not {self.thread!r}"
+            )
+        check_thread(None, self.config, self.thread)
         if self.input_model is not None and not _is_model_class(self.input_model):
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"

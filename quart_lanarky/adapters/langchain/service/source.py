@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -12,10 +14,12 @@ from quart import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
 
+from ....errors import InputError
 from ....protocols.base import RequestOption, RouteDescription
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventStream
 from ....settings import Settings
+from ....transports.admission import current_registry
 from ....transports.request_options import asked_names
 from ..inputs.parameter_types import check_return_annotation
 from ..inputs.parameters import factory_name, factory_parameters, returned_type
@@ -27,7 +31,7 @@ from .factories import ChainFactory, open_chain
 from .options import RouteOptions
 from .plan import HandlerFactory
 from .showing import with_shown
-from .thread_ids import check_thread_id
+from .thread_ids import THREAD_ID, Thread, find_thread
 
 __all__ = ["LangChainSource", "OpenedChain"]
 
@@ -55,7 +59,7 @@ class LangChainSource:
     @property
     def reads_request(self) -> bool:
         """Whether a function of the app's reads the request: it may want what is in the path."""
-        return callable(self._options.config)
+        return callable(self._options.config) or self._options.thread is not None
 
     @property
     def request_options(self) -> Sequence[RequestOption]:
@@ -87,16 +91,27 @@ class LangChainSource:
         shown = asked_names(asked, "show", self._options.show)
         config = await self._config(connection)
         chain = self._compiler.compile(await open_chain(self._factory, parameters, resources))
-        check_thread_id(chain.source, config)
+        named, proposed = self._options.thread, asked.get(THREAD_ID)
+        thread = await find_thread(chain.source, config, named, connection, proposed)
+        is_taken = proposed is None or (thread is not None and thread.is_asked)
+        if not is_taken and _has_no_inputs_in_its_query(connection):
+            raise InputError("unknown query parameters", {THREAD_ID: "there is none"})
         own = self._options.handler_for(over_websocket=isinstance(connection, Websocket))
         return OpenedChain(
             chain,
             with_shown(chain.plan.handlers if own is None else [own], shown),
             mode=self._options.mode or settings.default_mode,
-            config=config,
+            config=config if thread is None else thread.config,
             policy=InputPolicy(self._options.accept, settings.file_urls, settings.max_messages),
             source=f"the route {connection.url_rule}",
+            thread=None if thread is None else self._taking_turns(thread),
+            query={} if is_taken else {THREAD_ID: proposed},
         )
+
+    def _taking_turns(self, thread: Thread) -> Thread:
+        registry = current_registry()
+        locks = None if registry is None else registry.locks
+        return replace(thread, locks=locks, on_busy=self._options.on_busy)
 
     async def _config(self, connection: BaseRequestWebsocket) -> RunnableConfig | None:
         config = self._options.config
@@ -114,6 +129,8 @@ class OpenedChain:
         config: The configuration of the route, for LangChain.
         policy: What the route accepts from its clients.
         source: Whose runs these are, for the log.
+        thread: The thread that they run on.
+        query: What was taken out of the query string for an option that the chain does not have.
     """
 
     def __init__(
@@ -125,6 +142,8 @@ class OpenedChain:
         config: RunnableConfig | None,
         policy: InputPolicy,
         source: str,
+        thread: Thread | None = None,
+        query: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._chain = chain
         self._handlers = handlers
@@ -132,9 +151,12 @@ class OpenedChain:
         self._config = config
         self._policy = policy
         self._source = source
+        self._thread = thread
+        self._query = query
 
     def pick_inputs(self, query: MultiDict[str, str]) -> dict[str, Any]:
         """Return the inputs that a query string has."""
+        query.update(self._query)
         return self._chain.inputs.pick(query)
 
     def new_run(self, message: Mapping[str, Any] | str, stream: EventStream) -> ChainRun:
@@ -146,5 +168,15 @@ class OpenedChain:
         inputs = self._chain.inputs.for_chain(message, self._policy)
         handlers = [new(stream, mode=self._mode) for new in self._handlers]
         return ChainRun(
-            self._chain.plan, inputs, handlers, stream, config=self._config, source=self._source
+            self._chain.plan,
+            inputs,
+            handlers,
+            stream,
+            config=self._config,
+            source=self._source,
+            thread=self._thread,
         )
+
+
+def _has_no_inputs_in_its_query(connection: BaseRequestWebsocket) -> bool:
+    return isinstance(connection, Websocket) or connection.method != "GET"
