@@ -183,7 +183,7 @@ class CitationData(_Payload):
 class MediaData(_Payload):
     """A file of the answer: an image, a sound, a video or another one.
 
-    Exactly one of `url`, `data` and `file_id` says where it is.
+    One of `url`, `data` and `file_id` says where it is; none if it is too large to be sent.
     """
 
     type: Literal["image", "audio", "video", "file"] = Field(description="What kind of file.")

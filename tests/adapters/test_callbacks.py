@@ -13,9 +13,13 @@ from quart import Quart
 
 from quart_lanarky.adapters.langchain import callbacks
 from quart_lanarky.adapters.langchain.callbacks import (
+    CitationStreamingCallbackHandler,
+    CitationWebSocketCallbackHandler,
     EventCallbackHandler,
     FinalTokenStreamingCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
+    MediaStreamingCallbackHandler,
+    MediaWebSocketCallbackHandler,
     ReasoningStreamingCallbackHandler,
     ReasoningWebSocketCallbackHandler,
     SourceDocumentStreamingCallbackHandler,
@@ -41,12 +45,16 @@ STREAMING = [
     SourceDocumentStreamingCallbackHandler,
     FinalTokenStreamingCallbackHandler,
     ReasoningStreamingCallbackHandler,
+    CitationStreamingCallbackHandler,
+    MediaStreamingCallbackHandler,
 ]
 WEBSOCKET = [
     TokenWebSocketCallbackHandler,
     SourceDocumentWebSocketCallbackHandler,
     FinalTokenWebSocketCallbackHandler,
     ReasoningWebSocketCallbackHandler,
+    CitationWebSocketCallbackHandler,
+    MediaWebSocketCallbackHandler,
 ]
 
 

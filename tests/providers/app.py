@@ -45,7 +45,7 @@ def chain(package: Package, scenario: str, version: str = "", streams: bool = Tr
     options: dict[str, Any] = {"output_version": version} if version else {}
     chat = model(package, scenario, disable_streaming=not streams, **options)
     if is_searching(scenario):
-        return PROMPT | chat.bind(**SEARCHING[package])
+        return PROMPT | chat.bind(**SEARCHING.get(package, {}))
     return PROMPT | chat
 
 
@@ -71,6 +71,11 @@ def choices(package: Package, scenario: str) -> Chain:
 
 
 lanarky.add_chain("/chain", chain)
+SHOWN: Any = ("reasoning", "citations", "media")
+
+lanarky.add_chain("/shown/chain", chain, show=SHOWN)
+lanarky.add_chain("/shown/parsed", parsed, show=SHOWN)
+lanarky.add_chain("/shown/agent", agent, show=SHOWN)
 lanarky.add_chain("/parsed", parsed)
 lanarky.add_chain("/agent", agent)
 lanarky.add_chain("/with-tools", with_tools)
@@ -137,4 +142,5 @@ def remembering(package: Package, scenario: str) -> Chain:
 
 lanarky.add_chain("/by-name", by_name)
 lanarky.add_chain("/cached", cached)
+lanarky.add_chain("/shown/cached", cached, show=SHOWN)
 lanarky.add_chain("/remembering", remembering, config=thread)

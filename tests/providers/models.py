@@ -7,7 +7,7 @@ from typing import Any, Literal
 from langchain_core.language_models import BaseChatModel
 
 from tests.providers.scenarios import SCENARIOS
-from tests.providers.script import Reply, Search, of_type
+from tests.providers.script import Cited, Reply, Search, of_type
 
 Package = Literal["openai", "openai-responses", "anthropic", "google", "ollama"]
 PACKAGES: tuple[Package, ...] = ("openai", "openai-responses", "anthropic", "google", "ollama")
@@ -69,7 +69,8 @@ def by_provider(package: Package, scenario: str) -> dict[str, Any]:
 
 def is_searching(scenario: str) -> bool:
     """Tell whether the provider searches in a scenario."""
-    return any(any(of_type(Search, reply.parts)) for reply in _replies(scenario))
+    searches = (Search, Cited)
+    return any(isinstance(part, searches) for reply in _replies(scenario) for part in reply.parts)
 
 
 def _replies(scenario: str) -> list[Reply]:

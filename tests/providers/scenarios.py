@@ -4,7 +4,18 @@ import json
 
 from tests.conformance.models import SECRET
 from tests.conformance.rows import ANSWER
-from tests.providers.script import Call, Failure, Refusal, Reply, Script, Search, Text, Thinking
+from tests.providers.script import (
+    Call,
+    Cited,
+    Failure,
+    Image,
+    Refusal,
+    Reply,
+    Script,
+    Search,
+    Text,
+    Thinking,
+)
 
 CALLS = (Call("weather", {"city": "Rome"}), Call("weather", {"city": "Oslo"}))
 PLAN = {"title": "Bells", "steps": ["cast", "hang", "ring"]}
@@ -12,6 +23,9 @@ DECLINED = "I'm sorry, but I can't help with that; there are many other things t
 THOUGHTS = Thinking(f"{SECRET}: the user wants two things")
 BEGUN = f"{ANSWER[:40]}"
 RETRY_AFTER = 7
+
+CITED = (Cited("日本語 is cited. ", "one"), Cited("So is 🦜.", "two"))
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 _ANSWERS = Reply((Text(ANSWER),))
 
@@ -21,6 +35,11 @@ SCENARIOS: dict[str, Script] = {
     "search": (
         Reply((Text(ANSWER[:9]), Search(f"{SECRET} query", f"{SECRET} result"), Text(ANSWER[9:]))),
     ),
+    "citing": (
+        Reply((Text(ANSWER[:40]), *CITED, Text(ANSWER[-40:]))),
+        Reply((Text(ANSWER[:40]), *CITED, Text(ANSWER[-40:]))),
+    ),
+    "drawing": (Reply((Image(PNG), Text(ANSWER))), Reply((Image(PNG), Text(ANSWER)))),
     "two choices": (Reply((Text(ANSWER),), other=f"{SECRET}: a second choice"),),
     "calls": (
         Reply((THOUGHTS, Text(f"{SECRET}: I look it up."), *CALLS)),

@@ -14,7 +14,9 @@ __all__ = [
     "OUTPUT_TOKENS",
     "REASONING_TOKENS",
     "Call",
+    "Cited",
     "Failure",
+    "Image",
     "Refusal",
     "Reply",
     "Script",
@@ -64,6 +66,22 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Cited(Text):
+    """A part of the answer that a source says."""
+
+    title: str
+    url: str = "https://example.org/source"
+    quote: str = "as the source has it"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A file that the model makes, as base64."""
+
+    data: str
+
+
+@dataclass(frozen=True)
 class Refusal:
     """What the model says instead of an answer, where the wire tells that from an answer."""
 
@@ -72,7 +90,7 @@ class Refusal:
 
 T = TypeVar("T")
 
-Part = Text | Thinking | Call | Search | Refusal
+Part = Text | Thinking | Call | Search | Refusal | Image
 
 Why = Literal["rate limit", "overload", "too long", "our key", "broken"]
 

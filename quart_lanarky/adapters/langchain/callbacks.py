@@ -14,14 +14,20 @@ from ...errors import ConfigurationError
 from ...runs.stream import EventSink, EventStream
 from ...transports.websocket_session import WebSocketSink
 from .handlers.base import EventCallbackHandler
+from .handlers.citations import CitationHandler
 from .handlers.documents import SourceDocumentHandler
+from .handlers.media import MediaHandler
 from .handlers.reasoning import ReasoningHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
 
 __all__ = [
+    "CitationStreamingCallbackHandler",
+    "CitationWebSocketCallbackHandler",
     "EventCallbackHandler",
     "FinalTokenStreamingCallbackHandler",
     "FinalTokenWebSocketCallbackHandler",
+    "MediaStreamingCallbackHandler",
+    "MediaWebSocketCallbackHandler",
     "ReasoningStreamingCallbackHandler",
     "ReasoningWebSocketCallbackHandler",
     "SourceDocumentStreamingCallbackHandler",
@@ -159,6 +165,58 @@ class FinalTokenWebSocketCallbackHandler(FinalTokenHandler, WebSocketCallbackHan
     """
 
 
+class CitationStreamingCallbackHandler(CitationHandler, StreamingCallbackHandler):
+    """Sends the citations of an answer over HTTP, one `citation` event for each, at its end.
+
+    They are those that the model's provider gives, with the part of the answer that each is about,
+    where it says so. They come when the chain has ended, for until then the answer may be taken
+    back.
+
+    Args:
+        stream: The stream to send into; a new one, found as `stream`, if there is none.
+        mode: `"json"` or `"text"`; citations are JSON in both.
+        final_tag: The tag of the model runs whose text is the answer; without it, all runs
+            that are not tagged `nostream` and not called by a tool.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+
+class CitationWebSocketCallbackHandler(CitationHandler, WebSocketCallbackHandler):
+    """The same as `CitationStreamingCallbackHandler`, over a WebSocket.
+
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
+    """
+
+
+class MediaStreamingCallbackHandler(MediaHandler, StreamingCallbackHandler):
+    """Sends the files of an answer over HTTP, one `media` event for each, at its end.
+
+    They are the images, sounds, videos and other files that a model has made, by their addresses,
+    their ids at the provider, or in base64. Of one with more than 10 MiB of base64 only the type is
+    sent.
+
+    Args:
+        stream: The stream to send into; a new one, found as `stream`, if there is none.
+        mode: `"json"` or `"text"`; files are JSON in both.
+        final_tag: The tag of the model runs whose text is the answer; without it, all runs
+            that are not tagged `nostream` and not called by a tool.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+
+class MediaWebSocketCallbackHandler(MediaHandler, WebSocketCallbackHandler):
+    """The same as `MediaStreamingCallbackHandler`, over a WebSocket.
+
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
+    """
+
+
 class ReasoningStreamingCallbackHandler(ReasoningHandler, StreamingCallbackHandler):
     """Streams what models think before they answer over HTTP, as `reasoning` events.
 
@@ -198,6 +256,8 @@ PAIRS: Final[Mapping[type, tuple[type, type]]] = {
         SourceDocumentStreamingCallbackHandler,
         SourceDocumentWebSocketCallbackHandler,
     ),
+    CitationHandler: (CitationStreamingCallbackHandler, CitationWebSocketCallbackHandler),
+    MediaHandler: (MediaStreamingCallbackHandler, MediaWebSocketCallbackHandler),
     ReasoningHandler: (ReasoningStreamingCallbackHandler, ReasoningWebSocketCallbackHandler),
     FinalTokenHandler: (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler),
 }

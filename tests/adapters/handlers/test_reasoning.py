@@ -1,6 +1,6 @@
 """Reasoning: that of the answer runs, as each provider gives it, once and apart from the answer."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -11,12 +11,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from quart_lanarky.adapters.langchain.callbacks import ReasoningStreamingCallbackHandler
 from quart_lanarky.adapters.langchain.handlers.reasoning import event_reasoning, message_reasoning
-from quart_lanarky.adapters.langchain.service.chain_run import ChainRun
-from quart_lanarky.adapters.langchain.service.plan import plan_chain
-from quart_lanarky.adapters.langchain.service.showing import with_shown
-from quart_lanarky.runs.stream import EventStream
+from tests.adapters.handlers.messages import events_of_chain
 from tests.adapters.handlers.recorder import OTHER, ROOT, RUN, Recorder
-from tests.runs.reading import events_of
 
 SECRET = "c2lnbmVk"
 
@@ -296,12 +292,8 @@ class Thinker(BaseChatModel):
         return self.streams and super()._should_stream(**kwargs)
 
 
-async def events_of_chain(chain: Any, inputs: Any = "hi", show: Any = ("reasoning",)) -> list[Any]:
-    plan = plan_chain(chain)
-    stream = EventStream(flush_interval=0)
-    handlers = [new(stream, mode="json") for new in with_shown(plan.handlers, show)]
-    run = ChainRun(plan, inputs, handlers, stream)
-    return [(event.name, event.data) for event in await events_of(run)][:-1]
+async def thinking_of(chain: Any, show: Sequence[str] = ("reasoning",)) -> list[Any]:
+    return await events_of_chain(chain, "hi", show)
 
 
 STREAMED = [("reasoning", text) for text in ("They ", "ask.")]
@@ -313,21 +305,21 @@ each_form = pytest.mark.parametrize("form", ["kwargs", "blocks"])
 
 @each_form
 async def test_reasoning_comes_before_the_answer_and_apart_from_it(form: Any) -> None:
-    assert await events_of_chain(Thinker(form=form)) == STREAMED + ANSWERED
-    assert await events_of_chain(Thinker(form=form), show=()) == ANSWERED
+    assert await thinking_of(Thinker(form=form)) == STREAMED + ANSWERED
+    assert await thinking_of(Thinker(form=form), show=()) == ANSWERED
 
 
 @each_form
 async def test_a_model_that_does_not_stream_thinks_before_it_answers(form: Any) -> None:
-    assert await events_of_chain(Thinker(form=form, streams=False)) == WHOLE
+    assert await thinking_of(Thinker(form=form, streams=False)) == WHOLE
 
 
 @each_form
 async def test_a_cached_answer_has_its_reasoning_once(form: Any) -> None:
     model = Thinker(form=form, cache=InMemoryCache())
-    first = await events_of_chain(model)
+    first = await thinking_of(model)
     assert "".join(data for name, data in first if name == "reasoning") == "They ask."
-    assert await events_of_chain(model) == WHOLE
+    assert await thinking_of(model) == WHOLE
 
 
 async def test_a_chain_that_puts_out_messages_of_its_own() -> None:
@@ -342,7 +334,7 @@ async def test_a_chain_that_puts_out_messages_of_its_own() -> None:
             async for message in answer(each):
                 yield message
 
-    assert await events_of_chain(RunnableGenerator(generate)) == STREAMED + ANSWERED
+    assert await thinking_of(RunnableGenerator(generate)) == STREAMED + ANSWERED
 
 
 async def test_alone_the_handler_makes_a_model_stream() -> None:

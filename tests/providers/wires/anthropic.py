@@ -8,7 +8,9 @@ from tests.providers.script import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
     Call,
+    Cited,
     Failure,
+    Image,
     Part,
     Refusal,
     Reply,
@@ -96,6 +98,12 @@ def _blocks_of(part: Part, number: str) -> list[dict[str, Any]]:
     match part:
         case Thinking():
             return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
+        case Cited():
+            cited = {"type": "web_search_result_location", "url": part.url, "title": part.title}
+            cited |= {"cited_text": part.quote, "encrypted_index": "eA=="}
+            return [{"type": "text", "text": part.text, "citations": [cited]}]
+        case Image():  # it makes none
+            return []
         case Text() | Refusal():  # a refusal is a text and a stop reason
             return [{"type": "text", "text": part.text}]
         case Call():

@@ -9,7 +9,9 @@ from tests.providers.script import (
     OUTPUT_TOKENS,
     REASONING_TOKENS,
     Call,
+    Cited,
     Failure,
+    Image,
     Refusal,
     Reply,
     Search,
@@ -78,6 +80,8 @@ def _response(parts: list[dict[str, Any]], finished: Reply | None = None) -> dic
         candidate["finishReason"] = "SAFETY" if finished.ending == "blocked" else "STOP"
         for search in of_type(Search, finished.parts):
             candidate["groundingMetadata"] = _grounding(search)
+        if cited := list(_supports(finished)):
+            candidate["groundingMetadata"] = _cited_grounding(cited)
     return {"candidates": [candidate], "modelVersion": "gemini-2.5-flash", "responseId": "r1"}
 
 
@@ -97,6 +101,8 @@ def _parts(reply: Reply) -> Iterator[dict[str, Any]]:
             case Call():
                 yield {"functionCall": {"name": part.name, "args": part.args}, **signature}
                 signature = {}
+            case Image():
+                yield {"inlineData": {"mimeType": "image/png", "data": part.data}}
             case Text() | Refusal():  # it declines in its own words, if at all
                 yield {"text": part.text}
             case Search():  # told with the finish reason
@@ -121,6 +127,33 @@ def _grounding(search: Search) -> dict[str, Any]:
                 "segment": {"startIndex": 0, "endIndex": 3, "text": "Two"},
                 "groundingChunkIndices": [0],
             }
+        ],
+    }
+
+
+def _supports(reply: Reply) -> Iterator[tuple[Cited, int]]:
+    """Yield what cites a source, and where it begins, in bytes."""
+    before = 0
+    for part in of_type(Text, reply.parts):
+        if isinstance(part, Cited):
+            yield part, before
+        before += len(part.text.encode())
+
+
+def _cited_grounding(cited: list[tuple[Cited, int]]) -> dict[str, Any]:
+    return {
+        "webSearchQueries": ["a query"],
+        "groundingChunks": [{"web": {"uri": each.url, "title": each.title}} for each, _ in cited],
+        "groundingSupports": [
+            {
+                "segment": {
+                    "startIndex": begin,
+                    "endIndex": begin + len(each.text.encode()),
+                    "text": each.text,
+                },
+                "groundingChunkIndices": [index],
+            }
+            for index, (each, begin) in enumerate(cited)
         ],
     }
 

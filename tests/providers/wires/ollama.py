@@ -9,6 +9,7 @@ from tests.providers.script import (
     OUTPUT_TOKENS,
     Call,
     Failure,
+    Image,
     Part,
     Refusal,
     Reply,
@@ -86,7 +87,7 @@ def _messages(part: Part) -> Iterator[dict[str, Any]]:
             yield {"role": "assistant", "content": "", "tool_calls": [_call(part)]}
         case Text() | Refusal():
             yield from ({"role": "assistant", "content": piece} for piece in cut(part.text))
-        case Search():  # its servers do not search
+        case Search() | Image():  # its servers do not search, nor draw
             return
 
 

@@ -10,6 +10,7 @@ from tests.providers.script import (
     REASONING_TOKENS,
     Call,
     Failure,
+    Image,
     Refusal,
     Reply,
     Search,
@@ -47,6 +48,8 @@ class OpenAIChat(Wire):
                     yield from _text(part.text, reply.other)
                 case Refusal():
                     yield from (_chunk({"refusal": text}) for text in cut(part.text))
+                case Image():  # this wire has none in its answers
+                    pass
                 case Search():
                     yield _chunk({"annotations": [_citation(part)]})
                 case Call():

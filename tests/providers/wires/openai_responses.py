@@ -9,7 +9,9 @@ from tests.providers.script import (
     OUTPUT_TOKENS,
     REASONING_TOKENS,
     Call,
+    Cited,
     Failure,
+    Image,
     Part,
     Refusal,
     Reply,
@@ -112,6 +114,9 @@ def _item(part: Part, number: str) -> dict[str, Any]:
         case Call():
             item = {"type": "function_call", "name": part.name, "status": "completed"}
             item |= {"arguments": json.dumps(part.args), "call_id": f"call_{number}"}
+        case Image():
+            item = {"type": "image_generation_call", "status": "completed", "result": part.data}
+            item |= {"output_format": "png"}
         case Text() | Refusal():
             item = {"type": "message", "role": "assistant", "status": "completed"}
             item |= {"content": [_content(part)]}
@@ -121,12 +126,18 @@ def _item(part: Part, number: str) -> dict[str, Any]:
 def _content(part: Text | Refusal) -> dict[str, Any]:
     if isinstance(part, Refusal):
         return {"type": "refusal", "refusal": part.text}
-    return {"type": "output_text", "text": part.text, "annotations": [], "logprobs": []}
+    annotations = [_annotation(part)] if isinstance(part, Cited) else []
+    return {"type": "output_text", "text": part.text, "annotations": annotations, "logprobs": []}
+
+
+def _annotation(cited: Cited) -> dict[str, Any]:
+    place = {"start_index": 0, "end_index": len(cited.text)}
+    return {"type": "url_citation", "url": cited.url, "title": cited.title, **place}
 
 
 def _added(item: dict[str, Any], index: int) -> bytes:
     """Return the event that begins an item: nothing is in it yet."""
-    empty = {"content": [], "summary": [], "arguments": "", "status": "in_progress"}
+    empty = {"content": [], "summary": [], "arguments": "", "result": None, "status": "in_progress"}
     begun = {key: empty.get(key, value) for key, value in item.items()}
     begun.pop("encrypted_content", None)
     return named_event({"type": "response.output_item.added", "output_index": index, "item": begun})
@@ -140,6 +151,12 @@ def _filling(part: Part) -> Iterator[Event]:
         case Search():
             for step in ("in_progress", "searching", "completed"):
                 yield {"type": f"response.web_search_call.{step}"}
+        case Image():
+            kind = "response.image_generation_call"
+            yield from ({"type": f"{kind}.{step}"} for step in ("in_progress", "generating"))
+            piece = {"partial_image_index": 0, "partial_image_b64": part.data}
+            yield {"type": f"{kind}.partial_image", **piece}
+            yield {"type": f"{kind}.completed"}
         case Call():
             arguments = json.dumps(part.args)
             kind = "response.function_call_arguments"
@@ -163,9 +180,12 @@ def _thinking(part: Thinking) -> Iterator[Event]:
 
 def _content_events(part: Text | Refusal, kind: str, done: dict[str, str]) -> Iterator[Event]:
     content, place = _content(part), {"content_index": 0}
-    empty = {**content, **dict.fromkeys(done, "")}
+    empty = {**content, **dict.fromkeys(done, ""), "annotations": []}
     yield {"type": "response.content_part.added", "part": empty, **place}
     for piece in cut(part.text):
         yield {"type": f"{kind}.delta", "delta": piece, "logprobs": [], **place}
+    for number, annotation in enumerate(content.get("annotations", ())):
+        told = {"annotation": annotation, "annotation_index": number, **place}
+        yield {"type": f"{kind}.annotation.added", **told}
     yield {"type": f"{kind}.done", **done, "logprobs": [], **place}
     yield {"type": "response.content_part.done", "part": content, **place}

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, GenerationChunk, LLMResult
+from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
 from .... import events
 from ....events import REASONING, ReasoningData
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventSink
+from .answer_messages import result_message
 from .answer_runs import AnswerRunHandler
 from .selection import ModelCall
 
@@ -92,7 +93,7 @@ class ReasoningHandler(AnswerRunHandler):
         run = self._runs.get(run_id)
         if run is None:
             return
-        message = _message_of(response)
+        message = result_message(response)
         if message is not None and not run.received:
             parts = message_reasoning(message)
             await self._add(run_id, run, [ReasoningPart(i, p.text) for i, p in enumerate(parts)])
@@ -147,11 +148,6 @@ class ReasoningHandler(AnswerRunHandler):
     async def _handle_output(self, output: Any) -> None:
         """Forget the runs of the chain, which has ended."""
         self._runs, self._active_run, self._sent_part = {}, None, None
-
-
-def _message_of(result: LLMResult) -> BaseMessage | None:
-    generation = result.generations[0][0] if result.generations and result.generations[0] else None
-    return generation.message if isinstance(generation, ChatGeneration) else None
 
 
 # -- extraction ----------------------------------------------------------------------------

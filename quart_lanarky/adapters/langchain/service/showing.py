@@ -10,6 +10,8 @@ from typing import Final, Literal, get_args
 
 from ....errors import ConfigurationError
 from ....protocols.base import RequestOption
+from ..handlers.citations import CitationHandler
+from ..handlers.media import MediaHandler
 from ..handlers.reasoning import ReasoningHandler
 from .plan import HandlerFactory
 
@@ -23,6 +25,8 @@ SHOW_HEADER: Final = "Lanarky-Show"
 
 _HANDLERS: Final[Mapping[Showable, HandlerFactory]] = {
     "reasoning": ReasoningHandler,
+    "citations": CitationHandler,
+    "media": MediaHandler,
 }
 """What sends each of them."""
 
