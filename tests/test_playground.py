@@ -52,7 +52,7 @@ async def test_the_page_finds_its_assets_and_the_api_specs_at_any_path(path: str
     app = app_with(path)
     page = await page_of(app, path)
     assets = re.findall(r'(?:src|href)="([^"]*assets/[^"]*)"', page)
-    assert len(assets) == 3
+    assert len(assets) == 4
     root = seen_from(path, data_of(page)["root"])
     assert root == "/"
     for found in [seen_from(path, each) for each in assets] + [

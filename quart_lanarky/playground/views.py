@@ -39,8 +39,8 @@ _PATH: Final = re.compile(r"/(?:[\w.~-]+/)*[\w.~-]*")
 _HEADERS: Final = {
     # 'self' includes the WebSockets of the page's own host, in Safari since version 16.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    "connect-src 'self'; img-src 'self' data:; media-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     # Revalidated each time, and sent again only after an update of the package.

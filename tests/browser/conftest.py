@@ -32,3 +32,11 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("shapes")
     with hypercorn("tests.browser.playground_app:app", folder) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve an app whose questions are the lists of the events that answer them."""
+    folder = tmp_path_factory.mktemp("scripts")
+    with hypercorn("tests.browser.scripted_app:app", folder) as server:
+        yield server

@@ -1,5 +1,7 @@
 /** Collects what the events of an answer contain, and measures how fast its tokens arrive. */
 
+import { Activity } from "./activity.js";
+
 /**
  * @typedef {object} ReceivedEvent
  * @property {string} name
@@ -13,8 +15,13 @@ export class Answer {
   text = "";
   /** @type {any[] | null} */
   sourceDocuments = null;
-  /** @type {{name: string, payload: any, isBeforeText: boolean}[]} */
-  customEvents = [];
+  activity = new Activity();
+  /** @type {any[]} the payloads of the `citation` events */
+  citations = [];
+  /** @type {any[]} the payloads of the `media` events */
+  media = [];
+  /** @type {import("./interrupt_card.js").Interrupt[]} what the run waits for */
+  interrupts = [];
   /** @type {import("./problems.js").ErrorPayload | null} */
   error = null;
   /** @type {Object<string, any> | null} */
@@ -46,10 +53,10 @@ export class Answer {
   add({ name, data, payload, id = null }, now) {
     const elapsed = now - this.#startedAt;
     this.events.push({ name, data, elapsed });
-    const handle = HANDLERS[name];
+    const handle = isOurs(name, payload) ? HANDLERS[name] : undefined;
     if (name === "completion") this.#recordToken(elapsed);
     if (handle) handle(this, payload, id);
-    else this.customEvents.push({ name, payload, isBeforeText: this.text === "" });
+    else this.activity.addCustom({ name, payload }, this.text === "");
   }
 
   /**
@@ -58,6 +65,12 @@ export class Answer {
    */
   finish(now) {
     this.totalTime = now - this.#startedAt;
+    this.activity.finish(this.interrupts.length > 0);
+  }
+
+  /** Whether nothing has come but why there is no answer. */
+  get isEmpty() {
+    return this.events.every(({ name }) => name === "error" || name === "end");
   }
 
   #recordToken(elapsed) {
@@ -79,19 +92,50 @@ export class Answer {
   }
 }
 
-/** What each event changes in an answer, by its name; any other name is a custom event. */
+/** What each event changes in an answer, by its name; any other name is an event of the app's own. */
 const HANDLERS = {
+  __proto__: null, // an event may be called like a property of all objects
   completion(answer, payload) {
-    const token = typeof payload === "string" ? payload : payload.token;
+    const token = textOf(payload);
+    answer.activity.endReasoning();
     answer.tokens.push(token);
     answer.text += token;
   },
   retract(answer, { tokens }) {
     const removed = answer.tokens.splice(-tokens).join("");
     answer.text = answer.text.slice(0, answer.text.length - removed.length);
+    if (answer.text === "") answer.activity.moveBeforeText();
   },
   source_documents(answer, payload) {
     answer.sourceDocuments = payload.source_documents;
+  },
+  tool_call(answer, payload) {
+    answer.activity.addToolCall(payload, answer.text === "");
+  },
+  tool_progress(answer, payload) {
+    answer.activity.addToolProgress(payload, answer.text === "");
+  },
+  tool_result(answer, payload) {
+    answer.activity.addToolResult(payload, answer.text === "");
+  },
+  reasoning(answer, payload) {
+    answer.activity.addReasoning(textOf(payload), answer.text === "");
+  },
+  step(answer, payload) {
+    answer.activity.addStep(payload);
+  },
+  custom(answer, { name, data, namespace }) {
+    const entry = { name: name ?? "custom", payload: data, namespace };
+    answer.activity.addCustom(entry, answer.text === "");
+  },
+  citation(answer, payload) {
+    answer.citations.push(payload);
+  },
+  media(answer, payload) {
+    answer.media.push(payload);
+  },
+  interrupt(answer, payload) {
+    answer.interrupts = payload.interrupts;
   },
   error(answer, payload) {
     answer.error = payload;
@@ -102,3 +146,28 @@ const HANDLERS = {
   },
   ping() {},
 };
+
+/** What the payloads of events have at least: the app may have events of its own with such names. */
+const REQUIRED_FIELDS = {
+  __proto__: null,
+  tool_call: ["id", "name"],
+  tool_progress: ["id"],
+  tool_result: ["id", "name"],
+  step: ["name", "status"],
+  custom: ["data"],
+  citation: ["url"],
+  media: ["type"],
+  interrupt: ["interrupts"],
+};
+
+function isOurs(name, payload) {
+  const required = REQUIRED_FIELDS[name];
+  if (!required) return true;
+  const { namespace = [] } = payload ?? {};
+  return Array.isArray(namespace) && required.every((field) => payload?.[field] !== undefined);
+}
+
+/** Returns the token of a payload, which in text mode is the token itself. */
+function textOf(payload) {
+  return typeof payload === "string" ? payload : payload.token;
+}

@@ -18,6 +18,7 @@ const METHODS = ["post", "put", "patch", "get"]; // in order of preference
  * @property {boolean} allowsAdditionalInputs whether inputs may be sent that are not listed
  * @property {any[]} examples of all inputs together
  * @property {boolean} keepsHistory whether the server keeps the messages of a conversation
+ * @property {string[]} shows what the route sends besides the answer
  *
  * @typedef {object} Route
  * @property {string} key the path of its first endpoint
@@ -113,8 +114,9 @@ function httpEndpointOf(path, method, operation, resolve) {
 }
 
 /** Returns what the extension says of an operation or a channel. */
-function optionsOf({ [CHAIN_EXTENSION]: { mode, keeps_history: keepsHistory = false } }) {
-  return { mode, keepsHistory };
+function optionsOf({ [CHAIN_EXTENSION]: extension }) {
+  const { mode, keeps_history: keepsHistory = false, show: shows = [] } = extension;
+  return { mode, keepsHistory, shows };
 }
 
 /** Returns the summary, "" for the default one, which only repeats the path. */

@@ -49,12 +49,34 @@ export function createControl(field, savedValues) {
   return control;
 }
 
-function createLabel({ name, required }, id) {
+/** @param {import("./schemas.js").Field} field */
+function createLabel({ name, label, required }, id) {
   const optional = required ? null : element("span", { class: "optional" }, " optional");
-  return element("label", { for: id }, element("code", {}, name), optional);
+  return element("label", { for: id }, label ?? element("code", {}, name), optional);
 }
 
-function showError(input, errorElement, message) {
+/**
+ * Reads the value of a control, and shows why it is invalid if it is.
+ * @param {Pick<Control, "read" | "showError">} control
+ * @returns {any} undefined if it is invalid, or none is to be sent
+ */
+export function readOrShowError(control) {
+  try {
+    control.showError("");
+    return control.read();
+  } catch (error) {
+    control.showError(error.message);
+    return undefined;
+  }
+}
+
+/**
+ * Shows an error message at an input, "" for none.
+ * @param {HTMLElement} input
+ * @param {HTMLElement} errorElement
+ * @param {string} message
+ */
+export function showError(input, errorElement, message) {
   errorElement.textContent = message;
   errorElement.hidden = message === "";
   if (message) input.setAttribute("aria-invalid", "true");
@@ -177,7 +199,12 @@ function readJson({ value }, { required, holdsAdditionalInputs }) {
   return parsed;
 }
 
-function parseJson(text) {
+/**
+ * Parses JSON; throws an Error with a message for the user.
+ * @param {string} text
+ * @returns {any}
+ */
+export function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch (error) {

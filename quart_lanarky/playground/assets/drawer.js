@@ -4,6 +4,7 @@ import { button, copyButton, element } from "./elements.js";
 import { snippetsOf } from "./snippets.js";
 
 const MAX_EVENTS_SHOWN = 500; // the latest events, so that the list stays short
+const MAX_DATA_SHOWN = 20_000; // characters of each: an event may have a file in it
 
 export class Drawer {
   #root;
@@ -114,8 +115,13 @@ function eventView({ name, data, elapsed }) {
     {},
     element("span", { class: "at" }, `+${Math.round(elapsed)} ms`),
     element("code", { class: "name" }, name),
-    element("code", { class: "data" }, data),
+    element("code", { class: "data" }, shownData(data)),
   );
+}
+
+function shownData(data) {
+  if (data.length <= MAX_DATA_SHOWN) return data;
+  return `${data.slice(0, MAX_DATA_SHOWN)}… (${data.length} characters; Copy has all)`;
 }
 
 function codeView({ request }) {

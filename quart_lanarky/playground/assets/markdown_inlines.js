@@ -5,6 +5,8 @@
  * HTTP, HTTPS and mailto URLs are linked. Every search is limited, so that no text can take long.
  */
 
+import { safeUrl } from "./links.js";
+
 /** @typedef {string | {tag: string, href?: string, children?: Inline[]}} Inline */
 
 const DELIMITERS = [
@@ -35,23 +37,6 @@ const BARE_URL = /https?:\/\/[^\s<>"'`]{1,2000}/y;
  */
 export function parseInline(text, isPartial = false) {
   return new InlineParser(text, { isPartial, depth: 0, inLink: false }).parse();
-}
-
-/**
- * Returns the URL without user information if it is an absolute HTTP, HTTPS or mailto URL, otherwise
- * null.
- * @param {string} text
- * @returns {string | null}
- */
-export function safeUrl(text) {
-  if (!/^(?:https?:\/\/|mailto:)/i.test(text)) return null;
-  try {
-    const url = new URL(text);
-    [url.username, url.password] = ["", ""]; // they would pass for the host in front of them
-    return url.href;
-  } catch {
-    return null;
-  }
 }
 
 class InlineParser {

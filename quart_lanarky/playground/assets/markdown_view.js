@@ -6,10 +6,10 @@
  */
 
 import { copyButton, element, visibleText } from "./elements.js";
+import { linkView } from "./links.js";
 import { parseBlocks } from "./markdown_blocks.js";
 import { parseInline } from "./markdown_inlines.js";
 
-const MAX_URL_LENGTH = 60;
 const MAX_HEADING_LEVEL = 6;
 const OUTER_HEADING_LEVELS = 3; // those of the page, the route and the turn
 
@@ -153,27 +153,5 @@ function renderInline(text, isPartial) {
 function renderNode(part) {
   if (typeof part === "string") return document.createTextNode(part);
   const children = (part.children ?? []).map(renderNode);
-  return part.tag === "a" ? renderLink(part, children) : element(part.tag, {}, ...children);
-}
-
-/**
- * Renders a link with its URL beside it, unless its text is the URL. Each has a direction of its own,
- * so that neither changes the order in which the other is read.
- */
-function renderLink({ href }, children) {
-  const attributes = { href, target: "_blank", rel: "noopener noreferrer nofollow", dir: "auto" };
-  const anchor = element("a", attributes, ...children);
-  const showsUrl = anchor.textContent === href || `${anchor.textContent}/` === href;
-  const urlElement = showsUrl
-    ? null
-    : element("span", { class: "target", title: href, dir: "ltr" }, ` (${shortUrl(href)})`);
-  return element("span", {}, anchor, urlElement);
-}
-
-/** Shortens a URL, but never its host or the address of its mail: where a link leads. */
-function shortUrl(href) {
-  const { protocol, host, pathname } = new URL(href);
-  const place = host ? `${protocol}//${host}` : protocol + pathname;
-  const length = Math.max(MAX_URL_LENGTH, place.length);
-  return href.length > length ? `${href.slice(0, length)}…` : href;
+  return part.tag === "a" ? linkView(part.href, children) : element(part.tag, {}, ...children);
 }

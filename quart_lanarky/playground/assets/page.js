@@ -3,6 +3,7 @@
  */
 
 import { loadApiSpecs } from "./api_specs.js";
+import { beginConversation } from "./conversation_id.js";
 import { Drawer } from "./drawer.js";
 import { button, element } from "./elements.js";
 import { keepFocus } from "./focus.js";
@@ -84,11 +85,8 @@ function highlight(selectedIndex) {
 
 /** Shows a route in the state in which it was left. */
 function showRoute(route) {
-  const saved = routeStates.get(route.key) ?? {
-    savedValues: new Map(),
-    transport: route.endpoints[0].transport,
-  };
-  const thread = saved.thread ?? newThread(route.key);
+  const saved = routeStates.get(route.key) ?? newState(route);
+  const { thread } = saved;
   const endpoint =
     route.endpoints.find(({ transport }) => transport === saved.transport) ?? route.endpoints[0];
   const form = new RequestForm(endpoint, saved.savedValues, {
@@ -96,14 +94,7 @@ function showRoute(route) {
     onStop: () => thread.stop(),
   });
   form.isAnswering = thread.isAnswering;
-  current = {
-    ...saved,
-    route,
-    endpoint,
-    thread,
-    form,
-    connectionState: saved.connectionState ?? "",
-  };
+  current = { ...saved, route, endpoint, form };
   routeStates.set(route.key, current);
   byId("route").replaceChildren(...routeHeader(current).filter((part) => part !== null));
   byId("conversation").replaceChildren(thread.element);
@@ -112,10 +103,31 @@ function showRoute(route) {
   showConnectionState();
 }
 
+/** Returns the state of a route that was not shown before. */
+function newState(route) {
+  const savedValues = new Map();
+  beginConversation(route, savedValues);
+  const thread = newThread(route.key);
+  return { savedValues, thread, transport: route.endpoints[0].transport, connectionState: "" };
+}
+
+/** Begins a new conversation with the route that is shown. */
+function startConversation() {
+  const { route, thread, savedValues } = current;
+  thread.close();
+  beginConversation(route, savedValues);
+  Object.assign(current, { thread: newThread(route.key), connectionState: "" });
+  drawer.close();
+  showRoute(route);
+  current.form.focus();
+  announce("New conversation");
+}
+
 function newThread(key) {
   return new Thread(byId("conversation"), {
     onNewTurn: (turn) => drawer.switchTo(turn),
     onShowDetails: (turn, tab) => drawer.open(turn, tab),
+    onAnswer: answer,
     onUpdate: () => drawer.refresh(),
     onConnectionState(connectionState) {
       routeStates.get(key).connectionState = connectionState;
@@ -134,6 +146,7 @@ function routeHeader({ route, endpoint }) {
       { class: "place" },
       element("code", {}, `${endpoint.method} ${endpoint.path}`),
       element("span", { id: "state" }),
+      button("New conversation", startConversation, { class: "quiet" }),
     ),
   ];
 }
@@ -172,16 +185,54 @@ async function send() {
   if (values === null || thread.isAnswering) return;
   const request = buildRequest(endpoint, ROOT_URL, values.parameters, values.inputs);
   form.clearMainInput();
+  const turn = await follow(() => thread.send(request, values));
+  if (turn?.problem?.fields?.length) routeStates.get(route.key).form.showErrors(turn.problem.fields);
+}
+
+/** Sends the answers to what a turn waits for, and shows how it goes on. */
+async function answer(interrupted, answers) {
+  const { thread, form } = current;
+  if (thread.isAnswering) {
+    interrupted.card.showRefusal(STILL_ANSWERING);
+    return;
+  }
+  const hadFocus = interrupted.card.element.contains(document.activeElement);
+  const answered = follow(() => thread.resume(interrupted, answers));
+  if (hadFocus) form.focus();
+  const turn = await answered;
+  if (turn?.isRefused) interrupted.card.focus();
+}
+
+const STILL_ANSWERING = {
+  title: "An answer is in progress",
+  detail: "Wait for it, or stop it.",
+};
+
+/**
+ * Shows that the route answers until a turn has ended, and what follows from it.
+ * @param {() => Promise<import("./turn.js").Turn>} start starts the turn
+ * @returns {Promise<import("./turn.js").Turn | null>} null if its route is no longer shown
+ */
+async function follow(start) {
+  const { route, thread, form } = current;
   form.isAnswering = true;
   announce("Answering");
-  const turn = await thread.send(request, values);
-  // This is another form than `form` if the transport was switched meanwhile.
-  const currentForm = routeStates.get(route.key).form;
-  currentForm.isAnswering = false;
+  const turn = await start();
+  const state = routeStates.get(route.key);
+  if (state.thread !== thread) return null;
+  state.form.isAnswering = false; // another form than before if the transport was switched
   drawer.refresh();
   announce(turn.announcement);
-  if (turn.problem?.fields?.length) currentForm.showErrors(turn.problem.fields);
   if (turn.problem?.mayBeDown) waitForServer();
+  if (state === current && turn.card && mayTakeFocus(state.form)) turn.card.focus();
+  return turn;
+}
+
+/** Tells whether the focus may move: not while something is written, or looked at elsewhere. */
+function mayTakeFocus(form) {
+  const { activeElement } = document;
+  const isElsewhere = activeElement !== document.body && !form.element.contains(activeElement);
+  return !isElsewhere && !form.hasDraft;
 }
 
 function announce(text) {

@@ -7,6 +7,7 @@
  * @property {string} url
  * @property {"json" | "text"} mode
  * @property {Object<string, any> | null} inputs null if they are in the URL
+ * @property {string} urlWithoutInputs
  */
 
 /**
@@ -21,20 +22,27 @@ export function buildRequest(endpoint, root, parameters, inputs) {
   const url = new URL(root);
   if (endpoint.transport === "websocket") url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.pathname = url.pathname.replace(/\/$/, "") + fillPath(endpoint.path, parameters);
-  const queryParameters = [...parameters].filter(([{ location }]) => location === "query");
-  const queryInputs = endpoint.method === "GET" ? Object.entries(inputs) : [];
-  for (const [name, value] of [
-    ...queryParameters.map(([{ name }, value]) => [name, value]),
-    ...queryInputs,
-  ])
-    for (const each of queryValues(value)) url.searchParams.append(name, toText(each));
-  return {
-    transport: endpoint.transport,
-    method: endpoint.method,
-    mode: endpoint.mode,
-    url: url.href,
-    inputs: endpoint.method === "GET" ? null : inputs,
-  };
+  for (const [{ name, location }, value] of parameters)
+    if (location === "query") appendToQuery(url, name, value);
+  const { transport, method, mode } = endpoint;
+  return withInputs({ transport, method, mode, urlWithoutInputs: url.href }, inputs);
+}
+
+/**
+ * Returns a request with other inputs and the same parameters.
+ * @param {Omit<ChainRequest, "url" | "inputs">} request
+ * @param {Object<string, any>} inputs their values, by name
+ * @returns {ChainRequest}
+ */
+export function withInputs(request, inputs) {
+  const url = new URL(request.urlWithoutInputs);
+  if (request.method !== "GET") return { ...request, url: url.href, inputs };
+  for (const [name, value] of Object.entries(inputs)) appendToQuery(url, name, value);
+  return { ...request, url: url.href, inputs: null };
+}
+
+function appendToQuery(url, name, value) {
+  for (const each of queryValues(value)) url.searchParams.append(name, toText(each));
 }
 
 /** Replaces the parameters in a path with their values. */

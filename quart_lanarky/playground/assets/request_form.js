@@ -1,7 +1,8 @@
 /** Shows the form for an endpoint's parameters and inputs, with its send and stop buttons. */
 
-import { createControl } from "./controls.js";
+import { createControl, readOrShowError } from "./controls.js";
 import { button, element, uniqueId } from "./elements.js";
+import { createShowChoice, isShowField } from "./show_choice.js";
 
 /**
  * Names of parameters by which the server finds a conversation, and so keeps its messages itself.
@@ -23,6 +24,7 @@ export class RequestForm {
   element;
   #endpoint;
   #parameterControls;
+  #showChoice;
   #inputControls;
   #mainControl;
   #historyField;
@@ -41,7 +43,11 @@ export class RequestForm {
     this.#savedValues = savedValues;
     this.#stopButton = button("Stop", onStop, { class: "primary stop", hidden: true });
     const { mainField, historyField, otherFields } = classifyInputs(endpoint);
-    this.#parameterControls = endpoint.parameters.map((field) => createControl(field, savedValues));
+    const showField = endpoint.parameters.find((field) => isShowField(field, endpoint));
+    this.#showChoice = showField && createShowChoice(showField, endpoint.shows, savedValues);
+    this.#parameterControls = endpoint.parameters
+      .filter((field) => field !== showField)
+      .map((field) => createControl(field, savedValues));
     this.#inputControls = otherFields.map((field) => createControl(field, savedValues));
     this.#historyField = historyField;
     this.#mainControl = mainField && this.#createMainControl(mainField);
@@ -75,6 +81,7 @@ export class RequestForm {
       examples,
       sendRow,
       this.#historySwitch?.element,
+      this.#showChoice?.element,
       keys,
     ].filter(Boolean);
   }
@@ -208,13 +215,19 @@ export class RequestForm {
     this.#savedValues.delete(this.#mainControl.field.name);
   }
 
+  /** Whether something is written in the main input. */
+  get hasDraft() {
+    return Boolean(this.#mainControl?.input.value);
+  }
+
   /** Focuses the first control. */
   focus() {
     this.#firstFocusable.focus();
   }
 
   get #controls() {
-    return [...this.#parameterControls, ...this.#inputControls, this.#mainControl].filter(Boolean);
+    const parameterControls = [...this.#parameterControls, this.#showChoice];
+    return [...parameterControls, ...this.#inputControls, this.#mainControl].filter(Boolean);
   }
 
   get #firstFocusable() {
@@ -284,16 +297,6 @@ function createFieldset(name, controls) {
   if (controls.length === 0) return null;
   const legend = element("legend", { class: "visually-hidden" }, name);
   return element("fieldset", {}, legend, ...controls.map((control) => control.element));
-}
-
-function readOrShowError(control) {
-  try {
-    control.showError("");
-    return control.read();
-  } catch (error) {
-    control.showError(error.message);
-    return undefined;
-  }
 }
 
 /** Opens the section that hides a control, and focuses its input. */

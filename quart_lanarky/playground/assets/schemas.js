@@ -10,6 +10,7 @@
  * @property {string} description
  * @property {any} schema with its reference resolved
  * @property {any[]} choices
+ * @property {string} [label] what it is called in words, if not by its name
  * @property {boolean} [holdsAdditionalInputs] whether its value is an object of further inputs
  */
 

@@ -78,6 +78,8 @@ const handleInPython = (token) => `    if name == "completion":
         print("\\n" + "".join(tokens), end="", flush=True)
     elif name == "source_documents":
         sources = data["source_documents"]
+    elif name == "interrupt":  # send {"resume": {id: answer}} to go on
+        print("Interrupts:", json.dumps(data["interrupts"]))
     elif name == "error":
         print(data["detail"], file=sys.stderr)
     elif name == "end":
@@ -98,6 +100,8 @@ function handle(name, data) {
   if (name === "completion") tokens.push(${token});
   if (name === "retract") tokens.splice(-data.tokens);
   if (name === "source_documents") sources = data.source_documents;
+  // Send { resume: { [id]: answer } } to go on.
+  if (name === "interrupt") console.log("Interrupts:", JSON.stringify(data.interrupts));
   if (name === "error") console.error(data.detail);
   if (name === "end") isComplete = true;
 }
@@ -120,8 +124,9 @@ const TOKENS = {
 const EVENT_DATA = {
   json: { python: "json.loads(text)", javascript: "JSON.parse(text)" },
   text: {
-    python: 'text if name == "completion" else json.loads(text or "null")',
-    javascript: 'name === "completion" ? text : JSON.parse(text || "null")',
+    python: 'text if name in ("completion", "reasoning") else json.loads(text or "null")',
+    javascript:
+      '["completion", "reasoning"].includes(name) ? text : JSON.parse(text || "null")',
   },
 };
 

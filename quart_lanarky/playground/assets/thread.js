@@ -2,6 +2,7 @@
 
 import { element } from "./elements.js";
 import { ProblemError } from "./problems.js";
+import { withInputs } from "./request.js";
 import { WebSocketConnection, sendOverHttp } from "./transports.js";
 import { Turn } from "./turn.js";
 
@@ -24,15 +25,16 @@ export class Thread {
   /**
    * @param {HTMLElement} scroller the element that scrolls as answers grow
    * @param {{onNewTurn: (turn: Turn) => void, onShowDetails: (turn: Turn, tab: string) => void,
+   *   onAnswer: (turn: Turn, answers: import("./interrupt_card.js").Answers) => void,
    *   onUpdate: () => void, onConnectionState: (state: string) => void}} listeners
    */
-  constructor(scroller, { onNewTurn, onShowDetails, onUpdate, onConnectionState }) {
+  constructor(scroller, { onNewTurn, onShowDetails, onAnswer, onUpdate, onConnectionState }) {
     this.#scroller = scroller;
     const wrapRender = (render) => {
       this.#keepScrolledToBottom(render);
       onUpdate();
     };
-    this.#listeners = { onNewTurn, onShowDetails, wrapRender };
+    this.#listeners = { onNewTurn, onShowDetails, onAnswer, wrapRender };
     this.#connection = new WebSocketConnection(onConnectionState);
   }
 
@@ -43,7 +45,7 @@ export class Thread {
   /** The complete turns so far, as messages. */
   get messages() {
     return this.turns
-      .filter(({ isComplete }) => isComplete)
+      .filter(({ isComplete, text }) => isComplete && text !== null)
       .flatMap(({ text, answer }) => [
         { role: "user", content: text },
         { role: "assistant", content: answer.text },
@@ -56,16 +58,50 @@ export class Thread {
    * @param {import("./request_form.js").FormValues} values the values that it was built from
    * @returns {Promise<Turn>} the turn, once it has ended
    */
-  async send(request, { text, inputs }) {
-    this.#abortController = new AbortController();
+  send(request, { text, inputs }) {
     const turn = new Turn(this.turns.length + 1, request, text ?? inputs, this.#listeners);
     turn.text = text;
+    return this.#run(turn, (events) => turn.addEvents(events));
+  }
+
+  /**
+   * Sends the answers to what a turn waits for, and shows how it goes on, as a turn of its own. If
+   * they are refused, that is shown where they were given.
+   * @param {Turn} interrupted
+   * @param {import("./interrupt_card.js").Answers} answers
+   * @returns {Promise<Turn>} the new turn, once it has ended
+   */
+  async resume(interrupted, { byId, text }) {
+    const card = /** @type {import("./interrupt_card.js").InterruptCard} */ (interrupted.card);
+    const request = withInputs(interrupted.request, { resume: byId });
+    const turn = new Turn(this.turns.length + 1, request, text, this.#listeners);
+    card.isSending = true;
+    await this.#run(turn, (events) => {
+      turn.addEvents(events);
+      if (!turn.answer.isEmpty) interrupted.showAnswered();
+    });
+    if (turn.isRefused) this.#refuse(turn, interrupted);
+    else interrupted.showAnswered();
+    return turn;
+  }
+
+  /** Takes a turn out of the thread whose answers were refused. */
+  #refuse(turn, interrupted) {
+    this.turns.pop();
+    turn.element.remove();
+    interrupted.card.showRefusal(turn.problem);
+    this.#listeners.onNewTurn(interrupted);
+  }
+
+  /** Adds a turn, and sends its request. */
+  async #run(turn, onEvents) {
+    this.#abortController = new AbortController();
     this.turns.push(turn);
     this.element.append(turn.element);
     this.#listeners.onNewTurn(turn);
     this.scrollToBottom();
     const { signal } = this.#abortController;
-    const problem = await this.#receiveAnswer(request, signal, (events) => turn.addEvents(events));
+    const problem = await this.#receiveAnswer(turn.request, signal, onEvents);
     this.#abortController = null;
     turn.finish(signal.aborted ? STOPPED : problem);
     return turn;
@@ -87,6 +123,12 @@ export class Thread {
   /** Stops the answer in progress. */
   stop() {
     this.#abortController?.abort();
+  }
+
+  /** Ends the thread: stops its answer, and closes its connection. */
+  close() {
+    this.stop();
+    this.#connection.close();
   }
 
   /**

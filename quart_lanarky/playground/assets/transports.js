@@ -56,8 +56,11 @@ async function readStream(body, mode, onEvents) {
   }
 }
 
+/** The events that are a bare text in text mode. */
+const TEXT_EVENTS = ["completion", "reasoning"];
+
 function payloadOf(name, data, mode) {
-  if (mode === "text" && name === "completion") return data;
+  if (mode === "text" && TEXT_EVENTS.includes(name)) return data;
   try {
     return JSON.parse(data);
   } catch {

@@ -1,7 +1,10 @@
 /** Shows one turn: a request, and its answer as it arrives. */
 
+import { ActivityView } from "./activity_view.js";
 import { Answer } from "./answer.js";
+import { citationsView, mediaView, sourcesView } from "./attachments.js";
 import { button, copyButton, element, uniqueId } from "./elements.js";
+import { InterruptCard } from "./interrupt_card.js";
 import { MarkdownView } from "./markdown_view.js";
 import { errorProblem } from "./problems.js";
 
@@ -16,37 +19,46 @@ export class Turn {
   text = null;
   /** @type {import("./problems.js").Problem | null} */
   problem = null;
-  /** `early` gets the custom events before the answer's text, `late` those after its beginning. */
+  /** @type {InterruptCard | null} asks for what the run waits for, once it has ended */
+  card = null;
+  /** `early` gets what the run did before the answer's text, `late` what it did afterwards. */
   #parts = {
-    early: element("div", { class: "notes" }),
+    early: element("div"),
     text: element("div", { class: "text" }),
-    late: element("div", { class: "notes" }),
+    late: element("div"),
+    media: element("div", { class: "media" }),
+    citations: element("div", { class: "sources" }),
     sources: element("div", { class: "sources" }),
     problem: element("div"),
+    interrupts: element("div"),
     statistics: element("p", { class: "numbers" }),
   };
   #cursor = element("span", { class: "cursor", "aria-hidden": "true" });
   #markdown = new MarkdownView(this.#parts.text);
   #isPlain = false;
   #isDone = false;
-  #shownEventCount = 0;
+  #activity = new ActivityView(this.answer.activity, this.#parts.early, this.#parts.late);
+  #shownCounts = { media: 0, citations: 0 };
   /** @type {number | null} */
   #frameRequest = null;
   #nextRenderAt = 0;
   #wrapRender;
+  #onAnswer;
 
   /**
    * @param {number} number the position of the turn in its thread, from 1
    * @param {import("./request.js").ChainRequest} request
    * @param {string | Object<string, any>} textOrInputs what to show of the request
    * @param {{wrapRender: (render: () => void) => void,
-   *   onShowDetails: (turn: Turn, tab: string) => void}} listeners `wrapRender` has to call the
-   *   function that it gets
+   *   onShowDetails: (turn: Turn, tab: string) => void,
+   *   onAnswer: (turn: Turn, answers: import("./interrupt_card.js").Answers) => void}} listeners
+   *   `wrapRender` has to call the function that it gets
    */
-  constructor(number, request, textOrInputs, { wrapRender, onShowDetails }) {
+  constructor(number, request, textOrInputs, { wrapRender, onShowDetails, onAnswer }) {
     this.number = number;
     this.request = request;
     this.#wrapRender = wrapRender;
+    this.#onAnswer = onAnswer;
     const id = uniqueId("turn");
     const heading = element("h3", { id, class: "visually-hidden" }, `Question ${number}`);
     const { statistics, ...body } = this.#parts;
@@ -123,12 +135,34 @@ export class Turn {
     this.#wrapRender(() => {
       this.#render();
       this.#parts.problem.append(...problemView(this.problem, this.answer.runId));
+      this.#showCard();
     });
   }
 
-  /** Whether the turn has ended without a problem. */
+  #showCard() {
+    const { interrupts } = this.answer;
+    if (interrupts.length === 0) return;
+    this.card = new InterruptCard(interrupts, (answers) => this.#onAnswer(this, answers));
+    this.#parts.interrupts.append(this.card.element);
+  }
+
+  /** Says that what the run waits for was answered, and goes on in another turn. */
+  showAnswered() {
+    this.card?.showAnswered();
+    this.answer.activity.resume();
+    this.#activity.update();
+  }
+
+  /** Whether the turn has ended with an answer. */
   get isComplete() {
-    return this.#isDone && this.problem === null;
+    return this.#isDone && this.problem === null && this.card === null;
+  }
+
+  /** Whether the turn has ended because the server did not take the request, so nothing was run. */
+  get isRefused() {
+    const { status, mayBeDown = false, isExpected = false } = this.problem ?? {};
+    const isRefusal = Boolean(status) && (Number(status) < 500 || status === 503);
+    return this.answer.isEmpty && !isExpected && (mayBeDown || isRefusal);
   }
 
   /** What a screen reader announces at the end of the turn. */
@@ -136,7 +170,8 @@ export class Turn {
     const { text, sourceDocuments } = this.answer;
     const count = sourceDocuments?.length ? ` ${sourceDocuments.length} sources.` : "";
     const problemText = this.problem ? ` ${this.problem.title}. ${this.problem.detail}` : "";
-    return `${text}${count}${problemText}`.trim() || "The answer is empty.";
+    const waiting = this.card ? " The run waits for your answer." : "";
+    return `${text}${count}${problemText}${waiting}`.trim() || "The answer is empty.";
   }
 
   #render() {
@@ -145,17 +180,20 @@ export class Turn {
     if (this.#isPlain) text.textContent = this.answer.text;
     else this.#markdown.update(this.answer.text, !this.#isDone);
     if (!this.#isDone) lastTextElement(text).append(this.#cursor);
-    this.#renderCustomEvents();
+    this.#activity.update();
+    this.#renderGrowing("media", mediaView);
+    this.#renderGrowing("citations", citationsView);
     if (this.answer.sourceDocuments && !sources.hasChildNodes())
       sources.append(...sourcesView(this.answer.sourceDocuments));
     statistics.textContent = statisticsText(this.answer);
   }
 
-  #renderCustomEvents() {
-    const newEvents = this.answer.customEvents.slice(this.#shownEventCount);
-    for (const event of newEvents)
-      this.#parts[event.isBeforeText ? "early" : "late"].append(customEventView(event));
-    this.#shownEventCount += newEvents.length;
+  /** Shows the media or the citations, once more only if there are more of them. */
+  #renderGrowing(name, view) {
+    const payloads = this.answer[name];
+    if (payloads.length === this.#shownCounts[name]) return;
+    this.#shownCounts[name] = payloads.length;
+    this.#parts[name].replaceChildren(...view(payloads));
   }
 }
 
@@ -178,68 +216,6 @@ function requestView(textOrInputs) {
     element("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
   ]);
   return element("dl", { class: "asked" }, ...rows);
-}
-
-function customEventView({ name, payload }) {
-  const summaryText = typeof payload === "string" ? payload : JSON.stringify(payload);
-  const fullText = typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
-  const summary = element(
-    "summary",
-    {},
-    element("code", {}, name),
-    " ",
-    element("span", {}, summaryText),
-  );
-  return element("details", { class: "note" }, summary, element("pre", {}, fullText));
-}
-
-function sourcesView(sourceDocuments) {
-  if (sourceDocuments.length === 0)
-    return [element("p", { class: "hint" }, "No sources were found.")];
-  const heading = element(
-    "h4",
-    {},
-    sourceDocuments.length === 1 ? "1 source" : `${sourceDocuments.length} sources`,
-  );
-  return [heading, ...sourceDocuments.map(sourceView)];
-}
-
-function sourceView({ page_content: text, metadata, id }, n) {
-  const { title, source } = metadata;
-  const name = String(title ?? source ?? id ?? `Document ${n + 1}`);
-  const sourceElement =
-    title && source ? element("span", { class: "place" }, String(source)) : null;
-  const excerptElement = element("span", { class: "start" }, excerptOf(text));
-  const summary = element(
-    "summary",
-    {},
-    element("strong", {}, name),
-    sourceElement,
-    excerptElement,
-  );
-  const metadataRows = Object.entries(id === null ? metadata : { id, ...metadata }).flatMap(
-    ([key, value]) => [
-      element("dt", {}, key),
-      element("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
-    ],
-  );
-  const content = element("p", { class: "content" }, text);
-  return element(
-    "details",
-    { class: "source" },
-    summary,
-    content,
-    element("dl", {}, ...metadataRows),
-  );
-}
-
-/** Returns the start of a text without its heading, which often repeats the title. */
-function excerptOf(text) {
-  const body = text
-    .trimStart()
-    .slice(0, 400)
-    .replace(/^#{1,6} .*\n/, "");
-  return body.replace(/\s+/g, " ").trim().slice(0, 160);
 }
 
 function problemView(problem, runId) {
