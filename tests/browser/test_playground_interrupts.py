@@ -175,13 +175,13 @@ def test_an_answer_with_a_schema_is_a_form(player: Player, transport: str) -> No
     questions = card.locator(".question")
     questions.nth(0).get_by_label("Yes").check()
     questions.nth(1).get_by_label("No").check()
-    questions.nth(2).get_by_label("Your answer").fill("Anna\nand Bert")
-    questions.nth(3).get_by_label("Your answer").fill("2.5")
+    questions.nth(2).get_by_label("Your answer", exact=True).fill("Anna\nand Bert")
+    questions.nth(3).get_by_label("Your answer", exact=True).fill("2.5")
     questions.nth(4).get_by_label("3").check()
     questions.nth(5).get_by_label("tone").select_option("friendly")
     questions.nth(5).get_by_label("words").fill("12")
     questions.nth(5).get_by_label("deep").fill('{"a": [1]}')
-    questions.nth(6).get_by_label("Your answer").fill("[{}]")
+    questions.nth(6).get_by_label("Your answer", exact=True).fill("[{}]")
     assert send(player) == {
         "yes": True,
         "no": False,
@@ -197,14 +197,14 @@ def test_an_answer_with_a_schema_is_a_form(player: Player, transport: str) -> No
 def test_an_answer_without_a_schema_is_a_text_or_json(player: Player) -> None:
     card = ask(player.go("/script/json"), interrupt("a", "Who?"))
     assert "Who?" in card.inner_text()
-    card.get_by_label("Your answer").fill("42")
+    card.get_by_label("Your answer", exact=True).fill("42")
     assert send(player) == {"a": "42"}
     card = ask(player, interrupt("a", {"text": "Who?"}))
-    card.get_by_label("as JSON").check()
-    card.get_by_label("Your answer").locator("visible=true").fill("{")
+    card.get_by_label("as JSON", exact=True).check()
+    card.get_by_label("Your answer, as JSON").fill("{")
     card.get_by_role("button", name="Send answer").click()
     assert "This is no JSON" in card.locator(".wrong:visible").inner_text()
-    card.get_by_label("Your answer").locator("visible=true").fill('{"n": null}')
+    card.get_by_label("Your answer, as JSON").fill('{"n": null}')
     assert send(player) == {"a": {"n": None}}
 
 
@@ -225,15 +225,15 @@ def test_a_refused_answer_is_said_at_the_card_which_can_be_answered_again(
     player: Player, transport: str
 ) -> None:
     card = ask(player.go("/script/json", transport), interrupt("a", "Who?"))
-    card.get_by_label("Your answer").fill("refuse this")
+    card.get_by_label("Your answer", exact=True).fill("refuse this")
     card.get_by_role("button", name="Send answer").click()
-    card.locator("[role=alert] .problem").wait_for()
+    card.locator(".problem").wait_for()
     assert "400" in card.locator(".problem strong").inner_text()
     assert "that is no answer" in card.locator(".problem").inner_text()
     assert player.page.locator("article.turn").count() == 1
     assert card.evaluate("card => card.contains(document.activeElement)")
-    assert card.get_by_label("Your answer").input_value() == "refuse this"
-    card.get_by_label("Your answer").fill("Anna")
+    assert card.get_by_label("Your answer", exact=True).input_value() == "refuse this"
+    card.get_by_label("Your answer", exact=True).fill("Anna")
     assert send(player) == {"a": "Anna"}
     assert card.locator(".problem").count() == 0
 
@@ -241,7 +241,7 @@ def test_a_refused_answer_is_said_at_the_card_which_can_be_answered_again(
 def test_no_answer_is_sent_while_another_one_is_in_progress(player: Player) -> None:
     card = ask(player.go("/script/json"), interrupt("a", "Who?"))
     player.start(json.dumps([["sleep", 60]]))
-    card.get_by_label("Your answer").fill("Anna")
+    card.get_by_label("Your answer", exact=True).fill("Anna")
     card.get_by_role("button", name="Send answer").click()
     assert "An answer is in progress" in card.locator(".problem").inner_text()
     player.page.keyboard.press("Escape")
@@ -257,9 +257,11 @@ def test_a_question_can_be_asked_while_a_card_waits(player: Player, transport: s
 
 
 def test_an_answer_that_is_interrupted_again_is_asked_again(player: Player) -> None:
-    ask(player.go("/script/json"), interrupt("a", "Who?")).get_by_label("Your answer").fill("Anna")
+    ask(player.go("/script/json"), interrupt("a", "Who?")).get_by_label(
+        "Your answer", exact=True
+    ).fill("Anna")
     send(player)
-    ask(player, interrupt("b", "And?")).get_by_label("Your answer").fill("Bert")
+    ask(player, interrupt("b", "And?")).get_by_label("Your answer", exact=True).fill("Bert")
     assert send(player) == {"b": "Bert"}
     assert player.page.locator(".interrupt.answered").count() == 2
 
@@ -269,7 +271,7 @@ def test_a_tool_that_waits_says_so_and_then_that_it_goes_on(player: Player) -> N
     player.go("/script/json").ask(json.dumps([call, *json.loads(script_of(interrupt("a", "?")))]))
     tool = player.page.locator(".tool .status")
     assert tool.inner_text() == "waits"
-    player.turn.get_by_label("Your answer").fill("yes")
+    player.turn.get_by_label("Your answer", exact=True).fill("yes")
     send(player)
     assert tool.inner_text() == "goes on below"
 

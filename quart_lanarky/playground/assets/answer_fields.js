@@ -101,7 +101,10 @@ function objectField(schema, resolve) {
 function freeField() {
   const field = { ...answerControlOf({ type: "string" }, createResolver({})) };
   const text = createControl(field, new Map());
-  const json = createControl({ ...field, kind: "json", schema: {} }, new Map());
+  const json = createControl(
+    { ...field, label: "Your answer, as JSON", kind: "json", schema: {} },
+    new Map(),
+  );
   const isJson = element("input", { type: "checkbox", id: uniqueId("as-json") });
   const label = element("label", { for: isJson.id }, "as JSON");
   json.element.hidden = true;

@@ -22,7 +22,7 @@ export class InterruptCard {
   #form;
   #heading;
   #questions;
-  #error = element("div", { role: "alert" });
+  #error = element("div");
   #button;
   /** @type {string[]} what was answered to each */
   #texts = [];

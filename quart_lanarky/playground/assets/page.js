@@ -194,6 +194,7 @@ async function answer(interrupted, answers) {
   const { thread, form } = current;
   if (thread.isAnswering) {
     interrupted.card.showRefusal(STILL_ANSWERING);
+    announce(`${STILL_ANSWERING.title}. ${STILL_ANSWERING.detail}`);
     return;
   }
   const hadFocus = interrupted.card.element.contains(document.activeElement);
