@@ -32,7 +32,7 @@ export class ActivityView {
     this.#activity = activity;
     this.#early = element("div", { class: "notes" });
     this.#late = element("div", { class: "notes" });
-    early.append(this.#steps.element, this.#early);
+    early.append(this.#early);
     late.append(this.#late, this.#omitted);
   }
 
@@ -45,6 +45,7 @@ export class ActivityView {
       view.update();
     }
     this.#steps.update(this.#activity);
+    if (this.#activity.stepCount > 0) this.#early.before(this.#steps.element);
     const { omittedCount } = this.#activity;
     this.#omitted.textContent = omittedCount ? `${omittedCount} more are in Events.` : "";
   }
@@ -149,19 +150,17 @@ class StepsView {
   #shown = "";
   element = element(
     "details",
-    { class: "note steps", hidden: true },
+    { class: "note steps" },
     element("summary", {}, element("strong", {}, "Steps"), this.#line, this.#status),
     this.#list,
   );
 
   /** @param {Activity} activity */
   update({ steps, stepCount }) {
-    if (stepCount === 0) return;
     const running = steps.filter(({ status }) => status === "started");
     const shown = `${stepCount} ${steps.map(({ status }) => status).join(" ")}`;
     if (shown === this.#shown) return; // most updates are about tokens
     this.#shown = shown;
-    this.element.hidden = false;
     this.element.dataset.status = running.length > 0 ? "running" : "done";
     this.#status.textContent = running.length > 0 ? "running" : "";
     const line = running.length > 0 ? labelOf(running) : `${stepCount} in all`;

@@ -27,7 +27,7 @@ export class Turn {
     text: element("div", { class: "text" }),
     late: element("div"),
     media: element("div", { class: "media" }),
-    citations: element("div", { class: "sources" }),
+    citations: element("div", { class: "cited" }),
     sources: element("div", { class: "sources" }),
     problem: element("div"),
     interrupts: element("div"),
