@@ -45,7 +45,8 @@ export class ActivityView {
       view.update();
     }
     this.#steps.update(this.#activity);
-    if (this.#activity.stepCount > 0) this.#early.before(this.#steps.element);
+    const { element: steps } = this.#steps;
+    if (this.#activity.stepCount > 0 && !steps.parentElement) this.#early.before(steps);
     const { omittedCount } = this.#activity;
     this.#omitted.textContent = omittedCount ? `${omittedCount} more are in Events.` : "";
   }
