@@ -1,5 +1,6 @@
 """Reasoning: that of the answer runs, as each provider gives it, once and apart from the answer."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
@@ -8,7 +9,11 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import RunnableGenerator
+from langgraph.graph import MessagesState, StateGraph
+from quart import Quart
 
+from quart_lanarky import LanarkyExtension
 from quart_lanarky.adapters.langchain.callbacks import ReasoningStreamingCallbackHandler
 from quart_lanarky.adapters.langchain.handlers.reasoning import event_reasoning, message_reasoning
 from tests.adapters.handlers.messages import events_of_chain
@@ -23,6 +28,10 @@ FORMATS: dict[str, tuple[Content, dict[str, Any]]] = {
     "anthropic": ([{"type": "thinking", "thinking": "Hm", "index": 0, "signature": SECRET}], {}),
     "google": ([{"type": "thinking", "thinking": "Hm", "signature": SECRET}], {}),
     "mistral": ([{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}], {}),
+    "not known to LangChain": (
+        [{"type": "non_standard", "value": {"type": "thinking", "thinking": "Hm"}, "index": 0}],
+        {},
+    ),
     "bedrock": (
         [{"type": "reasoning_content", "reasoning_content": {"text": "Hm", "signature": SECRET}}],
         {},
@@ -60,6 +69,11 @@ NO_REASONING: dict[str, tuple[Content, dict[str, Any]]] = {
 
 def chunk_of(content: Content, kwargs: dict[str, Any] | None = None) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content, additional_kwargs=kwargs or {}))
+
+
+def of_anthropic(content: Content) -> ChatGenerationChunk:
+    metadata = {"model_provider": "anthropic"}  # without it LangChain does not know the blocks
+    return ChatGenerationChunk(message=AIMessageChunk(content, response_metadata=metadata))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -279,10 +293,11 @@ class Thinker(BaseChatModel):
         if self.form == "kwargs":
             thoughts = [chunk_of("", {"reasoning_content": text}) for text in ("They ", "ask.")]
             return [*thoughts, chunk_of("Ye"), chunk_of("s.")]
-        texts: list[Content] = [
-            [{"type": "text", "text": text, "index": 1}] for text in ("Ye", "s.")
+        answer = ({"type": "text", "text": text, "index": 1} for text in ("Ye", "s."))
+        return [
+            *(of_anthropic(thinking(text)) for text in ("They ", "ask.")),
+            *(of_anthropic([block]) for block in answer),
         ]
-        return [chunk_of(content) for content in (thinking("They "), thinking("ask."), *texts)]
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
         for chunk in self._chunks():
@@ -323,18 +338,47 @@ async def test_a_cached_answer_has_its_reasoning_once(form: Any) -> None:
 
 
 async def test_a_chain_that_puts_out_messages_of_its_own() -> None:
-    async def answer(_: Any) -> AsyncIterator[BaseMessage]:
-        for chunk in Thinker(form="blocks")._chunks():
-            yield chunk.message
-
-    from langchain_core.runnables import RunnableGenerator
-
     async def generate(inputs: AsyncIterator[Any]) -> AsyncIterator[BaseMessage]:
-        async for each in inputs:
-            async for message in answer(each):
-                yield message
+        async for _ in inputs:
+            for chunk in Thinker(form="blocks")._chunks():
+                yield chunk.message
 
     assert await thinking_of(RunnableGenerator(generate)) == STREAMED + ANSWERED
+
+
+@pytest.mark.skipif(
+    not hasattr(BaseChatModel, "_aiter_v2_events"), reason="this LangChain has no such events"
+)
+@pytest.mark.filterwarnings("ignore")  # LangChain calls it a beta
+@each_form
+async def test_a_node_that_streams_its_model_by_events_thinks_once(form: Any) -> None:
+    async def node(state: MessagesState) -> dict[str, Any]:
+        streamed = await Thinker(form=form).astream_events(state["messages"], version="v3")
+        return {"messages": [await streamed.output]}
+
+    graph = StateGraph(MessagesState).add_node(node).add_edge("__start__", "node").compile()
+    events = await events_of_chain(graph, {"messages": [("user", "hi")]}, ("reasoning",))
+    assert events == STREAMED + ANSWERED
+
+
+@pytest.mark.parametrize("mode", ["text", "json"])
+async def test_over_a_route_reasoning_is_encoded_as_tokens_are(mode: Any) -> None:
+    app = Quart(__name__)
+    LanarkyExtension(app).add_chain("/think", Thinker(), mode=mode, show=("reasoning",))
+    client = app.test_client()
+    text = await (await client.post("/think", json={"input": "hi"})).get_data(as_text=True)
+    data = "ask." if mode == "text" else '{"token": "ask."}'
+    assert f"event: reasoning\ndata: {data}\n\n" in text
+    async with client.websocket("/think/ws") as websocket:
+        await websocket.send("hi")
+        frames = [json.loads(await websocket.receive()) for _ in range(5)]
+    assert frames[1] == {"event": "reasoning", "data": json.loads(data) if mode == "json" else data}
+    response = await client.post(
+        "/think", json={"input": "hi"}, headers={"Accept": "application/json"}
+    )
+    assert await response.get_json() == {"output": "Yes."}
+    less = await client.post("/think", json={"input": "hi"}, headers={"Lanarky-Show": ""})
+    assert "reasoning" not in await less.get_data(as_text=True)
 
 
 async def test_alone_the_handler_makes_a_model_stream() -> None:

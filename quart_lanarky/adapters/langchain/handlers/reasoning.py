@@ -195,6 +195,8 @@ def _in_block(block: Mapping[str, Any]) -> Iterator[ReasoningPart]:
         case "reasoning_content":
             given = block.get("reasoning_content")
             yield from _texts(index, given.get("text") if isinstance(given, Mapping) else given)
+        case "non_standard" if isinstance(value := block.get("value"), Mapping):
+            yield from _in_block(value)  # as LangChain wraps the blocks that it does not know
 
 
 def _in_kwargs(kwargs: Mapping[str, Any]) -> Iterator[ReasoningPart]:
