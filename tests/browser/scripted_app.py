@@ -4,7 +4,10 @@ import asyncio
 import json
 from typing import Any
 
+from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, ConfigDict, model_validator
 from quart import Quart
 
@@ -13,6 +16,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
     StreamingCallbackHandler,
     WebSocketCallbackHandler,
 )
+from quart_lanarky.adapters.langchain.testing import FunctionChatModel
 
 app = Quart("scripts")
 lanarky = LanarkyExtension(app, playground="/playground")
@@ -65,3 +69,14 @@ for mode in ("json", "text"):
         handlers=(StreamingPlay, WebSocketPlay),
         mode=mode,
     )
+
+
+def count_questions(messages: list[Any]) -> str:
+    return f"question {sum(isinstance(each, HumanMessage) for each in messages)}"
+
+
+lanarky.add_chain(
+    "/remembering",
+    create_agent(FunctionChatModel(function=count_questions), checkpointer=InMemorySaver()),
+    show=("tools", "reasoning"),
+)

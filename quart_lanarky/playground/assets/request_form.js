@@ -273,11 +273,11 @@ function classifyInputs({ inputs, allowsAdditionalInputs }) {
   };
 }
 
-/** Creates a section of fields, collapsed unless one of them is required; null without any. */
+/** Creates a section of fields, collapsed unless one has to be filled in; null without any. */
 function createSection(name, controls) {
   if (controls.length === 0) return null;
   const summary = element("summary", {}, name);
-  const isOpen = controls.some(({ field }) => field.required);
+  const isOpen = controls.some(({ field, input }) => field.required && input.value === "");
   const fieldset = createFieldset(name, controls);
   const section = element("details", { class: "section", open: isOpen }, summary, fieldset);
   const updateSummary = () => (summary.textContent = summaryOf(name, controls));
