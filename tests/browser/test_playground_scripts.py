@@ -501,3 +501,14 @@ def test_each_schema_gets_a_matching_form_control(player: Player, schema: Any, k
     code = """const [schema, spec] = given;
     return m.fieldOf({ name: "x", location: "body", schema }, m.createResolver(spec)).kind;"""
     assert player.script("schemas.js", code, schema, DOCUMENT) == kind
+
+
+def test_the_answer_to_an_interrupt_is_no_field_of_the_form(player: Player) -> None:
+    own = {"type": "object", "properties": {"question": {"type": "string"}}}
+    answer = {"type": "object", "properties": {"resume": {}}, "required": ["resume"]}
+    body = {"content": {"application/json": {"schema": {"anyOf": [answer, own]}}}}
+    operation = {"x-chain": {"mode": "json"}, "requestBody": body}
+    code = """const [operation] = given;
+    const [route] = m.routesOf({ paths: { "/x": { post: operation } } }, {});
+    return route.endpoints[0].inputs.map(({ name }) => name);"""
+    assert player.script("api_specs.js", code, operation) == ["question"]

@@ -129,12 +129,21 @@ function schemaOf({ schema, content }) {
 }
 
 function inputsOf(schema, resolve) {
-  const { properties, additionalProperties, examples = [] } = resolve(schema);
+  const ownSchema = withoutResume(schema, resolve);
+  const { properties, additionalProperties, examples = [] } = resolve(ownSchema);
   return {
     examples,
-    inputs: fieldsOf(schema, "body", resolve),
+    inputs: fieldsOf(ownSchema, "body", resolve),
     allowsAdditionalInputs: properties === undefined || additionalProperties === true,
   };
+}
+
+/** Returns the schema of a chain's own inputs where the answer to an interrupt may be sent instead. */
+function withoutResume(schema, resolve) {
+  const { anyOf, oneOf } = resolve(schema);
+  const options = anyOf ?? oneOf ?? [];
+  const isResume = (option) => resolve(option).properties?.resume !== undefined;
+  return options.some(isResume) ? (options.find((each) => !isResume(each)) ?? schema) : schema;
 }
 
 /**
