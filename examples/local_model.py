@@ -24,6 +24,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
 
+from examples.mailing import next_mail_step
 from examples.prompts import follow_up, read_prompt
 from examples.react import next_step
 from examples.reading import answer
@@ -142,6 +143,8 @@ def _streamed(call: ToolCall, place: int) -> ToolCallChunk:
 
 def _step(messages: list[BaseMessage], tools: Sequence[str]) -> Step:
     """Return what the model does: a call of tools if they fit, else an answer in words."""
+    if mail := next_mail_step(messages, tools):
+        return Step(mail.text, [mail.call] if mail.call else [])
     return next_call(messages, tools) or Step(_reply(messages))
 
 
