@@ -164,8 +164,12 @@ def _wrong_order(row: Row, column: Column, frames: list[Frame]) -> Iterator[str]
     if names != expected:
         yield f"after the tokens come {names} and not {expected}"
     end = frames[-1][1]
-    if end != "" if column.mode == "text" else list(end) != ["run_id", "usage"]:
+    if end != "" if column.mode == "text" else not _is_end(end):
         yield f"the end event says {end!r}"
+
+
+def _is_end(data: dict[str, Any]) -> bool:
+    return list(data) == ["run_id", "usage", "outcome"] and data["outcome"] == "finished"
 
 
 def _wrong_number(row: Row, column: Column, cache: Cache, frames: list[Frame]) -> Iterator[str]:

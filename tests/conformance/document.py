@@ -19,8 +19,10 @@ GROUPS = {
     "idioms": "Chains that functions make and call, and other idioms",
     "retrieval": "Retrieval",
     "agents": "Agents of `create_agent`",
+    "middleware": "Agents of `create_agent` with middleware",
     "executors": "Agents of `AgentExecutor`",
     "graphs": "Graphs of LangGraph",
+    "teams": "Graphs in graphs, fan-outs, and agents that work together",
     "classic": "Classic chains",
 }
 ARRIVES = {"model": "streams", "always": "streams", "never": "whole", "any": "either"}

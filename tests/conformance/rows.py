@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
@@ -55,6 +56,8 @@ class Row:
         keeps_documents: The chain retrieves, and was told to keep its documents to itself.
         then: The inputs and the answer of a second turn, which needs the memory of the first.
         sync_only: LangChain can only `invoke` this chain.
+        needs: The module without which it is skipped: an older LangChain lacks some, and not
+            everybody who runs the tests has the packages of agents.
     """
 
     id: str
@@ -74,11 +77,24 @@ class Row:
     keeps_documents: bool = False
     then: tuple[Any, str] | None = None
     sync_only: bool = False
+    needs: str | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Tell whether what it needs is not installed."""
+        return self.needs is not None and not _is_installed(self.needs)
 
     @property
     def output(self) -> Any:
         """The `output` of the JSON response."""
         return json.loads(self.answer) if self.structured else self.answer
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package is not
+        return False
 
 
 def as_body(inputs: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from tests.conformance.rows import Row
 ROW = Row(
     id="row", group="none", build=lambda kit: kit.chat(""), inputs="", answer="ab", documents=("d",)
 )
-END: Frame = ("end", {"run_id": "1", "usage": None})
+END: Frame = ("end", {"run_id": "1", "usage": None, "outcome": "finished"})
+FAILED: Frame = ("end", {"run_id": "1", "usage": None, "outcome": "failed"})
 DOCUMENTS: Frame = (
     "source_documents",
     {"source_documents": [{"page_content": "d", "metadata": {}}]},
@@ -67,6 +68,7 @@ def test_a_correct_cell_has_no_problems() -> None:
         ([*said("a", "b"), DOCUMENTS, END, END], "'end', 'end'"),
         ([*said("a", "b"), DOCUMENTS, ERROR, END], "error: {'status_code': 500}"),
         ([*said("a", "b"), DOCUMENTS, ("end", {})], "the end event says {}"),
+        ([*said("a", "b"), DOCUMENTS, FAILED], "'outcome': 'failed'"),
     ],
 )
 def test_problems_of_a_cell_are_found(frames: list[Frame], problem: str) -> None:

@@ -11,11 +11,9 @@ from langchain_core.runnables import Runnable
 
 from tests.conformance.models import Behaviour, Cache, Kit
 from tests.conformance.rows import Row, as_text
-from tests.conformance.table import ROWS
+from tests.conformance.table import ROWS, each_row
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # classic chains are deprecated: no matter here
-
-each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 
 
 class ApiSpecs(BaseCallbackHandler):

@@ -5,9 +5,7 @@ import pytest
 from tests.conformance.cells import COLUMNS, Client, Column, problems, wrong_documents
 from tests.conformance.matrix import Matrix
 from tests.conformance.rows import Row
-from tests.conformance.table import ROWS
-
-each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+from tests.conformance.table import each_row
 
 
 @each_row
