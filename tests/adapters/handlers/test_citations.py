@@ -184,6 +184,7 @@ async def test_what_the_chain_makes_of_the_text_moves_its_citations(
     chain = SAYING.with_config(tags=["final"]) | RunnableLambda(made)
     events = await citing(chain, final_tag="final")
     assert places(events) == expected
+    assert "error" not in dict(events)
 
 
 async def test_each_citation_comes_once() -> None:
@@ -216,6 +217,11 @@ async def test_of_what_was_taken_back_no_citation_stays() -> None:
     assert [name for name, _ in events].count("citation") == 1
     events = await citing(agent(message_of(cited("No.")), AIMessage("Yes.")), {"messages": []})
     assert "citation" not in dict(events)
+
+
+async def test_of_two_messages_with_the_same_text_the_last_one_counts() -> None:
+    events = await citing(agent(*(message_of(cited("Yes.", title)) for title in "AB")), {})
+    assert [data["title"] for name, data in events if name == "citation"] == ["B"]
 
 
 async def test_a_message_that_no_model_run_made_has_citations_too() -> None:
