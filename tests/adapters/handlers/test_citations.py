@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
-from langchain_core.outputs import Generation, LLMResult
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 from langgraph.graph import MessagesState, StateGraph
@@ -20,7 +20,7 @@ from quart_lanarky.adapters.langchain.callbacks import (
 )
 from quart_lanarky.adapters.langchain.handlers.citations import message_citations
 from tests.adapters.handlers.messages import Saying, events_of_chain
-from tests.adapters.handlers.recorder import RUN, Recorder
+from tests.adapters.handlers.recorder import OTHER, ROOT, RUN, Recorder
 
 URL = "https://example.org"
 
@@ -220,8 +220,14 @@ async def test_of_what_was_taken_back_no_citation_stays() -> None:
 
 
 async def test_of_two_messages_with_the_same_text_the_last_one_counts() -> None:
-    events = await citing(agent(*(message_of(cited("Yes.", title)) for title in "AB")), {})
-    assert [data["title"] for name, data in events if name == "citation"] == ["B"]
+    recorder = Recorder()
+    handler = CitationStreamingCallbackHandler(recorder)
+    for run_id, title in ((RUN, "A"), (OTHER, "B")):
+        await handler.on_chat_model_start({}, [], run_id=run_id)
+        generation = ChatGeneration(message=message_of(cited("Yes.", title)))
+        await handler.on_llm_end(LLMResult(generations=[[generation]]), run_id=run_id)
+    await handler.on_chain_end("Yes.", run_id=ROOT)
+    assert [event.data["title"] for event in recorder.events] == ["B"]
 
 
 async def test_a_message_that_no_model_run_made_has_citations_too() -> None:
