@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import cache
@@ -24,6 +25,7 @@ from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
 from .provider_errors import describe_provider_error
 from .thread_ids import Thread
+from .thread_repair import close_unanswered_calls, wait_for_saves
 
 __all__ = ["ChainRun"]
 
@@ -97,6 +99,16 @@ class ChainRun(Run):
 
     async def _invoke(self) -> Any:
         await self._take_thread()
+        if self._thread is not None and self._thread.graph is not None:
+            await close_unanswered_calls(self._thread, self._inputs)
+        try:
+            return await self._call()
+        except asyncio.CancelledError:
+            if self._thread is not None:
+                await wait_for_saves()
+            raise
+
+    async def _call(self) -> Any:
         result: Any = None
         try:
             if self._plan.has_own_chunks:
