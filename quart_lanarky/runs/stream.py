@@ -41,6 +41,9 @@ MAX_BUFFERED_CHARACTERS = 2**18
 """How much text may wait for the reader: a bound on events alone is none on memory (rule 3: the
 producer waits, and memory per run is bounded)."""
 
+MOST_OVERFULL = 16
+"""How many times as much may wait as the stream holds, if code writes that cannot wait."""
+
 WIDEST_WINDOW = 0.05
 """Seconds that tokens wait at most for each other while the event loop lags behind."""
 
@@ -172,6 +175,25 @@ class EventStream:
         if self.is_open:
             self._put(event)
             self._call_on_loop(self._arrived)
+
+    def put(self, event: Event, /) -> None:
+        """Put `event` into the stream from code on an event loop that cannot wait for room.
+
+        Raises:
+            BufferError: The stream is fuller than such code may make it.
+        """
+        if not self.is_open:
+            return
+        if (
+            len(self._events) >= MOST_OVERFULL * self._max_events
+            or self._characters >= MOST_OVERFULL * MAX_BUFFERED_CHARACTERS
+        ):
+            raise BufferError(
+                "more was written at once than may wait for the client: write less, or await "
+                "something between, such as asyncio.sleep"
+            )
+        self._put(event)
+        self._call_on_loop(self._arrived)
 
     def _put(self, event: Event) -> None:
         if event.name == COMPLETION:

@@ -27,6 +27,8 @@ from quart_lanarky.adapters.langchain.callbacks import (
     StreamingCallbackHandler,
     TokenStreamingCallbackHandler,
     TokenWebSocketCallbackHandler,
+    ToolStreamingCallbackHandler,
+    ToolWebSocketCallbackHandler,
     WebSocketCallbackHandler,
 )
 from quart_lanarky.events import Event
@@ -47,6 +49,7 @@ STREAMING = [
     ReasoningStreamingCallbackHandler,
     CitationStreamingCallbackHandler,
     MediaStreamingCallbackHandler,
+    ToolStreamingCallbackHandler,
 ]
 WEBSOCKET = [
     TokenWebSocketCallbackHandler,
@@ -55,6 +58,7 @@ WEBSOCKET = [
     ReasoningWebSocketCallbackHandler,
     CitationWebSocketCallbackHandler,
     MediaWebSocketCallbackHandler,
+    ToolWebSocketCallbackHandler,
 ]
 
 

@@ -19,6 +19,7 @@ from .handlers.documents import SourceDocumentHandler
 from .handlers.media import MediaHandler
 from .handlers.reasoning import ReasoningHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
+from .handlers.tools import ToolHandler
 
 __all__ = [
     "CitationStreamingCallbackHandler",
@@ -37,6 +38,8 @@ __all__ = [
     "StreamingCallbackHandler",
     "TokenStreamingCallbackHandler",
     "TokenWebSocketCallbackHandler",
+    "ToolStreamingCallbackHandler",
+    "ToolWebSocketCallbackHandler",
     "WebSocketCallbackHandler",
 ]
 
@@ -244,6 +247,32 @@ class ReasoningWebSocketCallbackHandler(ReasoningHandler, WebSocketCallbackHandl
     """
 
 
+class ToolStreamingCallbackHandler(ToolHandler, StreamingCallbackHandler):
+    """Sends over HTTP which tools an agent calls, how far they are, and what they return.
+
+    Each call is one `tool_call` event, with all its arguments, and has one `tool_result` with the
+    same `id`, when the tool has ended: what the model is told, or that the tool failed. The text of
+    an exception is not sent. Between them `tool_progress` is sent for each
+    `ToolRuntime.emit_output_delta`. A call that waits for a person has its result in the run that
+    goes on with the answer. Calls of the provider's own tools, such as a web search, are sent too.
+
+    Args:
+        stream: The stream to send into; a new one, found as `stream`, if there is none.
+        mode: `"json"` or `"text"`; these events are JSON in both.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+
+class ToolWebSocketCallbackHandler(ToolHandler, WebSocketCallbackHandler):
+    """The same as `ToolStreamingCallbackHandler`, over a WebSocket.
+
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
+    """
+
+
 SourceDocumentsStreamingCallbackHandler = SourceDocumentStreamingCallbackHandler
 """The same as `SourceDocumentStreamingCallbackHandler`, for people who come from lanarky."""
 
@@ -260,5 +289,6 @@ PAIRS: Final[Mapping[type, tuple[type, type]]] = {
     MediaHandler: (MediaStreamingCallbackHandler, MediaWebSocketCallbackHandler),
     ReasoningHandler: (ReasoningStreamingCallbackHandler, ReasoningWebSocketCallbackHandler),
     FinalTokenHandler: (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler),
+    ToolHandler: (ToolStreamingCallbackHandler, ToolWebSocketCallbackHandler),
 }
 """The public pair of each handler; routes use the handler itself, with a stream."""

@@ -13,6 +13,7 @@ from ....protocols.base import RequestOption
 from ..handlers.citations import CitationHandler
 from ..handlers.media import MediaHandler
 from ..handlers.reasoning import ReasoningHandler
+from ..handlers.tools import ToolHandler
 from .plan import HandlerFactory
 
 __all__ = ["SHOW_HEADER", "Showable", "check_show", "show_option", "showing_handlers", "with_shown"]
@@ -27,6 +28,7 @@ _HANDLERS: Final[Mapping[Showable, HandlerFactory]] = {
     "reasoning": ReasoningHandler,
     "citations": CitationHandler,
     "media": MediaHandler,
+    "tools": ToolHandler,
 }
 """What sends each of them."""
 
