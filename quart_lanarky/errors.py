@@ -9,6 +9,7 @@
     ├── InputTooLargeError     too much data (also werkzeug's RequestEntityTooLarge: status 413)
     ├── DisallowedHostError    a host that is not the app's (also werkzeug's BadRequest: status 400)
     ├── ForeignOriginError     a cross-origin page (also werkzeug's Forbidden: status 403)
+    ├── InterruptNotOpenError  no such interrupt (also werkzeug's Conflict: status 409)
     ├── ModelDeclinedError     no answer (also werkzeug's UnprocessableEntity: status 422)
     ├── ServerBusyError        too many live runs (also werkzeug's ServiceUnavailable: status 503)
     ├── ThreadBusyError        another run is live on its thread (also werkzeug's Conflict: 409)
@@ -47,6 +48,7 @@ __all__ = [
     "InputError",
     "InputProblem",
     "InputTooLargeError",
+    "InterruptNotOpenError",
     "LanarkyError",
     "ModelDeclinedError",
     "ServerBusyError",
@@ -192,6 +194,14 @@ class ForeignOriginError(_RefusalError, Forbidden):
 
     Args:
         detail: The refused origin, as a sentence for the client.
+    """
+
+
+class InterruptNotOpenError(_RefusalError, Conflict):
+    """A request does not fit the state of its thread: status 409 and a JSON body.
+
+    Args:
+        detail: Why, as a sentence for the client.
     """
 
 

@@ -44,6 +44,7 @@ ELSEWHERE = {"js", "html", "nginx", "ini", "dockerfile"}
 LANGUAGES = {"python", "console", "sh", "text", *PARSERS, *ELSEWHERE}
 ADDRESS = "http://127.0.0.1:8000"
 RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+INTERRUPT_ID = re.compile(r"[0-9a-f]{32}")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DEFINES_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 
@@ -170,6 +171,6 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def alike(shown: str, given: str) -> bool:
-    """Return whether two texts are equal except for run ids; `…` matches anything in a line."""
-    pattern = re.escape(RUN_ID.sub("…", shown)).replace("…", ".*")
+    """Return whether two texts are equal but for ids; `…` matches anything in a line."""
+    pattern = re.escape(INTERRUPT_ID.sub("…", RUN_ID.sub("…", shown))).replace("…", ".*")
     return re.fullmatch(pattern, given) is not None

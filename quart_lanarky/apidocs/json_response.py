@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..events import COMPLETION, EVENT_KINDS
+from ..events import COMPLETION, EVENT_KINDS, INTERRUPT
 from ..events.fold import Answer
 from ..protocols.base import RouteDescription
 from ..protocols.json_schema import Components, Schema
@@ -21,6 +21,8 @@ def json_response(route: RouteDescription, name: str, components: Components) ->
         components: The named schemas of the spec; that of the response is added.
     """
     output = components.named(route.output, "serialization")
+    if INTERRUPT in route.events and output:
+        output = {"anyOf": [output, {"type": "null"}]}
     properties = {"output": {"description": _output_description(output), **output}}
     for kind in EVENT_KINDS.values():
         if kind.in_json_response:
@@ -44,6 +46,7 @@ def example_json_response(route: RouteDescription) -> dict[str, Any] | None:
         return None
     fields = [name for name, kind in EVENT_KINDS.items() if kind.in_json_response]
     answer = Answer()
+    fields.remove(INTERRUPT)  # it has no answer beside it
     for name in (COMPLETION, *(name for name in fields if name in route.events)):
         for event in EVENT_KINDS[name].examples:
             answer.add(event)
@@ -51,4 +54,6 @@ def example_json_response(route: RouteDescription) -> dict[str, Any] | None:
 
 
 def _output_description(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return "The answer; null or a part of it if the graph waits for a person."
     return "The answer." if schema else "The answer: a text, unless the chain returns data."

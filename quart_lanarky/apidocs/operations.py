@@ -137,6 +137,7 @@ class OperationBuilder:
             "400": self._rejection(input_error, "The inputs do not fit; nothing was run."),
             "403": self._failure(403, "A page of another site asks; nothing was run."),
             "404": {"description": "The path does not fit; nothing was run."},
+            "409": self._failure(409, "The thread does not wait for this answer; nothing was run."),
             "413": self._rejection(
                 InputTooLargeError(f"send no more than {self._max_bytes} bytes"),
                 "The body is too large, and nothing was run; or the model takes no input so long.",
@@ -154,6 +155,7 @@ class OperationBuilder:
         responses["500"]["content"]["text/html"] = {"schema": {"type": "string"}}
         absent = set() if rule.arguments else {"404"}
         absent |= set() if method == "get" else {"204", "403"}
+        absent |= set() if self._description.resumes else {"409"}
         own = {
             str(status): self._failure(status, text) for status, text in self._own_errors.items()
         }

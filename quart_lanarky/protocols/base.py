@@ -158,6 +158,7 @@ class RouteDescription:
             that a client does not send the earlier ones again.
         handlers: The names of its handler classes.
         notes: Further sentences for the API docs.
+        resumes: Whether the inputs may be the answer to an interrupt, `{"resume": ...}`, instead.
         request_options: What a request may ask of its run besides the inputs.
         shows: What leaves the server besides the answer, as `show=` of the route names it.
         unknown_inputs: Why not all inputs are known, for the app's developer; empty if they are.
@@ -174,6 +175,7 @@ class RouteDescription:
     keeps_history: bool = False
     handlers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    resumes: bool = False
     request_options: tuple[RequestOption, ...] = ()
     shows: tuple[str, ...] = ()
     unknown_inputs: str = ""

@@ -50,7 +50,8 @@ class RouteInProtocol(NamedTuple):
         """What `x-chain` says of the route."""
         kept = {"keeps_history": True} if self.description.keeps_history else {}
         shown = {"show": list(self.description.shows)} if self.description.shows else {}
-        return {**self.protocol.options, **kept, **shown}
+        resumed = {"resumes": True} if self.description.resumes else {}
+        return {**self.protocol.options, **kept, **shown, **resumed}
 
 
 class ChainRoute(Protocol):

@@ -62,7 +62,7 @@ def look(city: str) -> str:
     raise NotImplementedError
 
 
-def graph(*nodes: Any) -> Any:
+def graph(*nodes: Any, checkpointer: Any = None) -> Any:
     """Make a graph of nodes in a row: by their names, or graphs."""
     builder = StateGraph(MessagesState)
     names = [node if isinstance(node, str) else "graph" for node in nodes]
@@ -70,7 +70,7 @@ def graph(*nodes: Any) -> Any:
         builder.add_node(name, (lambda state: state) if isinstance(node, str) else node)
     for start, end in pairwise(["__start__", *names]):
         builder.add_edge(start, end)
-    return builder.compile()
+    return builder.compile(checkpointer=checkpointer)
 
 
 def tagged_models(chain: Any) -> int:

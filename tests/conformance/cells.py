@@ -136,6 +136,8 @@ def problems(row: Row, column: Column, cache: Cache, frames: list[Frame]) -> Ite
     yield from _wrong_retracts(row, column, cache, frames)
     if row.documents is not None:
         yield from _wrong_documents(row, frames)
+    if row.interrupts is not None:
+        yield from _wrong_interrupts(row, frames)
     yield from (f"error: {data}" for name, data in frames if name == "error")
 
 
@@ -161,20 +163,25 @@ def _wrong_order(row: Row, column: Column, frames: list[Frame]) -> Iterator[str]
     while names and names[0] in {"completion", "retract"}:
         names.pop(0)
     expected = ["end"] if row.documents is None else ["source_documents", "end"]
+    if row.interrupts is not None:
+        expected.insert(-1, "interrupt")
     if names != expected:
         yield f"after the tokens come {names} and not {expected}"
     end = frames[-1][1]
-    if end != "" if column.mode == "text" else not _is_end(end):
+    outcome = "finished" if row.interrupts is None else "interrupted"
+    if end != "" if column.mode == "text" else not _is_end(end, outcome):
         yield f"the end event says {end!r}"
 
 
-def _is_end(data: dict[str, Any]) -> bool:
-    return list(data) == ["run_id", "usage", "outcome"] and data["outcome"] == "finished"
+def _is_end(data: dict[str, Any], outcome: str) -> bool:
+    return list(data) == ["run_id", "usage", "outcome"] and data["outcome"] == outcome
 
 
 def _wrong_number(row: Row, column: Column, cache: Cache, frames: list[Frame]) -> Iterator[str]:
     """Yield a problem if the answer came in too many or too few events."""
     number = len(tokens_kept(frames))
+    if row.interrupts is not None and not row.answer:
+        return
     expected = _streams(row, column, cache)
     if expected is True and number < 2:
         yield f"the answer came in {number} events; it was to stream"
@@ -213,6 +220,20 @@ def _wrong_documents(row: Row, frames: list[Frame]) -> Iterator[str]:
     for name, data in frames:
         if name == "source_documents":
             yield from wrong_documents(row, data["source_documents"])
+
+
+def _wrong_interrupts(row: Row, frames: list[Frame]) -> Iterator[str]:
+    for name, data in frames:
+        if name == "interrupt":
+            yield from wrong_interrupts(row, data["interrupts"])
+
+
+def wrong_interrupts(row: Row, interrupts: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the problems with what a graph waits for; parallel steps ask in any order."""
+    values = sorted(json.dumps(each["value"]) for each in interrupts)
+    expected = sorted(map(json.dumps, row.interrupts or ()))
+    if values != expected:
+        yield f"the interrupts are {values} and not {expected}"
 
 
 def wrong_documents(row: Row, documents: list[dict[str, Any]]) -> Iterator[str]:

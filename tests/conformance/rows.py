@@ -54,7 +54,9 @@ class Row:
         retracts: Whether tokens may be retracted.
         caches: Whether a warm cache answers for every model; `astream`, say, never asks it.
         keeps_documents: The chain retrieves, and was told to keep its documents to itself.
-        then: The inputs and the answer of a second turn, which needs the memory of the first.
+        then: The inputs and the answer of a second turn, which needs the memory of the first. Of a
+            graph that waits, `{"resume": ...}` and the answer after that.
+        interrupts: The values of what the graph waits for, in any order; None if it answers.
         sync_only: LangChain can only `invoke` this chain.
         needs: The module without which it is skipped: an older LangChain lacks some, and not
             everybody who runs the tests has the packages of agents.
@@ -76,6 +78,7 @@ class Row:
     caches: bool = True
     keeps_documents: bool = False
     then: tuple[Any, str] | None = None
+    interrupts: tuple[Any, ...] | None = None
     sync_only: bool = False
     needs: str | None = None
 
@@ -87,6 +90,8 @@ class Row:
     @property
     def output(self) -> Any:
         """The `output` of the JSON response."""
+        if self.interrupts is not None and not self.answer:
+            return None
         return json.loads(self.answer) if self.structured else self.answer
 
 

@@ -264,7 +264,8 @@ def agent_whose_middleware_asks_for_a_decision(kit: Kit) -> Runnable[Any, Any]:
 
 @group.row(
     inputs=INPUTS,
-    answer=json.dumps(
+    answer="",
+    interrupts=(
         {
             "action_requests": [
                 {
@@ -274,10 +275,10 @@ def agent_whose_middleware_asks_for_a_decision(kit: Kit) -> Runnable[Any, Any]:
                 }
             ],
             "review_configs": [{"action_name": "look", "allowed_decisions": ["approve"]}],
-        }
+        },
     ),
     options={"config": {"configurable": {"thread_id": "approval"}}},
-    structured=True,
+    then=({"resume": {"decisions": [{"type": "approve"}]}}, ANSWER),
     streams="never",
 )
 def agent_that_asks_for_approval(kit: Kit) -> Runnable[Any, Any]:

@@ -246,18 +246,25 @@ def asks(question: Any) -> Any:
     return node
 
 
-@group.row(inputs=INPUTS, answer="Shall I go on?\n  (yes or no)", options=THREAD, streams="never")
+@group.row(
+    inputs=INPUTS,
+    answer="",
+    interrupts=("Shall I go on?\n  (yes or no)",),
+    then=({"resume": "yes"}, ANSWER),
+    options=THREAD,
+    streams="never",
+)
 def graph_with_an_interrupt(kit: Kit) -> Runnable[Any, Any]:
     thinks = says(kit.chat(THOUGHT))
-    graph = sequence(thinks, asks("Shall I go on?\n  (yes or no)"), says(kit.chat(SECRET)))
+    graph = sequence(thinks, asks("Shall I go on?\n  (yes or no)"), says(kit.chat(ANSWER)))
     return graph.compile(checkpointer=InMemorySaver())
 
 
 @group.row(
     inputs=INPUTS,
-    answer=json.dumps({"question": "Shall I?", "choices": ["yes", "no"]}),
+    answer="",
+    interrupts=({"question": "Shall I?", "choices": ["yes", "no"]},),
     options=THREAD,
-    structured=True,
     streams="never",
 )
 def graph_with_an_interrupt_that_is_no_text(kit: Kit) -> Runnable[Any, Any]:

@@ -14,6 +14,8 @@ ROW = Row(
 )
 END: Frame = ("end", {"run_id": "1", "usage": None, "outcome": "finished"})
 FAILED: Frame = ("end", {"run_id": "1", "usage": None, "outcome": "failed"})
+WAITING: Frame = ("end", {"run_id": "1", "usage": None, "outcome": "interrupted"})
+ASKED: Frame = ("interrupt", {"interrupts": [{"id": "1", "value": "?", "response_schema": None}]})
 DOCUMENTS: Frame = (
     "source_documents",
     {"source_documents": [{"page_content": "d", "metadata": {}}]},
@@ -73,6 +75,19 @@ def test_a_correct_cell_has_no_problems() -> None:
 )
 def test_problems_of_a_cell_are_found(frames: list[Frame], problem: str) -> None:
     assert problem in found(frames)
+
+
+def test_problems_of_a_row_that_waits_are_found() -> None:
+    def wrong(*frames: Frame) -> str:
+        return found(list(frames), documents=None, interrupts=("?",), answer="")
+
+    assert not wrong(ASKED, WAITING)
+    assert "after the tokens come ['end']" in wrong(WAITING)
+    assert "'interrupt', 'interrupt'" in wrong(ASKED, ASKED, WAITING)
+    assert "the end event says" in wrong(ASKED, END)
+    assert "the answer is '?'" in wrong(*said("?"), ASKED, WAITING)
+    asked = {"interrupts": [{"id": "1", "value": "!"}]}
+    assert "the interrupts are" in wrong(("interrupt", asked), WAITING)
 
 
 def test_problems_of_a_row_with_other_expectations_are_found() -> None:

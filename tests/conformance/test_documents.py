@@ -56,6 +56,9 @@ async def test_answer_and_events_match_the_api_docs(row: Row) -> None:
     description = described(row, chain)
     answer, events = await served(row, chain)
     assert answer == row.output
+    if row.interrupts is not None:
+        assert "interrupt" in description.events
+        return
     _judge(answer, description.output)
     if "output_key" not in row.options:
         _judge(answer, answer_type(chain))
@@ -82,6 +85,6 @@ def test_the_inputs_or_output_of_many_kinds_are_described() -> None:
     types = {name: answer_type(chain) for name, chain in chains.items()}
     silent = {name for name, chain in chains.items() if not may_retrieve(chain)}
     assert types["pydantic-parser"] is Plan
-    assert sum(kind is str for kind in types.values()) > len(ROWS) / 4
+    assert sum(kind is str for kind in types.values()) > len(ROWS) / 5
     assert len(silent) > len(ROWS) / 5
     assert not silent & {row.id for row in ROWS if row.documents or row.keeps_documents}

@@ -2,7 +2,14 @@
 
 import pytest
 
-from tests.conformance.cells import COLUMNS, Client, Column, problems, wrong_documents
+from tests.conformance.cells import (
+    COLUMNS,
+    Client,
+    Column,
+    problems,
+    wrong_documents,
+    wrong_interrupts,
+)
 from tests.conformance.matrix import Matrix
 from tests.conformance.rows import Row
 from tests.conformance.table import each_row
@@ -27,3 +34,5 @@ def test_the_json_response_has_the_same_answer(client: Client, row: Row) -> None
     assert document["output"] == row.output
     assert ("source_documents" in document) == (row.documents is not None)
     assert not list(wrong_documents(row, document.get("source_documents", [])))
+    assert ("interrupts" in document) == (row.interrupts is not None)
+    assert not list(wrong_interrupts(row, document.get("interrupts", [])))

@@ -30,6 +30,7 @@ from quart_lanarky.errors import ConfigurationError
 from quart_lanarky.events import (
     CompletionData,
     Event,
+    InterruptData,
     RetractData,
     SourceDocument,
     SourceDocumentsData,
@@ -41,7 +42,11 @@ from quart_lanarky.protocols.native.encode import Mode, encode
 from quart_lanarky.runs.stream import EventStream
 from tests.adapters.handlers.recorder import Recorder
 
-TOKENS = {"completion": CompletionData, "retract": RetractData}
+TOKENS = {
+    "completion": CompletionData,
+    "retract": RetractData,
+    "interrupt": InterruptData,
+}
 DOCUMENTS = {"source_documents": SourceDocumentsData}
 MODES: list[Mode] = ["text", "json"]
 A_TOKEN = ["x", {"token": "x"}, CompletionData.model_validate({"token": "x"})]

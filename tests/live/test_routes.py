@@ -110,7 +110,7 @@ async def test_a_websocket_handler_can_be_used_directly_in_a_run(server: Server)
     async with socket(server, "/by-hand/run") as connection:
         frames = await turn(connection, {"question": "q"})
     assert text(frames) == "".join(f"q:{number} " for number in range(300))
-    assert set(frames[-1]["data"]) == {"run_id", "usage"}
+    assert set(frames[-1]["data"]) == {"run_id", "usage", "outcome"}
 
 
 async def test_a_websocket_handler_can_be_used_directly_from_another_thread(server: Server) -> None:

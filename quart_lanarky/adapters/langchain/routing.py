@@ -95,6 +95,8 @@ def stream_chain(
               With `owner=` of the extension it is one of that owner's threads.
             - `on_busy`: What a run does if another one is live on its thread, in this process:
               `"wait"` for it, `"reject"` (status 409), or `"cancel"` the other one.
+            - `resume`: Whether clients may answer what a graph with a checkpointer waits for, with
+              `{"resume": ...}` (True). False where others decide than those who ask.
 
     Raises:
         ConfigurationError: An option makes no sense, or the factory has a parameter that

@@ -41,6 +41,18 @@ _TURNS: Final = (
 )
 _FRAMES: Final = "One text frame for each event, a JSON object."
 _NOT_AN_OBJECT: Final = f"^[{WHITE_SPACE}]*([^{WHITE_SPACE}{{]|$)"
+RESUME_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "description": "The answer to what the graph of this thread waits for.",
+    "properties": {
+        "resume": {
+            "description": "The answer to the only interrupt, or an object with the answer to each "
+            "by its id."
+        }
+    },
+    "required": ["resume"],
+    "additionalProperties": False,
+}
 _CONTROL_MESSAGES: Final = (
     ("Stop", STOP, "Stop the turn in progress", "Ends the turn in progress; its `end` follows."),
     ("Pong", PONG, "Answer a ping", "Says that the client is still there. It is not answered."),
@@ -78,9 +90,18 @@ class NativeDocs:
     def request_body(self) -> MessageDocs:
         """Describe the JSON object of the inputs."""
         schema = self._components.add(f"{self._name}Input", self._inputs)
+        if self._route.resumes:
+            schema = self._components.add(f"{self._name}Request", self._or_answer(schema))
         has_example = self._input_example is not NO_EXAMPLE
         examples = [_example_turn(self._input_example)] if has_example else []
         return MessageDocs(f"{self._name}Input", "The inputs of a turn", schema, examples)
+
+    def _or_answer(self, inputs: Schema) -> Schema:
+        """Return the schema of the inputs, or of the answer to an interrupt instead."""
+        return {
+            "description": "The inputs of a turn, or the answer to an interrupt.",
+            "anyOf": [inputs, self._components.add("Resume", RESUME_SCHEMA)],
+        }
 
     def stream(self) -> StreamDocs:
         """Describe the server-sent events."""

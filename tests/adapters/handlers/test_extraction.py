@@ -16,10 +16,8 @@ from langchain_core.outputs import (
     GenerationChunk,
     LLMResult,
 )
-from langgraph.types import Interrupt
 
 from quart_lanarky.adapters.langchain.handlers.extraction import (
-    INTERRUPT,
     answer_text,
     calls_tools,
     distinct,
@@ -81,8 +79,6 @@ def test_the_text_of_a_model_result_is_extracted() -> None:
         ({"a": {"b": "x", "c": 1}}, (("a",), ("b",)), "x"),
         ({"a": "x"}, (("a",), ("b",)), "x"),
         ({"a": {"c": 1}}, (("a",), ("b",)), '{"c": 1}'),
-        ({"__interrupt__": [Interrupt("sure?")], "messages": []}, INTERRUPT, "sure?"),
-        ({"__interrupt__": [Interrupt({"q": 1}), Interrupt(2)]}, INTERRUPT, '[{"q": 1}, 2]'),
         ([1, float("nan")], None, "[1, null]"),
     ],
 )
@@ -137,12 +133,6 @@ def test_dicts_with_roles_elsewhere_than_in_a_graphs_messages_are_data() -> None
     dialogue = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     assert json.loads(answer_text({"dialogue": dialogue}, (("dialogue",),))) == dialogue
     assert json.loads(answer_text(dialogue, ())) == dialogue
-
-
-def test_the_interrupts_of_a_remote_graph_are_dicts() -> None:
-    assert answer_text({"__interrupt__": [{"value": "sure?", "id": "1"}]}, ((INTERRUPT,),)) == (
-        "sure?"
-    )
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_graph_without_messages_answers_with_its_only_output_or_the_output_key
     assert answer_nodes(built()) == {}
     assert answer_nodes(built(output_schema=Answer)) == {"one": None}
     plan = plan_chain(built(), output_key="answer")
-    assert plan.spec.output_path == (("__interrupt__", "answer"),)
+    assert plan.spec.output_path == (("answer",),)
     assert plan.spec.answer_runs == InNodes(GRAPH_TAG, {"one": None})
 
 

@@ -14,6 +14,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, Field, RootModel
 from quart import Quart, Response
 from typing_extensions import TypedDict
@@ -30,7 +31,7 @@ from quart_lanarky.adapters.langchain.inputs.parameters import factory_parameter
 from quart_lanarky.adapters.langchain.service.describe import ChainDescriber
 from quart_lanarky.adapters.langchain.service.options import RouteOptions
 from quart_lanarky.errors import ChainTypeError, ConfigurationError
-from quart_lanarky.events import CompletionData, RetractData, SourceDocumentsData
+from quart_lanarky.events import CompletionData, InterruptData, RetractData, SourceDocumentsData
 from quart_lanarky.protocols.base import RouteDescription
 from quart_lanarky.protocols.json_schema import Components
 from quart_lanarky.transports.route_description import chain_rules, route_of
@@ -45,6 +46,8 @@ pytestmark = pytest.mark.filterwarnings(
 
 TOKENS = {"completion": CompletionData, "retract": RetractData}
 ALL = {**TOKENS, "source_documents": SourceDocumentsData}
+WAITING = {"interrupt": InterruptData}
+"""A chain that is not known may wait for a person; one that is known has to be a graph."""
 
 
 class Question(BaseModel):
@@ -455,7 +458,9 @@ def look(city: str) -> str:
         (agent(), ALL),
         (RunnableLambda(len) | LCEL, ALL),
         (look, ALL),
-        (None, ALL),
+        (None, ALL | WAITING),
+        (graph("one", checkpointer=InMemorySaver()), ALL | WAITING),
+        (graph("one", checkpointer=InMemorySaver()).with_config(tags=["x"]), ALL | WAITING),
     ],
 )
 @pytest.mark.parametrize("over_websocket", [False, True])
@@ -519,8 +524,9 @@ def test_a_custom_handler_pair_is_described_by_the_handler_of_the_transport(chai
     pair = (OverHttp, OverWebSocket)
     http = of_chain(chain, handlers=pair)
     websocket = of_chain(chain, handlers=pair, over_websocket=True)
-    assert http.events == {**TOKENS, "tool": Answer}
-    assert websocket.events == {**TOKENS, "frame": str}
+    waiting = WAITING if chain is None else {}
+    assert http.events == {**TOKENS, **waiting, "tool": Answer}
+    assert websocket.events == {**TOKENS, **waiting, "frame": str}
     assert (http.handlers, websocket.handlers) == (("OverHttp",), ("OverWebSocket",))
     assert not http.sends_other_events
     assert not websocket.sends_other_events
@@ -549,7 +555,7 @@ def test_a_custom_handler_is_described_by_its_declared_events(
     handler: Any, events: dict[str, Any], sends_others: bool, chain: Any
 ) -> None:
     description = of_chain(chain, handlers=(handler, WebSocketCallbackHandler))
-    assert description.events == events
+    assert description.events == events | (WAITING if chain is None else {})
     assert description.sends_other_events is sends_others
     assert not of_chain(
         chain, handlers=(handler, WebSocketCallbackHandler), over_websocket=True

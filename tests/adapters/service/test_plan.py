@@ -64,7 +64,7 @@ FINAL = (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler)
         (qa().with_config(tags=["x"]), TOKENS, (("result",),)),
         (agent(), FINAL, (("output",),)),
         (agent(return_intermediate_steps=True).with_config(tags=["x"]), FINAL, (("output",),)),
-        (graph("one"), FINAL, (("__interrupt__", "structured_response", "messages"),)),
+        (graph("one"), FINAL, (("structured_response", "messages"),)),
         (RunnablePassthrough.assign(a=qa()), TOKENS, (("a",), ("result",))),
         (RunnableLambda(len), FINAL, ()),  # it may return an agent
     ],

@@ -12,6 +12,7 @@ from langchain_core.outputs import LLMResult
 from ....protocols.native.encode import Mode
 from ....runs.stream import EventSink
 from .base import ChainHandler, current_handlers
+from .interrupts import interrupts_of_error, with_interrupts
 from .selection import ModelCall, RunFilter, Tagged
 
 __all__ = ["AnswerRunHandler"]
@@ -32,6 +33,7 @@ class AnswerRunHandler(ChainHandler):
         self._answer_runs: RunFilter | None = None if final_tag is None else Tagged(final_tag)
         self._nodes: set[UUID] = set()  # the runs of a graph's nodes that go on now
         self._tool_runs: set[UUID] = set()  # tools and conditions, whose models do not answer
+        self._interrupts: list[Any] = []  # with which steps of the graph have ended
 
     def _begin_answer_run(self, run_id: UUID, call: ModelCall) -> None:
         """Take note of an answer run that begins."""
@@ -110,11 +112,21 @@ class AnswerRunHandler(ChainHandler):
     async def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Send what is left to send, if it was the whole chain that ended."""
         self._end_run(run_id)
-        await super().on_chain_end(outputs, run_id=run_id, **kwargs)
+        found, self._interrupts = self._interrupts, []
+        await super().on_chain_end(with_interrupts(outputs, found), run_id=run_id, **kwargs)
 
-    async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that the whole chain has failed, if it has."""
+    async def on_chain_error(
+        self,
+        error: BaseException,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note that the whole chain has failed, if it has, or that a step of it waits."""
         self._end_run(run_id)
+        if parent_run_id is not None and parent_run_id == self._root:
+            self._interrupts += interrupts_of_error(error)
         await super().on_chain_error(error, run_id=run_id, **kwargs)
 
     def _end_run(self, run_id: UUID) -> None:

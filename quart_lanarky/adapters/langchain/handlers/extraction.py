@@ -17,7 +17,7 @@ from ....events import SOURCE_DOCUMENTS, SourceDocument
 from .conversations import as_conversation, has_question, is_conversation, is_unanswered
 
 __all__ = [
-    "INTERRUPT",
+    "INTERRUPT_KEY",
     "MESSAGES",
     "announced_phase",
     "answer_json",
@@ -36,8 +36,8 @@ __all__ = [
     "token_text",
 ]
 
-INTERRUPT = "__interrupt__"
-"""Where a graph returns what it asks its user, as LangGraph has it."""
+INTERRUPT_KEY = "__interrupt__"
+"""Where a graph returns what it waits for, as LangGraph has it."""
 
 MESSAGES = "messages"
 """Where a graph returns its conversation."""
@@ -135,15 +135,7 @@ def find_answer(output: Any, output_path: OutputPath) -> tuple[Any, bool]:
 
 def _read_key(output: Mapping[str, Any], key: str) -> Any:
     """Return what an output has under a key, in the forms that graphs return it in."""
-    if key == INTERRUPT:
-        return _interrupt_values(output[key])
     return as_conversation(output[key]) if key == MESSAGES else output[key]
-
-
-def _interrupt_values(interrupts: Sequence[Any]) -> Any:
-    """Return the values of the interrupts of a graph; those of a remote one are dicts."""
-    values = [i.get("value") if isinstance(i, Mapping) else i.value for i in interrupts]
-    return values[0] if len(values) == 1 else values
 
 
 def answer_json(output: Any, output_path: OutputPath) -> JsonValue:

@@ -13,13 +13,20 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResu
 
 from .... import events
 from ....errors import ModelDeclinedError
-from ....events import COMPLETION, RETRACT, CompletionData, RetractData
+from ....events import (
+    COMPLETION,
+    INTERRUPT,
+    RETRACT,
+    CompletionData,
+    Interrupt,
+    InterruptData,
+    RetractData,
+)
 from ....protocols.native.encode import Mode
 from ....runs.cancellation import renew_cancellation
 from ....runs.stream import EventSink
 from .answer_runs import AnswerRunHandler
 from .extraction import (
-    INTERRUPT,
     MESSAGES,
     announced_phase,
     answer_text,
@@ -32,6 +39,7 @@ from .extraction import (
     result_text,
     token_text,
 )
+from .interrupts import interrupts_in
 from .refusals import Refusal, chunk_refusal, event_refusal, message_refusal, refusal_in
 from .selection import DEFAULT_HOLD_TOKENS, AnswerSpec, ModelCall, check_hold
 from .text_filters import (
@@ -48,7 +56,7 @@ __all__ = ["FinalTokenHandler", "TokenHandler"]
 TOKENS_PER_YIELD = 64
 """After how many tokens that are not sent the event loop gets control."""
 
-AGENT_KEYS = (INTERRUPT, "structured_response", "output", MESSAGES)
+AGENT_KEYS = ("structured_response", "output", MESSAGES)
 """Where agents return their answers, all kinds of them."""
 
 
@@ -64,7 +72,11 @@ class TokenHandler(AnswerRunHandler):
     are active at once, neither is sent, and the output is.
     """
 
-    events: ClassVar[Mapping[str, Any]] = {COMPLETION: CompletionData, RETRACT: RetractData}
+    events: ClassVar[Mapping[str, Any]] = {
+        COMPLETION: CompletionData,
+        RETRACT: RetractData,
+        INTERRUPT: InterruptData,
+    }
 
     def __init__(
         self,
@@ -88,6 +100,7 @@ class TokenHandler(AnswerRunHandler):
         self._refusal: Refusal | None = None  # what the last answer run ended in
         self.refusal_text = ""  # what is the answer of a chain whose own is empty
         self._unsent_tokens = 0
+        self.text_before_interrupt = ""  # the answer of a graph that waits, as far as it is sent
 
     # -- what LangChain calls --------------------------------------------------------------
 
@@ -206,8 +219,20 @@ class TokenHandler(AnswerRunHandler):
 
     async def _handle_output(self, output: Any) -> None:
         """Make what was sent equal to what the whole chain returned."""
-        await self._reconcile(output)
+        if interrupts := interrupts_in(output):
+            await self._handle_interrupts(interrupts)
+        else:
+            await self._reconcile(output)
         self._active_run, self._sent, self._conflict = None, [], False
+
+    async def _handle_interrupts(self, interrupts: list[Interrupt]) -> None:
+        """Let what was sent stand: the state of a graph that waits is not its answer.
+
+        In a route the run sends the event, after what all handlers send.
+        """
+        self.text_before_interrupt = "".join(self._sent)
+        if self._planned_spec is None:
+            await self.sink.send(events.interrupt(interrupts))
 
     async def _reconcile(self, output: Any) -> None:
         """Send what the output has beyond the sent tokens; take back those it does not have."""

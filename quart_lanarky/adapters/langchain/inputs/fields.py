@@ -41,7 +41,16 @@ from .types import (
     takes_text,
 )
 
-__all__ = ["STRICT", "WRAPPED", "Each", "Fields", "ModelFields", "Value", "input_error"]
+__all__ = [
+    "STRICT",
+    "WRAPPED",
+    "Each",
+    "Fields",
+    "ModelFields",
+    "Value",
+    "input_error",
+    "parse_json",
+]
 
 WRAPPED = "input"
 """The field that wraps the input of a chain that does not take an object."""
@@ -94,7 +103,7 @@ def _validatable_hint(hint: Any) -> Any:
     return hint
 
 
-def _parse_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Parse a text as JSON; return other texts as they are, for the validation to refuse."""
     try:
         return json.loads(text)
@@ -257,7 +266,7 @@ class Fields:
             return values
         if len(values) > 1:
             raise input_error({name: "is given more than once"})
-        return _parse_json(values[0]) if takes_only_objects(hint) else values[0]
+        return parse_json(values[0]) if takes_only_objects(hint) else values[0]
 
     def _count_field(self, name: str, value: Any, limit: int) -> int:
         return count_messages(value, self.hints.get(name, Any), limit)

@@ -126,6 +126,7 @@ class ChainKind:
             comes after the handlers were called.
         keeps_history: Tells whether it keeps the messages of a conversation itself, whatever it
             runs.
+        may_interrupt: Tells whether it may return what it waits for instead of its answer.
     """
 
     path: str
@@ -137,6 +138,7 @@ class ChainKind:
     needs_invoke: Callable[[Any], bool] = never
     reports_end: Callable[[Any, ChainKinds], bool] = never
     keeps_history: Callable[[Any], bool] = has_memory
+    may_interrupt: Callable[[Any], bool] = never
 
     def class_of(self, chain: Any) -> type[Any]:
         """Return the class of this kind that `chain` derives from."""
@@ -202,6 +204,12 @@ class ChainKinds:
         kind = self.kind_of(chain)
         children = kind.children or no_children
         return kind.keeps_history(chain) or any(map(self.keeps_history, children(chain)))
+
+    def may_interrupt(self, chain: Any) -> bool:
+        """Tell whether `chain` or anything that is seen in it may wait for a person."""
+        kind = self.kind_of(chain)
+        children = kind.children or no_children
+        return kind.may_interrupt(chain) or any(map(self.may_interrupt, children(chain)))
 
     def needs_invoke(self, chain: Any) -> bool:
         """Tell whether streaming `chain` loses what invoking it gives, such as a retry."""

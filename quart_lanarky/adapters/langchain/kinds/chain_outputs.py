@@ -10,7 +10,14 @@ from typing_extensions import is_typeddict
 from .output_types import json_type
 from .registry import CHAIN_KINDS
 
-__all__ = ["answer_type", "declared_type", "holds_documents", "keeps_history", "may_retrieve"]
+__all__ = [
+    "answer_type",
+    "declared_type",
+    "holds_documents",
+    "keeps_history",
+    "may_interrupt",
+    "may_retrieve",
+]
 
 
 def answer_type(chain: Any) -> Any:
@@ -41,6 +48,11 @@ def may_retrieve(chain: Any) -> bool:
 def keeps_history(chain: Any) -> bool:
     """Tell whether a chain keeps the messages of a conversation itself, so that none are sent."""
     return CHAIN_KINDS.keeps_history(chain)
+
+
+def may_interrupt(chain: Any) -> bool:
+    """Tell whether a chain may wait for a person instead of answering."""
+    return CHAIN_KINDS.may_interrupt(chain)
 
 
 def holds_documents(hint: Any) -> bool:

@@ -12,9 +12,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NotRequired, Required, get_origin, get_type_hints
 
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from typing_extensions import is_typeddict
 
-from ..handlers.extraction import INTERRUPT, MESSAGES
+from ..handlers.extraction import MESSAGES
+from ..handlers.interrupts import Pause, with_interrupts
 from ..handlers.selection import GRAPH_TAG, AnswerSpec, InNodes, Nodes
 from ..inputs.fields import Fields
 from ..inputs.messages import with_messages
@@ -28,11 +30,11 @@ from ..inputs.types import (
     takes_object,
     without_requiredness,
 )
-from .base import ChainKind, ChainKinds, is_a
+from .base import ChainKind, ChainKinds, always, is_a
 from .input_fields import fields_of_type
 from .tagging import TaggedChain
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "pauses_of"]
 
 _ANSWER_KEYS = ("structured_response", MESSAGES)
 _START, _END = "__start__", "__end__"
@@ -45,30 +47,32 @@ _OMITTED = "langchain.agents.middleware.types.OmitFromSchema"
 
 
 def _tag_pregel(graph: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
-    keys = (INTERRUPT,) if key is None else (INTERRUPT, key)
-    return TaggedChain(graph, _spec({}, keys))
+    return TaggedChain(graph, _spec({}, () if key is None else (key,)))
 
 
 def _spec(nodes: Nodes, keys: tuple[str, ...]) -> AnswerSpec:
     return AnswerSpec(
         InNodes(GRAPH_TAG, nodes),
-        (keys,),
+        (keys,) if keys else (),
         has_tools=True,
         is_agent=True,
         returns_documents=True,
     )
 
 
-PREGEL = ChainKind("langgraph.pregel.main.Pregel", tag=_tag_pregel)
+PREGEL = ChainKind(
+    "langgraph.pregel.main.Pregel",
+    tag=_tag_pregel,
+    may_interrupt=lambda graph: bool(graph.checkpointer),
+)
 """Its handlers are not called with an interrupt that it returns, so it does not report its end."""
 
 
 def _tag_remote(graph: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
-    keys = (INTERRUPT, *_ANSWER_KEYS) if key is None else (INTERRUPT, key)
-    return TaggedChain(graph, _spec({}, keys))
+    return TaggedChain(graph, _spec({}, _ANSWER_KEYS if key is None else (key,)))
 
 
-REMOTE = ChainKind("langgraph.pregel.remote.RemoteGraph", tag=_tag_remote)
+REMOTE = ChainKind("langgraph.pregel.remote.RemoteGraph", tag=_tag_remote, may_interrupt=always)
 """A graph on another server. Its models run there, so its answer is sent whole."""
 
 # -- graphs of nodes and edges: which nodes the answer comes from --------------------------
@@ -77,7 +81,8 @@ REMOTE = ChainKind("langgraph.pregel.remote.RemoteGraph", tag=_tag_remote)
 def _tag_graph(graph: Any, key: str | None, kinds: ChainKinds) -> TaggedChain:
     keys = _answer_keys(graph) if key is None else (key,)
     nodes = _answer_nodes(graph) if keys else {}
-    return TaggedChain(graph.with_config(tags=[GRAPH_TAG]), _spec(nodes, (INTERRUPT, *keys)))
+    chain = _noting_pauses(graph, graph.with_config(tags=[GRAPH_TAG]))
+    return TaggedChain(chain, _spec(nodes, keys))
 
 
 def _answer_keys(graph: Any) -> tuple[str, ...]:
@@ -138,6 +143,39 @@ def _is_side_node(graph: Any, name: str) -> bool:
 
 def _is_graph(bound: Any) -> bool:
     return is_a(bound, _COMPILED)
+
+
+# -- graphs that wait before or after a step -----------------------------------------------
+
+
+def _noting_pauses(graph: Any, chain: Any) -> Any:
+    """Return a chain whose output says that the graph waits before or after a step.
+
+    LangGraph returns the state then, as if the graph had ended. To ask for it costs a look into
+    the checkpointer, so only those graphs are asked that may wait like this.
+    """
+    if not graph.checkpointer or not _may_pause(graph):
+        return chain
+
+    async def note(output: Any, config: RunnableConfig) -> Any:
+        return with_interrupts(output, pauses_of(graph, await graph.aget_state(config)))
+
+    return chain | RunnableLambda(note)
+
+
+def pauses_of(graph: Any, state: Any) -> list[Pause]:
+    """Return the steps before which a graph waits, according to a snapshot of its state."""
+    if not _may_pause(graph):
+        return []
+    return [Pause(task.id, task.name) for task in state.tasks if not task.interrupts]
+
+
+def _may_pause(graph: Any) -> bool:
+    """Tell whether a graph, or one inside it, was compiled to wait before or after a step."""
+    if graph.interrupt_before_nodes or graph.interrupt_after_nodes:
+        return True
+    inner = (getattr(node, "bound", None) for node in graph.nodes.values())
+    return any(_may_pause(each) for each in inner if _is_graph(each))
 
 
 # -- graphs of nodes and edges: what they take ---------------------------------------------

@@ -13,17 +13,20 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from pydantic import JsonValue
 
+from .... import events
 from ....runs.run import Run
 from ....runs.run_locks import RunLock
 from ....runs.stream import EventStream
 from ..handlers.answer_runs import AnswerRunHandler
 from ..handlers.base import ChainHandler, EventCallbackHandler
 from ..handlers.extraction import answer_json, find_answer
+from ..handlers.interrupts import interrupts_in
 from ..handlers.reasoning import ReasoningHandler
 from ..handlers.tokens import TokenHandler
 from ..handlers.usage import UsageMeter
 from .plan import ChainPlan
 from .provider_errors import describe_provider_error
+from .resume import resume_input
 from .thread_ids import Thread
 from .thread_repair import close_unanswered_calls, wait_for_saves
 
@@ -44,6 +47,7 @@ class ChainRun(Run):
         config: The user's own configuration: the callbacks in it see the run as well.
         source: Whose run this is, for the log.
         thread: The thread that it runs on.
+        is_answer: Whether `inputs` is a client's answer to what the thread waits for.
     """
 
     error_describers = (describe_provider_error,)
@@ -58,6 +62,7 @@ class ChainRun(Run):
         config: RunnableConfig | None = None,
         source: str = "a chain",
         thread: Thread | None = None,
+        is_answer: bool = False,
     ) -> None:
         super().__init__(stream, self._invoke)
         self._thread = thread
@@ -65,6 +70,7 @@ class ChainRun(Run):
         self._plan = plan
         self._inputs = inputs
         self._source = source
+        self._is_answer = is_answer
         self._chain_handlers = [h for h in handlers if isinstance(h, ChainHandler)]
         self._token_handlers = [h for h in handlers if isinstance(h, TokenHandler)]
         self._chunk_handlers = [h for h in handlers if isinstance(h, AnswerRunHandler)]
@@ -79,9 +85,17 @@ class ChainRun(Run):
             handler.use_spec(plan.spec)
 
     async def _prepare(self) -> None:
-        """Refuse a run whose thread is busy. One that waits does so when its response has begun."""
-        if self._thread is not None and self._thread.on_busy == "reject":
+        """Refuse a run whose thread is busy, or does not wait for the answer of the client.
+
+        Inputs wait for their thread when the response has begun. An answer is checked before that,
+        on a thread that is at rest.
+        """
+        if self._thread is None:
+            return
+        if self._is_answer or self._thread.on_busy == "reject":
             await self._take_thread()
+        if self._is_answer:
+            self._inputs = await resume_input(self._thread, self._inputs)
 
     async def _take_thread(self) -> None:
         """Take the lock of the thread, unless this was done; `release` gives it back."""
@@ -99,8 +113,10 @@ class ChainRun(Run):
 
     async def _invoke(self) -> Any:
         await self._take_thread()
-        if self._thread is not None and self._thread.graph is not None:
-            await close_unanswered_calls(self._thread, self._inputs)
+        thread = self._thread
+        # An answer goes on with the calls that wait for it.
+        if thread is not None and thread.graph is not None and not self._is_answer:
+            await close_unanswered_calls(thread, self._inputs)
         try:
             return await self._call()
         except asyncio.CancelledError:
@@ -118,6 +134,8 @@ class ChainRun(Run):
             for handler in self._chain_handlers:
                 if handler.failure is not None:
                     raise handler.failure
+            if interrupts := interrupts_in(result):
+                await self.stream.send(events.interrupt(interrupts))
             return result
         finally:
             self.usage = self._meter.usage()
@@ -134,6 +152,9 @@ class ChainRun(Run):
 
     def output(self) -> JsonValue:
         """Return the chain's answer as JSON, once the run has ended."""
+        if self.stream.is_interrupted:
+            said = (handler.text_before_interrupt for handler in self._token_handlers)
+            return next(filter(None, said), None)
         spec = self._chain_handlers[0].spec if self._chain_handlers else self._plan.spec
         answer = answer_json(self.result, spec.output_path)
         refusals = (handler.refusal_text for handler in self._token_handlers)

@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from ....errors import ConfigurationError
-from ....events import SHOWABLE, SOURCE_DOCUMENTS
+from ....events import INTERRUPT, SHOWABLE, SOURCE_DOCUMENTS, InterruptData
 from ....events.declared import declared_events
 from ....protocols.base import RequestOption, RouteDescription
 from ....protocols.json_schema import is_finite
@@ -36,13 +36,14 @@ from ..kinds.chain_outputs import (
     declared_type,
     holds_documents,
     keeps_history,
+    may_interrupt,
     may_retrieve,
 )
 from .factories import ChainFactory, open_chain, ready_chain_of
 from .options import RouteOptions
 from .plan import HandlerFactory, class_of
 from .showing import show_option, showing_handlers
-from .thread_ids import THREAD_ID, takes_thread, thread_option
+from .thread_ids import THREAD_ID, has_threads, takes_thread, thread_option
 
 __all__ = ["ChainDescriber"]
 
@@ -120,10 +121,13 @@ class ChainDescriber:
         events = {name: kind for each in declared for name, kind in each.types.items()}
         if self._options.handlers is None and not self._may_send_documents(chain, inputs):
             events.pop(SOURCE_DOCUMENTS, None)
+        output = self._output(chain)
+        may_wait = output is Any if chain is None else may_interrupt(chain)
+        events = events | {INTERRUPT: InterruptData} if may_wait else _without(events, INTERRUPT)
         return RouteDescription(
             parameters=self._parameters.adapter,
             body=inputs.adapter,
-            output=self._output(chain),
+            output=output,
             events=events,
             defaults=self._defaults(),
             text_input=inputs.text_field,
@@ -133,6 +137,7 @@ class ChainDescriber:
             handlers=tuple(
                 _name_of(each, over_websocket=over_websocket) for each in [*handlers, *shown]
             ),
+            resumes=self._options.resume and has_threads(chain),
             request_options=self._request_options_of(chain),
             shows=tuple(name for name in SHOWABLE if name in self._options.show),
             notes=tuple(self._notes(chain, inputs)),
@@ -189,6 +194,10 @@ class ChainDescriber:
     def _defaults(self) -> Mapping[str, Any]:
         defaults = parameter_defaults(self._factory).items()
         return {name: to_json(value) for name, value in defaults if is_finite(value)}
+
+
+def _without(events: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {each: kind for each, kind in events.items() if each != name}
 
 
 _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)

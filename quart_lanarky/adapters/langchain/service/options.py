@@ -40,6 +40,7 @@ class ChainOptions(TypedDict, total=False):
     show: Collection[Showable]
     thread: NameThread | None
     on_busy: OnBusy
+    resume: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class RouteOptions:
     show: Collection[Showable] = ()
     thread: NameThread | None = None
     on_busy: OnBusy = "wait"
+    resume: bool = True
 
     def __post_init__(self) -> None:
         """Validate the options, so that an invalid one is reported at decoration."""
@@ -76,6 +78,8 @@ class RouteOptions:
                 f"which returns the thread id, not {self.thread!r}"
             )
         check_thread(None, self.config, self.thread)
+        if not isinstance(self.resume, bool):
+            raise ConfigurationError(f"resume= is True or False, not {self.resume!r}")
         if self.input_model is not None and not _is_model_class(self.input_model):
             raise ConfigurationError(
                 f"input_model= takes a Pydantic model, not {self.input_model!r}"

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from inspect import isawaitable
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from quart import Websocket
@@ -21,9 +21,11 @@ from ....runs.stream import EventStream
 from ....settings import Settings
 from ....transports.admission import current_registry
 from ....transports.request_options import asked_names
+from ..inputs.fields import parse_json
 from ..inputs.parameter_types import check_return_annotation
 from ..inputs.parameters import factory_name, factory_parameters, returned_type
 from ..inputs.policy import InputPolicy
+from ..inputs.resume import RESUME, resume_value
 from .chain_run import ChainRun
 from .compile import ChainCompiler, CompiledChain
 from .describe import ChainDescriber
@@ -111,7 +113,8 @@ class LangChainSource:
     def _taking_turns(self, thread: Thread) -> Thread:
         registry = current_registry()
         locks = None if registry is None else registry.locks
-        return replace(thread, locks=locks, on_busy=self._options.on_busy)
+        options = self._options
+        return replace(thread, locks=locks, on_busy=options.on_busy, may_resume=options.resume)
 
     async def _config(self, connection: BaseRequestWebsocket) -> RunnableConfig | None:
         config = self._options.config
@@ -157,7 +160,8 @@ class OpenedChain:
     def pick_inputs(self, query: MultiDict[str, str]) -> dict[str, Any]:
         """Return the inputs that a query string has."""
         query.update(self._query)
-        return self._chain.inputs.pick(query)
+        inputs = self._chain.inputs.pick(query)
+        return inputs | {RESUME: parse_json(inputs[RESUME])} if self._is_answer(inputs) else inputs
 
     def new_run(self, message: Mapping[str, Any] | str, stream: EventStream) -> ChainRun:
         """Make the run that answers `message`, with handlers of its own.
@@ -165,7 +169,11 @@ class OpenedChain:
         Raises:
             InputError: The message does not fit the chain's inputs.
         """
-        inputs = self._chain.inputs.for_chain(message, self._policy)
+        is_answer = self._is_answer(message)
+        if is_answer:
+            inputs = resume_value(cast(Mapping[str, Any], message), self._policy)
+        else:
+            inputs = self._chain.inputs.for_chain(message, self._policy)
         handlers = [new(stream, mode=self._mode) for new in self._handlers]
         return ChainRun(
             self._chain.plan,
@@ -175,7 +183,15 @@ class OpenedChain:
             config=self._config,
             source=self._source,
             thread=self._thread,
+            is_answer=is_answer,
         )
+
+    def _is_answer(self, message: Mapping[str, Any] | str) -> bool:
+        """Tell whether a message answers an interrupt; a graph may have an input of that name."""
+        if self._thread is None or self._thread.graph is None or not self._thread.may_resume:
+            return False
+        is_object = not isinstance(message, str)
+        return is_object and RESUME in message and RESUME not in self._chain.inputs.names
 
 
 def _has_no_inputs_in_its_query(connection: BaseRequestWebsocket) -> bool:

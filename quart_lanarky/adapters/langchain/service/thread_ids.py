@@ -27,6 +27,7 @@ __all__ = [
     "Thread",
     "check_thread",
     "find_thread",
+    "has_threads",
     "takes_thread",
     "thread_option",
 ]
@@ -54,6 +55,7 @@ class Thread:
         is_asked: Whether the client has a say in it.
         locks: What its runs take in turn; None if nothing keeps them apart.
         on_busy: What a run does if another one is live on it.
+        may_resume: Whether clients may answer what it waits for.
     """
 
     id: str
@@ -63,6 +65,13 @@ class Thread:
     is_asked: bool = False
     locks: RunLocks | None = None
     on_busy: OnBusy = "wait"
+    may_resume: bool = True
+
+    @property
+    def state_config(self) -> RunnableConfig:
+        """The configuration with which the state of the thread is read."""
+        configurable = merge_configs(self.bound, self.config).get("configurable", {})
+        return {"configurable": {"checkpoint_ns": "", **configurable}}
 
     @property
     def key(self) -> Hashable:
@@ -102,6 +111,11 @@ class _BoundGraph:
             return None
         configs.append(getattr(chain, "config", None) or {})
         return cls(chain, tuple(configs), is_complete)
+
+
+def has_threads(chain: Any) -> bool:
+    """Tell whether a chain is a graph with a checkpointer."""
+    return _BoundGraph.of(chain) is not None
 
 
 def thread_option(*, is_required: bool) -> RequestOption:
