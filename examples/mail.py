@@ -21,7 +21,7 @@ async def find_address(name: str, runtime: ToolRuntime) -> str:
     """Find the mail address of a person in the address books."""
     for done, (folder, people) in enumerate(_FOLDERS.items(), 1):
         progress = {"reading": folder, "done": done, "total": len(_FOLDERS)}
-        if hasattr(runtime, "emit_output_delta"):  # it came with LangGraph 1.2
+        if hasattr(runtime, "emit_output_delta"):  # LangGraph 1.0 has none
             runtime.emit_output_delta(progress)
         await asyncio.sleep(reading_seconds())
         if name in people:
