@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import HumanMessage
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -80,3 +81,26 @@ lanarky.add_chain(
     create_agent(FunctionChatModel(function=count_questions), checkpointer=InMemorySaver()),
     show=("tools", "reasoning"),
 )
+
+
+async def send_email(to: str) -> str:
+    """Send an email."""
+    return f"sent to {to}"
+
+
+def write_to_anna(messages: list[Any]) -> AIMessage:
+    last = messages[-1]
+    if isinstance(last, ToolMessage):
+        return AIMessage(f"Done: {last.content}")
+    call = {"name": "send_email", "args": {"to": "anna"}, "id": f"call{len(messages)}"}
+    return AIMessage("", tool_calls=[call])
+
+
+def asking_agent(interrupt_mode: str) -> Any:
+    asking = HumanInTheLoopMiddleware({"send_email": True}, interrupt_mode=interrupt_mode)  # type: ignore[arg-type]
+    model = FunctionChatModel(function=write_to_anna)
+    return create_agent(model, [send_email], middleware=[asking], checkpointer=InMemorySaver())
+
+
+for interrupt_mode in ("batched", "per_call"):
+    lanarky.add_chain(f"/asking/{interrupt_mode}", asking_agent(interrupt_mode))
