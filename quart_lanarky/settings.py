@@ -18,6 +18,7 @@ from .runs.stream import DEFAULT_BUFFER_EVENTS, DEFAULT_FLUSH_INTERVAL
 __all__ = [
     "EXTENSION_KEY",
     "SETTING_KEYS",
+    "WORKERS_VARIABLE",
     "OpenAPIVersion",
     "Settings",
     "check_names",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 EXTENSION_KEY: Final = "QUART_LANARKY"
+
+WORKERS_VARIABLE: Final = "QUART_LANARKY_WORKERS"
+"""The environment variable that tells a worker how many there are."""
 """The key in `app.extensions`; followed by `_`, the prefix of the settings in `app.config`."""
 
 

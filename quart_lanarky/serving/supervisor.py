@@ -22,6 +22,7 @@ from typing import Final
 
 from hypercorn.config import Config
 
+from ..settings import WORKERS_VARIABLE
 from .app_location import AppLocation, load_app
 from .worker import EXIT_TIMEOUT, SERVER_CLOSE_TIMEOUT, Worker
 
@@ -59,6 +60,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch over the workers until told to stop."""
+        os.environ[WORKERS_VARIABLE] = str(self._workers)
         self._config.workers = 1  # or others could bind the port as well: SO_REUSEPORT
         created = self._config.create_sockets()
         sockets = (created.secure_sockets, created.insecure_sockets)

@@ -6,12 +6,13 @@ makes the view.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import update_wrapper
+from functools import cache, update_wrapper
 from typing import Any, Protocol
 
-from quart import Response, after_this_request, has_websocket_context, request, websocket
+from quart import Response, after_this_request, has_websocket_context, request, session, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
@@ -41,6 +42,8 @@ from .sse_response import EventStreamResponse
 from .websocket_session import WebSocketSession
 
 __all__ = ["ChainSource", "OpenChain", "Parameters", "View", "chain_view"]
+
+logger = logging.getLogger(__name__)
 
 View = Callable[..., Awaitable[Any]]
 """Any, because one view serves both: Quart types HTTP and WebSocket views differently."""
@@ -242,14 +245,16 @@ class _Route:
             connection = unwrap_proxy(websocket)
             async with reserve_slot(settings), setup_timeout(settings.run_timeout):
                 chain = await self._source.open(connection, parameters, asked, settings, resources)
+            if session.modified:
+                _warn_of_lost_session(str(websocket.url_rule))
 
             def open_run(message: Mapping[str, Any] | str) -> Run:
                 return chain.new_run(message, _new_stream(settings))
 
-            session = WebSocketSession(
+            talk = WebSocketSession(
                 open_run, settings=settings, protocol=self._new_protocol(settings)
             )
-            await session.serve()
+            await talk.serve()
 
     def _read_query(
         self, connection: BaseRequestWebsocket, path: dict[str, Any]
@@ -277,6 +282,16 @@ class _Route:
             place = "the parameters in the path or the query string do not fit"
             raise InputError(place, error.fields) from None
         return checked
+
+
+@cache
+def _warn_of_lost_session(path: str) -> None:
+    logger.warning(
+        "%s: the session was changed in the handshake of a WebSocket, which can set no cookie, so "
+        "the next connection of the same visitor will not know of it (a new thread, say): change "
+        "it when the page is loaded, in the view of its GET",
+        path,
+    )
 
 
 async def _forbid_caching(response: Any) -> Any:

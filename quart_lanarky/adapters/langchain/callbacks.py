@@ -15,15 +15,19 @@ from ...runs.stream import EventSink, EventStream
 from ...transports.websocket_session import WebSocketSink
 from .handlers.base import EventCallbackHandler
 from .handlers.citations import CitationHandler
+from .handlers.custom_events import CustomEventHandler
 from .handlers.documents import SourceDocumentHandler
 from .handlers.media import MediaHandler
 from .handlers.reasoning import ReasoningHandler
+from .handlers.steps import StepHandler
 from .handlers.tokens import FinalTokenHandler, TokenHandler
 from .handlers.tools import ToolHandler
 
 __all__ = [
     "CitationStreamingCallbackHandler",
     "CitationWebSocketCallbackHandler",
+    "CustomEventStreamingCallbackHandler",
+    "CustomEventWebSocketCallbackHandler",
     "EventCallbackHandler",
     "FinalTokenStreamingCallbackHandler",
     "FinalTokenWebSocketCallbackHandler",
@@ -35,6 +39,8 @@ __all__ = [
     "SourceDocumentWebSocketCallbackHandler",
     "SourceDocumentsStreamingCallbackHandler",
     "SourceDocumentsWebSocketCallbackHandler",
+    "StepStreamingCallbackHandler",
+    "StepWebSocketCallbackHandler",
     "StreamingCallbackHandler",
     "TokenStreamingCallbackHandler",
     "TokenWebSocketCallbackHandler",
@@ -273,6 +279,53 @@ class ToolWebSocketCallbackHandler(ToolHandler, WebSocketCallbackHandler):
     """
 
 
+class StepStreamingCallbackHandler(StepHandler, StreamingCallbackHandler):
+    """Sends `step` events over HTTP: which steps of a graph, and of the graphs in it, run.
+
+    Each has its name, its agent's where it has one, and where it is; and ends as `finished`,
+    `interrupted` or `failed`. Nodes that LangGraph or LangChain hides are not sent.
+
+    Args:
+        stream: The stream to send into; a new one, found as `stream`, if there is none.
+        mode: `"json"` or `"text"`; steps are JSON in both.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+
+class StepWebSocketCallbackHandler(StepHandler, WebSocketCallbackHandler):
+    """The same as `StepStreamingCallbackHandler`, over a WebSocket.
+
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
+    """
+
+
+class CustomEventStreamingCallbackHandler(CustomEventHandler, StreamingCallbackHandler):
+    """Sends `custom` events over HTTP: what an app's nodes and tools give to LangChain to send.
+
+    They are the events of `adispatch_custom_event`. What a graph's nodes and tools write with
+    `get_stream_writer()` reaches it in routes; by hand, give `write` what
+    ``graph.astream(..., stream_mode="custom")`` yields.
+
+    Args:
+        stream: The stream to send into; a new one, found as `stream`, if there is none.
+        mode: `"json"` or `"text"`; custom events are JSON in both.
+
+    Raises:
+        ConfigurationError: There is no such mode. It is a ValueError.
+    """
+
+
+class CustomEventWebSocketCallbackHandler(CustomEventHandler, WebSocketCallbackHandler):
+    """The same as `CustomEventStreamingCallbackHandler`, over a WebSocket.
+
+    Its arguments are the same. Each event is one JSON frame; without a `stream` it is sent straight
+    to the WebSocket of the view that creates the handler.
+    """
+
+
 SourceDocumentsStreamingCallbackHandler = SourceDocumentStreamingCallbackHandler
 """The same as `SourceDocumentStreamingCallbackHandler`, for people who come from lanarky."""
 
@@ -290,5 +343,10 @@ PAIRS: Final[Mapping[type, tuple[type, type]]] = {
     ReasoningHandler: (ReasoningStreamingCallbackHandler, ReasoningWebSocketCallbackHandler),
     FinalTokenHandler: (FinalTokenStreamingCallbackHandler, FinalTokenWebSocketCallbackHandler),
     ToolHandler: (ToolStreamingCallbackHandler, ToolWebSocketCallbackHandler),
+    StepHandler: (StepStreamingCallbackHandler, StepWebSocketCallbackHandler),
+    CustomEventHandler: (
+        CustomEventStreamingCallbackHandler,
+        CustomEventWebSocketCallbackHandler,
+    ),
 }
 """The public pair of each handler; routes use the handler itself, with a stream."""

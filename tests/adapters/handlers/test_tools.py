@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -159,6 +160,9 @@ async def test_a_call_that_is_retried_is_one_call(failures: int) -> None:
     assert short(events) == ["call a", f"result a {'success' if failures == 1 else 'error'}"]
 
 
+@pytest.mark.skipif(
+    version("langgraph") < "1.1", reason="this version tells nobody that a tool was cancelled"
+)
 async def test_a_call_that_is_cancelled_has_a_result() -> None:
     chain = agent(
         [call("slow", "a", query=""), call("search", "b", query="x")], tools=[slow, search]

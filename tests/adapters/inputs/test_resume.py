@@ -1,10 +1,11 @@
 """The answer of a client to what a graph waits for, checked before the graph goes on."""
 
+import time
 from typing import Any
 
 import pytest
 
-from quart_lanarky.adapters.langchain.handlers.interrupts import interrupts_of
+from quart_lanarky.adapters.langchain.handlers.interrupts import Pause, interrupts_of
 from quart_lanarky.adapters.langchain.inputs.policy import InputPolicy
 from quart_lanarky.adapters.langchain.inputs.resume import answers_by_id, resume_value
 from quart_lanarky.errors import InputError, InterruptNotOpenError
@@ -71,6 +72,36 @@ def test_an_answer_has_to_fit_the_schema_of_its_interrupt() -> None:
 def test_a_schema_that_is_none_is_the_apps_mistake_and_not_the_clients() -> None:
     for schema in ({"type": "nonsense"}, {"$ref": "https://example.org/schema"}, {"$ref": "#/x"}):
         assert answers_by_id("x", [open_interrupt(ONE, schema)]) == {ONE: "x"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"type": "array", "uniqueItems": True}, [{"n": n} for n in range(30_000)]),
+        ({"type": "string", "pattern": "^(a+)+$"}, "a" * 10_000 + "!"),
+        ({"patternProperties": {"^(a+)+$": {"type": "integer"}}}, {"a" * 10_000 + "!": 1}),
+    ],
+)
+def test_an_answer_costs_no_more_than_its_size(schema: Any, answer: Any) -> None:
+    before = time.process_time()
+    assert answers_by_id(answer, [open_interrupt(ONE, schema)])
+    assert time.process_time() - before < 1
+
+
+def test_of_many_errors_the_first_ones_are_enough() -> None:
+    schema = {"type": "array", "items": {"type": "integer"}}
+    with pytest.raises(InputError) as caught:
+        answers_by_id(["x"] * 100_000, [open_interrupt(ONE, schema)])
+    assert list(caught.value.fields.values()) == ["'x' is not of type 'integer'"]
+
+
+def test_a_step_that_waits_goes_on_or_goes_on_waiting() -> None:
+    [pause] = interrupts_of([Pause(TASK, "publish")])
+    assert answers_by_id(None, [pause]) == {TASK: None}
+    assert answers_by_id({TASK: True}, [pause]) == {TASK: True}
+    for refusal in (False, "no", {TASK: False}):
+        with pytest.raises(InputError, match="not one of"):
+            answers_by_id(refusal, [pause])
 
 
 def test_an_answer_that_is_nested_too_deeply_is_refused() -> None:

@@ -12,6 +12,8 @@ from quart import Quart, abort, session
 from quart.testing.connections import WebsocketResponseError
 
 from quart_lanarky import ConfigurationError, LanarkyExtension, stream_chain
+from quart_lanarky.adapters.langchain.service.thread_ids import _warn_of_memory
+from quart_lanarky.settings import WORKERS_VARIABLE
 
 ID = "the thread is not known: thread_id: is missing"
 
@@ -309,3 +311,36 @@ async def test_the_api_docs_have_it_where_a_client_sends_it(app: Quart, graph: A
     assert queries["/required/ws"]["required"] == ["thread_id"]
     assert "thread_id" in queries["/optional/ws"]["properties"]
     assert queries["/config/ws"] == queries["/stateless/ws"] == {}
+
+
+async def test_a_session_that_a_websocket_changes_is_warned_of(
+    app: Quart, graph: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def visitor(request: Any, proposed: str | None) -> str:
+        return str(session.setdefault("visitor", "a"))
+
+    LanarkyExtension(app).add_chain("/visited", graph, thread=visitor)
+    for _ in range(2):
+        async with app.test_client().websocket("/visited/ws") as connection:
+            await connection.send('{"messages": "hi"}')
+            await connection.receive()
+    [warning] = [r.message for r in caplog.records if "set no cookie" in r.message]
+    assert warning.startswith("/visited/ws: the session was changed")
+
+
+@pytest.mark.parametrize(("workers", "warnings"), [("", 0), ("1", 0), ("2", 1), ("x", 0)])
+async def test_memory_with_several_workers_is_warned_of(
+    app: Quart,
+    graph: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: str,
+    warnings: int,
+) -> None:
+    monkeypatch.setenv(WORKERS_VARIABLE, workers)
+    _warn_of_memory.cache_clear()
+    LanarkyExtension(app).add_chain("/chat", graph)
+    for _ in range(2):
+        await ask(app, "/chat?thread_id=a")
+    said = [r for r in caplog.records if "in the memory of one worker" in r.message]
+    assert len(said) == warnings

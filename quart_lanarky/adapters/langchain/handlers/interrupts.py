@@ -45,7 +45,8 @@ def interrupts_of(found: Iterable[Any]) -> list[Interrupt]:
 
 def _payload(found: Any) -> Interrupt:
     if isinstance(found, Pause):
-        return Interrupt(id=found.id, value=None, response_schema=None, step=found.step)
+        schema = {"enum": [None, True]}  # to refuse it, let it wait
+        return Interrupt(id=found.id, value=None, response_schema=schema, step=found.step)
     value, schema = _read(found, "value"), _read(found, "response_schema")
     return Interrupt(
         id=str(_read(found, "id") or _read(found, "interrupt_id") or ""),

@@ -299,20 +299,22 @@ class ToolHandler(EventCallbackHandler):
     def _call_for(
         self, namespace: Namespace, id_: str | None, name: str, args: Mapping[str, Any]
     ) -> _Call | None:
-        """Return the call that a tool's run is; without an id, the first with the same words."""
+        """Return the call that a tool's run is.
+
+        Older versions of LangChain do not say its id: then it is the first with the same arguments,
+        or the only one that is left, whose arguments a person has changed.
+        """
         if id_ is not None:
             return self._find(namespace, id_)
         running = self._running.values()
-        return next(
-            (
-                call
-                for call in self._calls.values()
-                if (call.name, call.namespace) == (name, namespace)
-                and not (call.is_done or call in running)
-                and _is_same(call.args, args)
-            ),
-            None,
-        )
+        left = [
+            call
+            for call in self._calls.values()
+            if (call.name, call.namespace) == (name, namespace)
+            and not (call.is_done or call in running)
+        ]
+        only = left[0] if len(left) == 1 else None
+        return next((call for call in left if _is_same(call.args, args)), only)
 
     # -- what is sent ----------------------------------------------------------------------
 

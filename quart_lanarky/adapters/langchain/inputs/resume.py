@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 from referencing import Registry
 
 from ....errors import InputError, InterruptNotOpenError
@@ -23,6 +25,20 @@ logger = logging.getLogger(__name__)
 
 _NO_OTHER_SCHEMAS: Final[Registry[Any]] = Registry()
 """No schema is fetched from elsewhere."""
+
+_ERRORS_TO_COMPARE: Final = 20
+"""How many errors the clearest is looked for among; the client decides how many there are."""
+
+
+def _ignore(*_: Any) -> None:
+    """Check nothing."""
+
+
+# What may cost more than the size of the answer: LangGraph checks these itself, if they matter.
+_Validator: Final = extend(
+    Draft202012Validator,
+    dict.fromkeys(("pattern", "patternProperties", "uniqueItems"), _ignore),
+)
 
 RESUME: Final = "resume"
 """The field of the inputs that has the answer."""
@@ -69,7 +85,8 @@ def answers_by_id(answer: Any, waiting: Sequence[Interrupt]) -> dict[str, Any]:
         raise input_error({f"{RESUME}.{id_}": "this interrupt is not answered" for id_ in missing})
     wrong: dict[str, str] = {}
     for interrupt in waiting:
-        wrong |= _problem(interrupt, answers[interrupt.id])
+        place = f"{RESUME}.{interrupt.id}" if answers is answer else RESUME
+        wrong |= _problem(interrupt, answers[interrupt.id], place)
     if wrong:
         raise InputError("the answer does not fit", wrong)
     return answers
@@ -96,14 +113,13 @@ def _names_ids(answer: Mapping[str, Any], ids: set[str]) -> bool:
     return not ids.isdisjoint(answer) or all(map(_ID.fullmatch, answer))
 
 
-def _problem(interrupt: Interrupt, answer: Any) -> dict[str, str]:
+def _problem(interrupt: Interrupt, answer: Any, place: str) -> dict[str, str]:
     """Return what is wrong with an answer, by the path of the field; nothing if it fits."""
     if interrupt.response_schema is None:
         return {}
-    place = f"{RESUME}.{interrupt.id}"
-    validator = Draft202012Validator(interrupt.response_schema, registry=_NO_OTHER_SCHEMAS)
+    validator = _Validator(interrupt.response_schema, registry=_NO_OTHER_SCHEMAS)
     try:
-        error = best_match(validator.iter_errors(answer))
+        error = best_match(islice(validator.iter_errors(answer), _ERRORS_TO_COMPARE))
     except RecursionError:
         return {place: "it is nested too deeply"}
     except Exception:  # whatever is wrong with it, it is the app's and not the client's

@@ -19,6 +19,7 @@ from ....runs.run_locks import RunLock
 from ....runs.stream import EventStream
 from ..handlers.answer_runs import AnswerRunHandler
 from ..handlers.base import ChainHandler, EventCallbackHandler
+from ..handlers.custom_events import CustomEventHandler, with_stream_writer
 from ..handlers.extraction import answer_json, find_answer
 from ..handlers.interrupts import interrupts_in
 from ..handlers.reasoning import ReasoningHandler
@@ -81,6 +82,9 @@ class ChainRun(Run):
         listeners = handlers if self._token_handlers else [*handlers, self._meter]
         ours: RunnableConfig = {"callbacks": [*listeners], "run_id": self.id}
         self._config = ours if config is None else merge_configs(config, ours)
+        for handler in handlers:
+            if isinstance(handler, CustomEventHandler):
+                self._config = with_stream_writer(self._config, handler)
         for handler in self._chain_handlers:
             handler.use_spec(plan.spec)
 

@@ -11,8 +11,10 @@ from typing import Final, Literal, get_args
 from ....errors import ConfigurationError
 from ....protocols.base import RequestOption
 from ..handlers.citations import CitationHandler
+from ..handlers.custom_events import CustomEventHandler
 from ..handlers.media import MediaHandler
 from ..handlers.reasoning import ReasoningHandler
+from ..handlers.steps import StepHandler
 from ..handlers.tools import ToolHandler
 from .plan import HandlerFactory
 
@@ -29,6 +31,8 @@ _HANDLERS: Final[Mapping[Showable, HandlerFactory]] = {
     "citations": CitationHandler,
     "media": MediaHandler,
     "tools": ToolHandler,
+    "steps": StepHandler,
+    "custom": CustomEventHandler,
 }
 """What sends each of them."""
 

@@ -6,9 +6,12 @@ proposes it in the query string.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -19,6 +22,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 from ....errors import ConfigurationError, InputError
 from ....protocols.base import RequestOption
 from ....runs.run_locks import OnBusy, RunLocks
+from ....settings import WORKERS_VARIABLE
 from ....transports.owners import owned_key
 
 __all__ = [
@@ -31,6 +35,8 @@ __all__ = [
     "takes_thread",
     "thread_option",
 ]
+
+logger = logging.getLogger(__name__)
 
 NameThread = Callable[[Any, str | None], str | Awaitable[str]]
 """Returns the thread id for Quart's request (or handshake) and the id that the client proposes."""
@@ -80,8 +86,7 @@ class Thread:
         A database has many objects for its checkpointer, and memory only itself.
         """
         checkpointer = getattr(self.graph, "checkpointer", None)
-        is_memory = hasattr(checkpointer, "storage")
-        return (id(checkpointer) if is_memory else type(checkpointer), self.id)
+        return (id(checkpointer) if _is_memory(checkpointer) else type(checkpointer), self.id)
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,8 @@ async def find_thread(
     merged = merge_configs(config, ours)
     if found is None:
         return Thread(str(named), merged, is_asked=is_asked)
+    if _is_memory(found.graph.checkpointer) and _number_of_workers() > 1:
+        _warn_of_memory()
     bound = merge_configs(*reversed(found.configs))
     return Thread(str(named), merged, found.graph, bound, is_asked)
 
@@ -230,6 +237,25 @@ def _named_thread(
             "and clients send ?thread_id=..."
         )
     return named
+
+
+def _is_memory(checkpointer: Any) -> bool:
+    """Tell whether a checkpointer keeps its threads in the memory of this process."""
+    return hasattr(checkpointer, "storage")
+
+
+def _number_of_workers() -> int:
+    """Return how many processes serve the app, as far as `serve` has said so."""
+    number = os.environ.get(WORKERS_VARIABLE, "")
+    return int(number) if number.isdecimal() else 1
+
+
+@cache
+def _warn_of_memory() -> None:
+    logger.warning(
+        "the threads of a graph are in the memory of one worker, and there are several: a client "
+        "that comes to another one begins anew. Use a checkpointer with a database, or one worker"
+    )
 
 
 def _has_thread(config: Mapping[str, Any] | None) -> bool:
