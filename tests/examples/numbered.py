@@ -68,6 +68,7 @@ ASKED = {
         Asked("/qa", {"query": "What is a token?"}, TOKEN),
         Asked("/follow-up", {"question": "What is a token?"}, TOKEN),
     ],
+    "13": [Asked("/agent", {"messages": "My name is Ada."}, "Noted", query="?thread_id=1")],
 }
 
 
