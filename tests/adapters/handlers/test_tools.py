@@ -84,7 +84,7 @@ async def events_of(chain: Any, inputs: Any = INPUT, config: Any = None) -> list
     with contextlib.suppress(ValueError, asyncio.CancelledError):
         await chain.ainvoke(inputs, {**(config or {}), "callbacks": [handler]})
     async with asyncio.timeout(5):  # of a graph that has ended, a tool may be ending still
-        while handler._scopes:  # noqa: ASYNC110
+        while handler._scopes:
             await asyncio.sleep(0.01)
     assert not handler._running
     assert not handler._models
