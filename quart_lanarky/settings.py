@@ -27,8 +27,11 @@ __all__ = [
 
 EXTENSION_KEY: Final = "QUART_LANARKY"
 
-WORKERS_VARIABLE: Final = "QUART_LANARKY_WORKERS"
-"""The environment variable that tells a worker how many there are."""
+WORKERS_VARIABLE: Final = "LANARKY_WORKER_COUNT"
+"""The environment variable that tells a worker how many there are.
+
+It begins like no setting: an app may take its settings from the environment, by their prefix.
+"""
 """The key in `app.extensions`; followed by `_`, the prefix of the settings in `app.config`."""
 
 

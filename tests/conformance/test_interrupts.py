@@ -1,8 +1,12 @@
 """Random graphs that ask, answered at random: their states end as those driven in process do.
 
+The person who answers sends wrong answers too, sends them twice, and leaves in the middle.
+
 A few runs here; `INTERRUPT_RUNS=2000` for many.
 """
 
+import asyncio
+import json
 import operator
 import os
 import random
@@ -18,6 +22,7 @@ from quart import Quart
 from typing_extensions import TypedDict
 
 from quart_lanarky import LanarkyExtension
+from quart_lanarky.runs.registry import RunRegistry
 
 RUNS = int(os.environ.get("INTERRUPT_RUNS", "60"))
 INPUTS = {"log": ["asked"]}
@@ -112,6 +117,22 @@ class Person:
         )
         return response.status_code, await response.get_json()
 
+    async def leave(self, body: Any) -> None:
+        """Send something, and go before the answer is there; then go on where the run stopped."""
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        async with self.client.request(self.path, method="POST", headers=headers) as connection:
+            await connection.send(json.dumps(body).encode())
+            await connection.send_complete()
+            await asyncio.sleep(self.random.random() * 0.01)
+            await connection.disconnect()
+        registry: RunRegistry = self.client.app.extensions["QUART_LANARKY"].registry
+        async with asyncio.timeout(5):
+            while registry.count or registry.locks.count:
+                await asyncio.sleep(0.001)
+        state = await self.graph.aget_state(self.config)
+        if not state.interrupts:  # of a step whose tasks have all ended, `next` does not tell
+            await self.graph.ainvoke(None, self.config)
+
     async def open(self) -> list[Any]:
         return list((await self.graph.aget_state(self.config)).interrupts)
 
@@ -141,6 +162,9 @@ class Person:
                 await self.answer_wrongly(asked)
             answers = {each.id: answer_to(each.value) for each in asked}
             self.random.shuffle(order := list(answers.items()))
+            if self.random.random() < 0.2:
+                await self.leave({"resume": dict(order)})
+                continue
             status, document = await self.post({"resume": dict(order)})
             assert status == 200, document
             self.old = answers
