@@ -10,6 +10,7 @@ import json
 import operator
 import os
 import random
+from importlib.metadata import version
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -173,6 +174,9 @@ class Person:
         return list((await self.graph.aget_state(self.config)).values["log"])
 
 
+@pytest.mark.skipif(
+    version("langgraph") < "1.1", reason="all interrupts of a task have one id in this version"
+)
 @pytest.mark.timeout(900)
 async def test_random_graphs_end_as_they_do_in_process(app: Quart) -> None:
     async with app.test_app() as served:
