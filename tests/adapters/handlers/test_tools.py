@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain.agents import create_agent
@@ -21,9 +22,10 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphInterrupt
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, Interrupt, interrupt
 from pydantic import BaseModel
 
 from quart_lanarky.adapters.langchain.callbacks import ToolStreamingCallbackHandler
@@ -207,6 +209,31 @@ async def test_a_step_that_waits_has_the_results_of_the_run_in_which_it_ends() -
     assert short(await events_of(graph, config=THREAD)) == ["call a", "call b", "call c"]
     events = await events_of(graph, Command(resume="yes"), THREAD)
     assert short(events) == ["result a success", "result b success", "result c error"]
+
+
+@pytest.mark.parametrize("starts_late", [False, True])
+async def test_a_tool_that_ends_after_its_step_has_begun_to_wait_has_no_result(
+    starts_late: bool,
+) -> None:
+    recorder = Recorder()
+    handler = ToolStreamingCallbackHandler(recorder)
+    step, tool_run = uuid4(), uuid4()
+
+    async def start() -> None:
+        await handler.on_tool_start(
+            {"name": "fail"}, "", run_id=tool_run, parent_run_id=step, tool_call_id="c", inputs={}
+        )
+
+    asked = {"messages": [AIMessage("", tool_calls=[call("fail", "c")])]}
+    await handler.on_chain_start({}, asked, run_id=step, tags=["graph:step:2"])
+    if not starts_late:
+        await start()
+    await handler.on_chain_error(GraphInterrupt([Interrupt("sure?")]), run_id=step)
+    if starts_late:
+        await start()
+    await handler.on_tool_error(ValueError("x"), run_id=tool_run)
+    assert recorder.events == []
+    assert not handler._scopes
 
 
 async def test_calls_leave_before_a_person_decides_and_keep_their_ids() -> None:

@@ -119,6 +119,7 @@ class ToolHandler(EventCallbackHandler):
         self._scopes: dict[UUID, _Scope] = {}
         self._models: set[UUID] = set()  # the runs of models that may call tools
         self._running: dict[UUID, _Call] = {}
+        self._paused: set[UUID] = set()  # the runs that wait; tools in threads may go on in them
         self._sender = SyncSender(self.sink)
         self._writer = self._send_progress  # the same object each time
 
@@ -215,6 +216,8 @@ class ToolHandler(EventCallbackHandler):
     async def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Send the results of a graph's step that has failed; one that waits will run again."""
         scope = self._scopes.pop(run_id, None)
+        if is_pause(error):
+            self._paused.add(run_id)
         if scope is None or scope.run != run_id:
             return
         command = parent_command(error)
@@ -253,6 +256,8 @@ class ToolHandler(EventCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Send the call if that was not done: nothing announces some, such as those by code."""
+        if parent_run_id in self._paused:  # it will run again
+            return
         around = self._scope(parent_run_id)
         scope = _Scope(run_id, in_tool=True)
         if around is not None:
@@ -287,6 +292,8 @@ class ToolHandler(EventCallbackHandler):
     ) -> None:
         call, scope = self._running.pop(run_id, None), self._scopes.pop(run_id, None)
         if call is None or scope is None or (error is not None and is_pause(error)):
+            return
+        if scope.step is not None and scope.step.run in self._paused:
             return
         call.error = error
         if scope.is_unknown_tool:
