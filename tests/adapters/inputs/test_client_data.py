@@ -456,7 +456,13 @@ def parts_of(value: Any) -> Iterator[Any]:
 
 def assert_harmless(message: BaseMessage) -> None:
     assert message.type in ("human", "ai", "chat")
-    assert getattr(message, "role", "user") in ("user", "human", "assistant", "ai")
+    assert getattr(message, "role", "user") in (
+        "user",
+        "human",
+        "assistant",
+        "ai",
+        "AIMessageChunk",
+    )
     assert not getattr(message, "tool_calls", None)
     assert not getattr(message, "invalid_tool_calls", None)
     assert not {"tool_calls", "function_call"} & message.additional_kwargs.keys()
