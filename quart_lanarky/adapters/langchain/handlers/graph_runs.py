@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["is_hidden", "is_pause", "is_step", "namespace_of", "parent_command"]
+__all__ = ["is_hidden", "is_interrupt", "is_pause", "is_step", "namespace_of", "parent_command"]
 
 _STEP = "graph:step:"
 _HIDDEN = "langsmith:hidden"
@@ -46,6 +46,11 @@ def namespace_of(metadata: Mapping[str, Any] | None) -> tuple[str, ...]:
 def is_pause(error: BaseException) -> bool:
     """Tell whether a run ended in no error: an interrupt, a drain, a command to a graph outside."""
     return _is_a(error, "GraphBubbleUp")
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether a run ended in an interrupt, which somebody has to answer."""
+    return _is_a(error, "GraphInterrupt")
 
 
 def parent_command(error: BaseException) -> Any:

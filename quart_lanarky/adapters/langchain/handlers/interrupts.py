@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ....events import Interrupt
 from .extraction import INTERRUPT_KEY, to_json
+from .graph_runs import is_interrupt
 
 __all__ = ["Pause", "interrupts_in", "interrupts_of", "interrupts_of_error", "with_interrupts"]
-
-_GRAPH_INTERRUPT: Final = "langgraph.errors.GraphInterrupt"
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ def _read(found: Any, name: str) -> Any:
 
 def interrupts_of_error(error: BaseException) -> Sequence[Any]:
     """Return the interrupts that a node's failure stands for; none if it is a failure."""
-    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
-    found = error.args[0] if _GRAPH_INTERRUPT in names and error.args else ()
+    found = error.args[0] if is_interrupt(error) and error.args else ()
     return found if isinstance(found, Sequence) else ()
 
 

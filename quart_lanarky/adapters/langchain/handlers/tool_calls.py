@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 __all__ = [
     "answer_in",
-    "document_artifacts",
     "is_command",
     "message_of",
     "messages_in",
@@ -45,12 +43,6 @@ def unanswered_calls(inputs: Any) -> list[Mapping[str, Any]]:
     is_whole = isinstance(inputs, list | tuple | BaseMessage) or _is_tool_call(inputs)
     values = [inputs] if is_whole else _values(inputs)
     return [call for value in values for call in _unanswered_in(value)]
-
-
-def document_artifacts(output: Any) -> list[Document]:
-    """Return the documents that a tool returned beside its content, as its artifact."""
-    artifacts = [m.artifact for m in _tool_messages(output) if isinstance(m.artifact, list | tuple)]
-    return [each for artifact in artifacts for each in artifact if isinstance(each, Document)]
 
 
 def answer_in(output: Any, call_id: str) -> ToolMessage | None:

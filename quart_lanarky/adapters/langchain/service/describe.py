@@ -123,7 +123,10 @@ class ChainDescriber:
             events.pop(SOURCE_DOCUMENTS, None)
         output = self._output(chain)
         may_wait = output is Any if chain is None else may_interrupt(chain)
-        events = events | {INTERRUPT: InterruptData} if may_wait else _without(events, INTERRUPT)
+        if may_wait:
+            events[INTERRUPT] = InterruptData
+        else:
+            events.pop(INTERRUPT, None)
         return RouteDescription(
             parameters=self._parameters.adapter,
             body=inputs.adapter,
@@ -194,10 +197,6 @@ class ChainDescriber:
     def _defaults(self) -> Mapping[str, Any]:
         defaults = parameter_defaults(self._factory).items()
         return {name: to_json(value) for name, value in defaults if is_finite(value)}
-
-
-def _without(events: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {each: kind for each, kind in events.items() if each != name}
 
 
 _ANY_CHAINS: tuple[HandlerFactory, ...] = (TokenHandler, SourceDocumentHandler)
